@@ -1,0 +1,57 @@
+// Log-mel features for streaming speech: the single implementation, used by training and by the
+// runtime. The definition is Whisper's (80 Slaney mel bands, n_fft 400, hop 160, periodic Hann,
+// log10, (x + 4) / 4), with its one non-causal part, the floor taken from the clip's loudest value,
+// replaced by a fixed floor.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace dt {
+
+class LogMel {
+ public:
+  static constexpr int kSampleRateHz = 16000;
+  static constexpr int kWindowSamples = 400;
+  static constexpr int kHopSamples = 160;
+  static constexpr int kBands = 80;
+  // Column m is centred on sample kHopSamples * m and needs the audio up to this many samples
+  // later. Audio before sample 0 counts as zeros.
+  static constexpr int kLookaheadSamples = kWindowSamples / 2;
+
+  // Computes column m from the kWindowSamples samples [160 m - 200, 160 m + 200). Writes kBands
+  // floats to `bands` and returns the window's level in dBFS (mean square; a full-scale sine is
+  // -3 dB; silence is -120 dB). Stateless: a column depends on its own window only, so any chunking
+  // of the audio gives the same bits.
+  float column(const float* window, float* bands) const;
+
+  // Whole-signal form: ceil-free count of the columns whose windows end within the audio when
+  // `pad_end` is false; with `pad_end` the audio is followed by zeros and every column centred
+  // inside it is given. Row-major (columns, kBands).
+  void columns(const float* samples, std::size_t count, bool pad_end, std::vector<float>* bands,
+               std::vector<float>* level_db) const;
+
+  // Number of columns that `count` samples complete: column m needs samples up to 160 m + 200.
+  static std::int64_t available_columns(std::int64_t count) {
+    return count < kLookaheadSamples ? 0 : (count - kLookaheadSamples) / kHopSamples + 1;
+  }
+
+  LogMel();
+
+ private:
+  static constexpr int kBins = kWindowSamples / 2 + 1;
+  std::array<float, kWindowSamples> hann_;
+  // The real DFT of a length-400 frame, folded on its even and odd parts: 201 x 201 each, row n
+  // holds sample pair n, so that the inner loop runs over the bins and vectorises without
+  // reordering a sum.
+  std::vector<float> cosine_, sine_;
+  struct Band {
+    int first_bin;
+    std::vector<float> weights;
+  };
+  std::array<Band, kBands> filterbank_;
+};
+
+}  // namespace dt
