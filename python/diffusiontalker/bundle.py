@@ -1,0 +1,416 @@
+"""The bundle: a folder with `manifest.json` and `weights.safetensors` (docs/bundle.md).
+
+Everything is checked when it is read, and a refusal is one sentence: what, where, expected, got.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as _load_tensors
+from safetensors.numpy import save as _save_tensors
+
+from .curves import CURVES, GATED
+
+FORMAT = "diffusiontalker-bundle"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+
+CORE_RATE_HZ = 16000
+HOP_SAMPLES = 160
+BANDS = 80
+IDENTITY_SIZE = 32
+
+#: Silence gate (levels in dBFS, times in ms); every value can be set in the manifest.
+GATE_DEFAULTS: dict[str, float] = {
+    "floor_initial_db": -70.0,
+    "floor_minimum_db": -80.0,
+    "floor_maximum_db": -45.0,
+    "rise_db_s": 3.0,
+    "margin_db": 12.0,
+    "threshold_minimum_db": -58.0,
+    "threshold_maximum_db": -35.0,
+    "lookback_ms": 20.0,
+    "hold_ms": 60.0,
+    "attack_ms": 40.0,
+    "release_ms": 100.0,
+}
+
+#: Post-processing of a curve that the manifest does not name.
+POSTPROCESS_DEFAULTS: dict[str, float] = {
+    "gain": 1.0,
+    "offset": 0.0,
+    "minimum": 0.0,
+    "maximum": 1.0,
+    "smoothing_ms": 0.0,
+    "rest": 0.0,
+}
+
+FloatArray = NDArray[np.float32]
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message says what, where, expected, got."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that has passed every check."""
+
+    path: Path
+    manifest: dict[str, Any]
+    tensors: dict[str, FloatArray]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def frame_rate(self) -> Fraction:
+        num, den = self.manifest["frame_rate"]
+        return Fraction(num, den)
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        return tuple(self.manifest["identities"]["names"])
+
+    @property
+    def default_identity(self) -> int:
+        return self.identities.index(self.manifest["identities"]["default"])
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights file, as the manifest records it and `read` has checked it."""
+        return str(self.manifest["weights"]["sha256"])
+
+    def identity_features(self) -> FloatArray:
+        """The identity encoder's output for the whole library: (speakers, audio_dim).
+
+        Linear, ReLU, linear over the learnable embeddings (the paper's identity encoder). It is
+        what the decoder is conditioned on and what pooled audio is matched against.
+        """
+        t = self.tensors
+        hidden = t["identity.embeddings"] @ t["identity.mlp.0.weight"].T + t["identity.mlp.0.bias"]
+        out = np.maximum(hidden, 0) @ t["identity.mlp.2.weight"].T + t["identity.mlp.2.bias"]
+        return np.ascontiguousarray(out, dtype=np.float32)
+
+    def core_config(self) -> dict[str, Any]:
+        """The flat settings that the C++ runtime takes beside the tensors."""
+        m = self.manifest
+        num, den = m["frame_rate"]
+        post = {
+            key: np.array(
+                [float(m["postprocess"].get(c, {}).get(key, default)) for c in CURVES], np.float32
+            )
+            for key, default in POSTPROCESS_DEFAULTS.items()
+        }
+        post["gated"] = np.array([c in GATED for c in CURVES], np.float32)
+        return {
+            "curves": list(CURVES),
+            "frame_rate_num": num,
+            "frame_rate_den": den,
+            "channels": m["encoder"]["channels"],
+            "dilations": list(m["encoder"]["dilations"]),
+            "lookahead_columns": m["encoder"]["lookahead_columns"],
+            "hidden": m["decoder"]["hidden"],
+            "layers": m["decoder"]["layers"],
+            "step_dim": m["decoder"]["step_dim"],
+            "train_steps": m["diffusion"]["train_steps"],
+            "alpha_bar": [float(a) for a in m["diffusion"]["alpha_bar"]],
+            "gate": {**GATE_DEFAULTS, **m.get("gate", {})},
+            "postprocess": post,
+            "default_identity": self.default_identity,
+        }
+
+
+def default_path() -> Path:
+    """Folder of the embedded bundle."""
+    return Path(str(resources.files("diffusiontalker") / "bundles" / "default"))
+
+
+def lookahead_samples(frame_rate: Fraction, lookahead_columns: int) -> int:
+    """Worst case, over all frames, of (last 16 kHz sample needed) - (instant depicted).
+
+    A frame's encoder position is `frame / rate` in 10 ms columns plus the encoder's look-ahead; it
+    reads the next whole column, whose analysis window ends 200 samples after the column's centre.
+    """
+    step = Fraction(100) / frame_rate
+    # Fractional parts repeat with the denominator of the columns a frame.
+    gap = max(math.ceil(step * f) - step * f for f in range(step.denominator))
+    return HOP_SAMPLES * lookahead_columns + 200 + math.ceil(HOP_SAMPLES * gap)
+
+
+def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor that a manifest of format version 1 calls for."""
+    c = int(manifest["encoder"]["channels"])
+    hidden = int(manifest["decoder"]["hidden"])
+    step_dim = int(manifest["decoder"]["step_dim"])
+    identity_hidden = int(manifest["decoder"]["identity_hidden"])
+    speakers = len(manifest["identities"]["names"])
+    n = len(CURVES)
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.input.weight": (c, BANDS, 3),
+        "encoder.input.bias": (c,),
+        "encoder.norm.weight": (c,),
+        "encoder.norm.bias": (c,),
+        "decoder.steps.weight": (int(manifest["diffusion"]["train_steps"]), step_dim),
+        "decoder.gru.weight_ih_l0": (3 * hidden, 2 * c + step_dim + n),
+        "decoder.gru.weight_hh_l0": (3 * hidden, hidden),
+        "decoder.gru.weight_ih_l1": (3 * hidden, hidden),
+        "decoder.gru.weight_hh_l1": (3 * hidden, hidden),
+        "decoder.head.weight": (n, hidden),
+        "decoder.head.bias": (n,),
+        "identity.embeddings": (speakers, IDENTITY_SIZE),
+        "identity.mlp.0.weight": (identity_hidden, IDENTITY_SIZE),
+        "identity.mlp.0.bias": (identity_hidden,),
+        "identity.mlp.2.weight": (c, identity_hidden),
+        "identity.mlp.2.bias": (c,),
+        "identity.pooled_mean": (c,),
+        "statistics.mean": (n,),
+        "statistics.std": (n,),
+    }
+    for layer in (0, 1):
+        shapes[f"decoder.gru.bias_ih_l{layer}"] = (3 * hidden,)
+        shapes[f"decoder.gru.bias_hh_l{layer}"] = (3 * hidden,)
+    for i in range(len(manifest["encoder"]["dilations"])):
+        block = f"encoder.blocks.{i}"
+        shapes[f"{block}.norm.weight"] = (c,)
+        shapes[f"{block}.norm.bias"] = (c,)
+        shapes[f"{block}.conv.weight"] = (c, c, 3)
+        shapes[f"{block}.conv.bias"] = (c,)
+        shapes[f"{block}.mix.weight"] = (c, c)
+        shapes[f"{block}.mix.bias"] = (c,)
+    return shapes
+
+
+def write(
+    path: str | Path,
+    manifest: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[np.floating]],
+    *,
+    dtype: str = "float32",
+) -> Bundle:
+    """Writes a bundle and reads it back, so that what was written is known to be usable.
+
+    `format`, `format_version`, `audio`, `weights` and `lookahead_samples` are filled in here.
+    `dtype` is how the weights are stored, "float32" or "float16". Raises BundleError.
+    """
+    if dtype not in ("float32", "float16"):
+        raise BundleError(f"bundle: dtype: expected float32 or float16, got {dtype!r}")
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    blob = _save_tensors({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()})
+    full = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        **{k: v for k, v in manifest.items() if k not in ("format", "format_version")},
+        "audio": {
+            "sample_rate": CORE_RATE_HZ,
+            "features": "log_mel",
+            "hop_samples": HOP_SAMPLES,
+            "bands": BANDS,
+        },
+        "weights": {"file": WEIGHTS, "dtype": dtype, "sha256": hashlib.sha256(blob).hexdigest()},
+    }
+    num, den = full["frame_rate"]
+    full["lookahead_samples"] = lookahead_samples(
+        Fraction(num, den), full["encoder"]["lookahead_columns"]
+    )
+    # The manifest goes last: a cut between the two leaves a digest that does not fit, never a
+    # folder that reads as whole.
+    _replace(folder / WEIGHTS, blob)
+    _replace(folder / MANIFEST, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode())
+    return read(folder)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def read(path: str | Path | None = None) -> Bundle:
+    """Reads and checks a bundle; None means the embedded one. Raises BundleError."""
+    folder = default_path() if path is None else Path(path)
+    if not folder.is_dir():
+        raise BundleError(f"bundle {folder}: expected a folder with {MANIFEST}, found none")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"bundle {folder}: {MANIFEST} is missing") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON: {error}") from None
+    _check_manifest(folder, manifest)
+    return Bundle(folder, manifest, _read_tensors(folder, manifest))
+
+
+def _refuse(folder: Path, where: str, expected: object, got: object) -> BundleError:
+    return BundleError(f"bundle {folder}: {where}: expected {expected}, got {got!r}")
+
+
+def _check_manifest(folder: Path, m: Any) -> None:
+    if not isinstance(m, dict):
+        raise _refuse(folder, MANIFEST, "an object", type(m).__name__)
+    if m.get("format") != FORMAT:
+        raise _refuse(folder, "format", repr(FORMAT), m.get("format"))
+    if m.get("format_version") != FORMAT_VERSION:
+        raise _refuse(
+            folder, "format_version", f"{FORMAT_VERSION} (this version reads no other)",
+            m.get("format_version"),
+        )  # fmt: skip
+
+    def number(where: str, kind: type, low: float, high: float) -> Any:
+        value: Any = m
+        for key in where.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise _refuse(folder, where, "a value", "none")
+            value = value[key]
+        wanted = (int,) if kind is int else (int, float)
+        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
+            name = "a whole number" if kind is int else "a number"
+            raise _refuse(folder, where, f"{name} from {low} to {high}", value)
+        return value
+
+    def whole_numbers(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value
+        )
+
+    if not isinstance(m.get("name"), str) or not m["name"]:
+        raise _refuse(folder, "name", "a string", m.get("name"))
+    if m.get("curves") != list(CURVES):
+        got = m.get("curves")
+        if not isinstance(got, list) or len(got) != len(CURVES):
+            count = len(got) if isinstance(got, list) else got
+            raise _refuse(folder, "curves", f"the {len(CURVES)} ARKit names", count)
+        i = next(i for i, (a, b) in enumerate(zip(CURVES, got, strict=True)) if a != b)
+        raise _refuse(folder, f"curves[{i}]", repr(CURVES[i]), got[i])
+    rate = m.get("frame_rate")
+    if not (whole_numbers(rate) and len(rate) == 2 and 1 <= rate[0] / rate[1] <= 100):
+        raise _refuse(folder, "frame_rate", "[numerator, denominator], 1 to 100 Hz", rate)
+
+    audio = m.get("audio")
+    for key, expected in (
+        ("sample_rate", CORE_RATE_HZ), ("features", "log_mel"), ("hop_samples", HOP_SAMPLES),
+        ("bands", BANDS),
+    ):  # fmt: skip
+        got = audio.get(key) if isinstance(audio, dict) else None
+        if got != expected:
+            raise _refuse(folder, f"audio.{key}", repr(expected), got)
+
+    encoder = m.get("encoder")
+    if not isinstance(encoder, dict) or encoder.get("type") != "causal_conv":
+        got = encoder.get("type") if isinstance(encoder, dict) else encoder
+        raise _refuse(folder, "encoder.type", "'causal_conv'", got)
+    number("encoder.channels", int, 1, 4096)
+    number("encoder.lookahead_columns", int, 0, 100)
+    dilations = encoder.get("dilations")
+    if not whole_numbers(dilations) or max(dilations, default=1) > 1024:
+        raise _refuse(folder, "encoder.dilations", "whole numbers from 1 to 1024", dilations)
+
+    number("decoder.hidden", int, 1, 4096)
+    if number("decoder.layers", int, 1, 16) != 2:
+        raise _refuse(folder, "decoder.layers", "2", m["decoder"]["layers"])
+    number("decoder.step_dim", int, 1, 4096)
+    number("decoder.identity_hidden", int, 1, 4096)
+
+    train_steps = number("diffusion.train_steps", int, 1, 4096)
+    steps = number("diffusion.sample_steps", int, 1, train_steps)
+    if train_steps % steps:
+        raise _refuse(folder, "diffusion.sample_steps", f"a divisor of {train_steps}", steps)
+    abar = m["diffusion"].get("alpha_bar")
+    if (
+        not isinstance(abar, list)
+        or len(abar) != steps
+        or not all(isinstance(a, float) and 0 < a < 1 for a in abar)
+        or any(b >= a for a, b in pairwise(abar))
+    ):
+        raise _refuse(folder, "diffusion.alpha_bar", f"{steps} numbers in (0, 1) that fall", abar)
+
+    identities = m.get("identities")
+    names = identities.get("names") if isinstance(identities, dict) else None
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(n, str) and n and n != "auto" for n in names)
+        or len(set(names)) != len(names)
+    ):
+        raise _refuse(folder, "identities.names", "distinct names, none of them 'auto'", names)
+    if identities.get("default") not in names:
+        raise _refuse(
+            folder, "identities.default", "one of identities.names", identities.get("default")
+        )
+
+    gate = m.get("gate", {})
+    if not isinstance(gate, dict):
+        raise _refuse(folder, "gate", "an object", gate)
+    for key in gate:
+        if key not in GATE_DEFAULTS:
+            raise _refuse(folder, "gate", f"only {', '.join(GATE_DEFAULTS)}", key)
+        number(f"gate.{key}", float, -200, 10000)
+    post = m.get("postprocess")
+    if not isinstance(post, dict):
+        raise _refuse(folder, "postprocess", "an object, curve name -> settings", post)
+    for curve, settings in post.items():
+        if curve not in CURVES or not isinstance(settings, dict):
+            raise _refuse(folder, "postprocess", "ARKit curve names with settings", curve)
+        for key in settings:
+            if key not in POSTPROCESS_DEFAULTS:
+                raise _refuse(
+                    folder, f"postprocess.{curve}", f"only {', '.join(POSTPROCESS_DEFAULTS)}", key
+                )
+            number(f"postprocess.{curve}.{key}", float, -10000, 10000)
+    declared = number("lookahead_samples", int, 0, CORE_RATE_HZ * 10)
+    computed = lookahead_samples(Fraction(*rate), encoder["lookahead_columns"])
+    if declared != computed:
+        raise _refuse(folder, "lookahead_samples", computed, declared)
+    if not isinstance(m.get("training"), dict):
+        raise _refuse(folder, "training", "an object with sources and licences", m.get("training"))
+
+
+def _read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
+    weights = m.get("weights")
+    if not isinstance(weights, dict) or weights.get("file") != WEIGHTS:
+        got = weights.get("file") if isinstance(weights, dict) else weights
+        raise _refuse(folder, "weights.file", repr(WEIGHTS), got)
+    try:
+        blob = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"bundle {folder}: {WEIGHTS} is missing") from None
+    digest = hashlib.sha256(blob).hexdigest()
+    if digest != weights.get("sha256"):
+        raise _refuse(folder, "weights.sha256 (a damaged or foreign file?)", digest,
+                      weights.get("sha256"))  # fmt: skip
+    try:
+        tensors = _load_tensors(blob)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise BundleError(f"bundle {folder}: {WEIGHTS} is not safetensors: {error}") from None
+    shapes = expected_shapes(m)
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise _refuse(folder, f"tensor {name}", shape, "none")
+        if tensors[name].shape != shape:
+            raise _refuse(folder, f"tensor {name}", shape, tensors[name].shape)
+        if tensors[name].dtype not in (np.float32, np.float16):
+            raise _refuse(folder, f"tensor {name}", "float32 or float16", str(tensors[name].dtype))
+        if not np.isfinite(tensors[name]).all():
+            raise _refuse(folder, f"tensor {name}", "finite values", "NaN or infinity")
+    for name in tensors:
+        if name not in shapes:
+            raise _refuse(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
+    if not (tensors["statistics.std"] > 0).all():
+        raise _refuse(folder, "tensor statistics.std", "values above 0", "0 or less")
+    return {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}
