@@ -1,1 +1,7 @@
+"""Speech in, a moving face out, live: 52 ARKit curves a frame from a streaming diffusion model."""
 
+from .bundle import BundleError
+from .curves import CURVES
+from .runtime import Frame, Runtime, RuntimeStats
+
+__all__ = ["CURVES", "BundleError", "Frame", "Runtime", "RuntimeStats"]

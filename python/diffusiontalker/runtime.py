@@ -1,0 +1,361 @@
+"""`Runtime`: audio in, curves out, by synchronous steps or through a worker thread."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from . import bundle as _bundle
+from .bundle import CORE_RATE_HZ, Bundle
+from .curves import CURVES
+from .resample import Resampler, delay_samples
+
+FloatArray = NDArray[np.float32]
+
+#: Input rates that are accepted, in Hz.
+MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of the face, as `Runtime.poll` delivers it."""
+
+    index: int  #: frame number since the start; frame i depicts the instant i / frame_rate
+    time_s: float  #: index / frame_rate, in seconds on the input's own clock
+    position: int  #: floor(time x sample rate): the input sample that sounds at that instant
+    curves: FloatArray  #: (52,) values in `curve_names` order
+
+
+@dataclass(frozen=True)
+class RuntimeStats:
+    """Counters since the start or the last reset."""
+
+    samples: int  #: input samples taken, at the input rate
+    frames: int  #: frames delivered
+    dropped_samples: int  #: 16 kHz samples refused by a full ring buffer (live only)
+    dropped_frames: int  #: frames that nobody polled in time (live only)
+    compute_seconds: float  #: time spent computing, one core
+    level_db: float  #: level of the newest analysis window, dBFS
+
+
+class Runtime:
+    """Turns speech into 52 ARKit curves a frame, while the speech is going on.
+
+    Frame i depicts the instant i / frame_rate on the input's clock. It comes out of the first
+    `step` that has brought the audio through i / frame_rate + lookahead_ms, and it does not depend
+    on how the audio was cut into chunks: not by one bit.
+
+    Args:
+        bundle: folder of a bundle, a `Bundle`, or None for the embedded model.
+        sample_rate: rate of the audio to come, in Hz, 8000 to 192000. Anything but 16000 is
+            resampled; the delay of that is part of `lookahead_ms`.
+        seed: 0 to 2**64 - 1; the same seed and audio give the same frames.
+        identity: a name from `identities`, or "auto" to follow the voice.
+        backend: "cpu".
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        ValueError: an argument is out of range; the message names it and what would do.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path | Bundle | None = None,
+        *,
+        sample_rate: int = CORE_RATE_HZ,
+        seed: int = 0,
+        identity: str = "auto",
+        backend: str = "cpu",
+    ) -> None:
+        self._bundle = bundle if isinstance(bundle, Bundle) else _bundle.read(bundle)
+        if (
+            isinstance(sample_rate, bool)
+            or not isinstance(sample_rate, int | np.integer)
+            or not MINIMUM_RATE_HZ <= sample_rate <= MAXIMUM_RATE_HZ
+        ):
+            raise ValueError(
+                f"sample_rate: expected a whole number from {MINIMUM_RATE_HZ} to "
+                f"{MAXIMUM_RATE_HZ} Hz, got {sample_rate!r}"
+            )
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, int | np.integer)
+            or not 0 <= seed < 2**64
+        ):
+            raise ValueError(f"seed: expected a whole number from 0 to 2**64 - 1, got {seed!r}")
+        self._rate = int(sample_rate)
+        self._seed = int(seed)
+        self._pinned = self._identity_index(identity)
+        self._backend = backend
+        self._model = _core.Model(
+            self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
+        )
+        self._core = _core.Runtime(self._model, self._seed, self._pinned, backend)
+        self._live: _core.LiveRuntime | None = None
+        self._resampler = None if self._rate == CORE_RATE_HZ else Resampler(self._rate)
+        self._lookahead = self._model.lookahead_samples
+        if self._resampler is not None:
+            self._lookahead = math.ceil(
+                Fraction(self._lookahead * self._rate, CORE_RATE_HZ)
+            ) + delay_samples(self._rate)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._samples = 0
+        self._delivered = 0
+        self._flushed = False
+        self._total: int | None = None
+        # Frames that the core has computed, but whose instant plus look-ahead the input's own
+        # clock has not reached: the resampler runs ahead of its worst case most of the time.
+        self._early: FloatArray = np.empty((0, len(CURVES)), np.float32)
+
+    # ---- what this runtime is -------------------------------------------------------------
+
+    @property
+    def bundle(self) -> Bundle:
+        return self._bundle
+
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        return CURVES
+
+    @property
+    def frame_rate(self) -> Fraction:
+        return self._bundle.frame_rate
+
+    @property
+    def sample_rate(self) -> int:
+        return self._rate
+
+    @property
+    def seed(self) -> int:
+        return self._seed
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @property
+    def lookahead_ms(self) -> float:
+        """Audio needed past a frame's instant: encoder, analysis window and resampler together."""
+        return 1000.0 * self._lookahead / self._rate
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        return self._bundle.identities
+
+    @property
+    def identity(self) -> str:
+        """The talking identity in use now: the pinned one, or the one that the voice matches."""
+        core = self._core if self._live is None else self._live
+        return self.identities[core.identity]
+
+    @property
+    def stats(self) -> RuntimeStats:
+        core = self._core if self._live is None else self._live
+        live = self._live
+        return RuntimeStats(
+            samples=self._samples,
+            frames=self._delivered,
+            dropped_samples=0 if live is None else live.dropped_samples,
+            dropped_frames=0 if live is None else live.dropped_frames,
+            compute_seconds=core.compute_seconds,
+            level_db=core.level_db,
+        )
+
+    def _identity_index(self, identity: str) -> int:
+        if identity == "auto":
+            return -1
+        try:
+            return self._bundle.identities.index(identity)
+        except ValueError:
+            raise ValueError(
+                f"identity: expected 'auto' or one of {', '.join(self._bundle.identities)}, "
+                f"got {identity!r}"
+            ) from None
+
+    # ---- synchronous use ------------------------------------------------------------------
+
+    def step(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> FloatArray:
+        """Takes the next samples and returns the frames they complete.
+
+        Args:
+            chunk: (n,) float32 in [-1, 1] or int16, mono, n >= 0, at `sample_rate`.
+
+        Returns:
+            (frames, 52) float32 in `curve_names` order, frames >= 0.
+
+        Raises:
+            ValueError: wrong dtype or rank, NaN or infinity; the state is left as it was.
+            RuntimeError: after `flush` (call `reset`), or while live.
+        """
+        self._refuse_live("step")
+        if self._flushed:
+            raise RuntimeError("step: the stream was flushed; call reset() to begin another")
+        samples = _checked(chunk)
+        frames = self._compute(samples)
+        self._samples += samples.size
+        return self._deliver(frames, self._due(self._samples))
+
+    def flush(self) -> FloatArray:
+        """Ends the stream as if silence followed, and returns the frames still owed.
+
+        Afterwards ceil(duration x frame_rate) frames have come out in all. Raises RuntimeError
+        when called twice without `reset`.
+        """
+        self._refuse_live("flush")
+        if self._flushed:
+            raise RuntimeError("flush: the stream was flushed; call reset() to begin another")
+        total = self._frame_count()
+        held_back = self._compute(self._resampler_tail())
+        tail = np.concatenate([held_back, self._core.flush()])
+        self._flushed = True
+        return self._deliver(tail, total)
+
+    def reset(self) -> None:
+        """Back to the start: the next frames are those of a new runtime with the same settings."""
+        self.stop()
+        self._core.reset()
+        if self._resampler is not None:
+            self._resampler.reset()
+        self._clear()
+
+    def _compute(self, samples: FloatArray) -> FloatArray:
+        """Input-rate samples -> the frames that the core gives for them, early ones included."""
+        if self._resampler is not None:
+            samples = self._resampler.push(samples)
+        return self._core.step(samples)
+
+    def _resampler_tail(self) -> FloatArray:
+        """Silence that brings out what the resampler holds back."""
+        held_back = 0 if self._resampler is None else delay_samples(self._rate)
+        return np.zeros(held_back, np.float32)
+
+    def _deliver(self, frames: FloatArray, due: int) -> FloatArray:
+        """Joins `frames` to the early ones and takes those up to frame number `due`."""
+        if len(self._early):
+            frames = np.concatenate([self._early, frames])
+        count = min(len(frames), max(due - self._delivered, 0))
+        self._early = frames[count:]
+        self._delivered += count
+        return frames[:count]
+
+    def _due(self, samples: int) -> int:
+        """Number of frames f with f / frame_rate + look-ahead <= samples / sample_rate."""
+        spare = samples - self._lookahead
+        if spare < 0:
+            return 0
+        rate = self.frame_rate
+        return spare * rate.numerator // (self._rate * rate.denominator) + 1
+
+    def _frame_count(self) -> int:
+        """ceil(duration x frame_rate) for the samples taken so far."""
+        rate = self.frame_rate
+        return -(-self._samples * rate.numerator // (self._rate * rate.denominator))
+
+    # ---- live use -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins a live stream from its start: a worker thread computes what `push` brings in."""
+        self._refuse_live("start")
+        self.reset()
+        self._live = _core.LiveRuntime(self._model, self._seed, self._pinned, self._backend)
+
+    def push(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> int:
+        """Hands samples to the worker and returns at once; see `step` for the chunk.
+
+        A full ring buffer drops the incoming samples and counts them (`stats.dropped_samples`);
+        silence takes their place, so that the clock stays true. Returns the number of samples
+        taken, at 16 kHz. Call it from one thread only.
+        """
+        live = self._running("push")
+        samples = _checked(chunk)
+        self._samples += samples.size
+        return live.push(samples if self._resampler is None else self._resampler.push(samples))
+
+    def poll(self, timeout_s: float = 0.0) -> list[Frame]:
+        """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
+        live = self._running("poll")
+        first, curves = live.poll(timeout_s=timeout_s)
+        frames = [self._frame(first + i, curves[i]) for i in range(len(curves))]
+        if self._total is not None:
+            frames = [f for f in frames if f.index < self._total]
+        self._delivered += len(frames)
+        return frames
+
+    def finish(self) -> None:
+        """Says that no more audio comes: the worker flushes, as `flush` does. Go on polling."""
+        live = self._running("finish")
+        if self._total is not None:
+            return
+        self._total = self._frame_count()
+        if self._resampler is not None:
+            live.push(self._resampler.push(self._resampler_tail()))
+        live.finish()
+
+    @property
+    def finished(self) -> bool:
+        """True once every frame after `finish` has been polled."""
+        return self._live is not None and self._live.finished
+
+    def stop(self) -> None:
+        """Ends the live stream at once and joins the worker. Nothing happens when none runs."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _frame(self, index: int, curves: FloatArray) -> Frame:
+        rate = self.frame_rate
+        return Frame(
+            index,
+            index * rate.denominator / rate.numerator,
+            index * rate.denominator * self._rate // rate.numerator,
+            curves,
+        )
+
+    def _running(self, call: str) -> _core.LiveRuntime:
+        if self._live is None:
+            raise RuntimeError(f"{call}: no live stream runs; call start() first")
+        return self._live
+
+    def _refuse_live(self, call: str) -> None:
+        if self._live is not None:
+            raise RuntimeError(f"{call}: a live stream runs; call stop() first")
+
+
+def _checked(chunk: object) -> FloatArray:
+    """A chunk as float32, or ValueError. Comes before anything that has a state."""
+    if not isinstance(chunk, np.ndarray):
+        raise ValueError(f"chunk: expected a NumPy array, got {type(chunk).__name__}")
+    if chunk.ndim != 1:
+        raise ValueError(
+            f"chunk: expected mono samples of shape (n,), got shape {chunk.shape}; "
+            "mix or pick a channel first"
+        )
+    if chunk.dtype == np.int16:
+        return chunk.astype(np.float32) * np.float32(1 / 32768)
+    if chunk.dtype != np.float32:
+        raise ValueError(f"chunk: expected float32 or int16, got {chunk.dtype}")
+    finite = np.isfinite(chunk)
+    if not finite.all():
+        where = int(np.argmin(finite))
+        raise ValueError(f"chunk: sample {where} is {chunk[where]}; expected finite values")
+    return np.ascontiguousarray(chunk)

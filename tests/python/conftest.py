@@ -1,0 +1,35 @@
+"""Fixtures shared by the Python tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import random_bundle
+
+from diffusiontalker.bundle import Bundle
+
+#: Recordings that lie beside the project on the developers' and CI's machines, never in it.
+SHARED = Path(os.environ.get("DT_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings. Without it the test is skipped, and in CI it fails."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the recordings are not at {SHARED}; set DT_SHARED")
+        pytest.skip(f"the recordings are not at {SHARED}; set DT_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def bundle_at_60(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return random_bundle.write(tmp_path_factory.mktemp("bundle60"))
+
+
+@pytest.fixture(scope="session")
+def bundle_at_2997(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """29.97 Hz: a rate whose frames fall on no whole sample."""
+    return random_bundle.write(tmp_path_factory.mktemp("bundle2997"), frame_rate=[30000, 1001])

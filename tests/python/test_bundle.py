@@ -1,0 +1,169 @@
+"""The bundle: what is written reads back, and what is wrong is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import random_bundle
+
+from diffusiontalker import CURVES, BundleError, Runtime, bundle
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return random_bundle.write(tmp_path / "b").path
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    """Changes entries of a manifest; "a__b" reaches into an object, and None removes."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        where = manifest
+        for parent in parents:
+            where = where[parent]
+        if value is None:
+            del where[last]
+        else:
+            where[last] = value
+    path.write_text(json.dumps(manifest))
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    m = random_bundle.manifest()
+    t = random_bundle.tensors(m)
+    written = bundle.write(tmp_path / "b", m, t)
+    read = bundle.read(tmp_path / "b")
+    assert read.manifest == written.manifest
+    assert {k: v for k, v in read.manifest.items() if k in m} == m
+    assert set(read.tensors) == set(t)
+    for name, value in t.items():
+        np.testing.assert_array_equal(read.tensors[name], value)
+    assert read.identities == ("ann", "bob", "cat")
+    assert read.frame_rate == 60
+    assert not list((tmp_path / "b").glob("*.part"))
+
+
+def test_float16_weights_are_read_as_float32(tmp_path: Path) -> None:
+    m = random_bundle.manifest()
+    t = random_bundle.tensors(m)
+    read = bundle.write(tmp_path / "b", m, t, dtype="float16")
+    for name, value in t.items():
+        assert read.tensors[name].dtype == np.float32
+        np.testing.assert_array_equal(read.tensors[name], value.astype(np.float16))
+
+
+def test_identity_features_are_the_mlp(tmp_path: Path) -> None:
+    b = random_bundle.write(tmp_path / "b")
+    t = b.tensors
+    for s in range(3):
+        hidden = t["identity.mlp.0.weight"] @ t["identity.embeddings"][s]
+        hidden = np.maximum(hidden + t["identity.mlp.0.bias"], 0)
+        expected = t["identity.mlp.2.weight"] @ hidden + t["identity.mlp.2.bias"]
+        np.testing.assert_allclose(b.identity_features()[s], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rate", "columns", "samples"),
+    [
+        (Fraction(60), 4, 947),  # 160 * 4 + 200 + ceil(160 * 2/3)
+        (Fraction(25), 4, 840),  # frames fall on whole columns
+        (Fraction(50), 0, 200),
+        (Fraction(30), 2, 627),
+        (Fraction(30000, 1001), 0, 360),
+    ],
+)
+def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
+    assert bundle.lookahead_samples(rate, columns) == samples
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
+        ({"format_version": 2}, ["format_version", "1", "got 2"]),
+        ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
+        ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
+        ({"frame_rate": [60, 0]}, ["frame_rate"]),
+        ({"frame_rate": 60.0}, ["frame_rate", "60.0"]),
+        ({"frame_rate": [25, 1]}, ["lookahead_samples", "840", "947"]),
+        ({"audio__sample_rate": 22050}, ["audio.sample_rate", "16000", "22050"]),
+        ({"audio": None}, ["audio.sample_rate", "None"]),
+        ({"encoder__type": "hubert"}, ["encoder.type", "causal_conv", "hubert"]),
+        ({"encoder__channels": "many"}, ["encoder.channels", "whole number", "many"]),
+        ({"encoder__channels": 48}, ["tensor encoder.input.weight", "(48, 80, 3)", "(32, 80, 3)"]),
+        ({"encoder__dilations": [1, 0]}, ["encoder.dilations"]),
+        ({"encoder__lookahead_columns": 3}, ["lookahead_samples", "787", "947"]),
+        ({"decoder__layers": 3}, ["decoder.layers", "2", "3"]),
+        ({"decoder": None}, ["decoder.hidden"]),
+        ({"diffusion__sample_steps": 5}, ["diffusion.sample_steps", "divisor of 32", "5"]),
+        ({"diffusion__alpha_bar": [0.9] * 8}, ["diffusion.alpha_bar"]),
+        ({"identities__names": ["ann", "ann", "cat"]}, ["identities.names", "distinct"]),
+        ({"identities__names": ["ann", "bob"]}, ["tensor identity.embeddings", "(2, 32)"]),
+        ({"identities__default": "dora"}, ["identities.default", "dora"]),
+        ({"gate": {"treshold": 1}}, ["gate", "treshold"]),
+        ({"postprocess": {"jawopen": {}}}, ["postprocess", "jawopen"]),
+        ({"postprocess": {"jawOpen": {"gian": 2}}}, ["postprocess.jawOpen", "gian"]),
+        ({"postprocess": {"jawOpen": {"gain": "2"}}}, ["postprocess.jawOpen.gain", "'2'"]),
+        ({"weights__sha256": "0"}, ["weights.sha256"]),
+        ({"training": None}, ["training"]),
+    ],
+)
+def test_a_wrong_manifest_is_refused(
+    folder: Path, changes: dict[str, Any], words: list[str]
+) -> None:
+    edit(folder, **changes)
+    with pytest.raises(BundleError) as error:
+        Runtime(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in [str(folder), *words]:
+        assert word in message
+
+
+def test_damaged_files_are_refused(folder: Path) -> None:
+    weights = folder / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    with pytest.raises(BundleError, match=r"sha256.*damaged"):
+        bundle.read(folder)
+    weights.unlink()
+    with pytest.raises(BundleError, match=r"weights\.safetensors is missing"):
+        bundle.read(folder)
+    (folder / "manifest.json").write_bytes(b"\xff{")
+    with pytest.raises(BundleError, match="not JSON"):
+        bundle.read(folder)
+    (folder / "manifest.json").write_text("[]")
+    with pytest.raises(BundleError, match="expected an object"):
+        bundle.read(folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"manifest\.json is missing"):
+        bundle.read(folder)
+    with pytest.raises(BundleError, match="expected a folder"):
+        bundle.read(folder / "nowhere")
+
+
+@pytest.mark.parametrize("damage", ["missing", "extra", "nan", "integers", "std"])
+def test_wrong_tensors_are_refused(tmp_path: Path, damage: str) -> None:
+    m = random_bundle.manifest()
+    t = random_bundle.tensors(m)
+    if damage == "missing":
+        del t["decoder.head.bias"]
+    elif damage == "extra":
+        t["decoder.extra"] = np.zeros(1, np.float32)
+    elif damage == "nan":
+        t["decoder.head.bias"][3] = np.nan
+    elif damage == "std":
+        t["statistics.std"][0] = 0
+    if damage == "integers":
+        with pytest.raises(BundleError, match="dtype"):
+            bundle.write(tmp_path / "b", m, t, dtype="int8")
+        return
+    with pytest.raises(BundleError, match=r"decoder\.(head\.bias|extra)|statistics\.std"):
+        bundle.write(tmp_path / "b", m, t)
