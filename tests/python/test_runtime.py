@@ -1,0 +1,304 @@
+"""The embedding contract: exact streaming, frame timing, counts, refusals, the live worker."""
+
+from __future__ import annotations
+
+import math
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from diffusiontalker import Frame, Runtime, bundle
+from diffusiontalker.bundle import Bundle
+from diffusiontalker.curves import GATED, indices
+
+RATES = [16000, 8000, 22050, 44100, 48000]
+
+
+def speech_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """A voice's outline: a buzz under moving formant-like bands, with pauses."""
+    t = np.arange(round(seconds * rate)) / rate
+    rng = np.random.default_rng(seed)
+    pitch = 110 + 30 * np.sin(2 * np.pi * 0.7 * t)
+    buzz = np.sign(np.sin(2 * np.pi * np.cumsum(pitch) / rate))
+    loud = np.clip(np.sin(2 * np.pi * 2.3 * t + rng.uniform(0, 6)), 0, None)
+    return (0.2 * loud * buzz + 1e-4 * rng.standard_normal(len(t))).astype(np.float32)
+
+
+def run(rt: Runtime, audio: np.ndarray, sizes: list[int] | None = None) -> np.ndarray:
+    """All frames of `audio`, cut into `sizes` (then the rest at once), flushed."""
+    frames, at = [], 0
+    for size in sizes or []:
+        frames.append(rt.step(audio[at : at + size]))
+        at += size
+    frames.append(rt.step(audio[at:]))
+    frames.append(rt.flush())
+    return np.concatenate(frames)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_any_chunking_gives_the_same_bits(bundle_at_60: Bundle, rate: int) -> None:
+    audio = speech_like(1.3, rate)
+    rt = Runtime(bundle_at_60, sample_rate=rate, seed=3)
+    whole = run(rt, audio)
+    assert len(whole) == math.ceil(Fraction(len(audio) * 60, rate))
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(st.sampled_from([0, 1, 2, 7, 160, 161, 441, 800, 4096]), max_size=60))
+    def check(sizes: list[int]) -> None:
+        rt.reset()
+        np.testing.assert_array_equal(run(rt, audio, sizes), whole)
+
+    check()
+
+
+def test_sample_by_sample_gives_the_same_bits(bundle_at_2997: Bundle) -> None:
+    audio = speech_like(0.4, 16000)
+    rt = Runtime(bundle_at_2997)
+    whole = run(rt, audio)
+    rt.reset()
+    np.testing.assert_array_equal(run(rt, audio, [1] * len(audio)), whole)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("fps", ["60", "29.97"])
+def test_a_frame_comes_exactly_when_it_is_due(
+    bundle_at_60: Bundle, bundle_at_2997: Bundle, rate: int, fps: str
+) -> None:
+    """Frame i comes out of the first step that has brought i / frame_rate + lookahead_ms."""
+    rt = Runtime(bundle_at_60 if fps == "60" else bundle_at_2997, sample_rate=rate)
+    audio = speech_like(0.6, rate)
+    lookahead = Fraction(round(rt.lookahead_ms * rate / 1000), rate)
+    assert float(lookahead) * 1000 == pytest.approx(rt.lookahead_ms)
+    count, at = 0, 0
+    for size in [1, 13, 400] * 1000:
+        if at >= len(audio):
+            break
+        chunk = audio[at : at + size]
+        at += len(chunk)
+        count += len(rt.step(chunk))
+        spare = Fraction(at, rate) - lookahead
+        assert count == (math.floor(spare * rt.frame_rate) + 1 if spare >= 0 else 0)
+    assert count > 10
+
+
+def test_lookahead_counts_the_resampler(bundle_at_60: Bundle) -> None:
+    own = Runtime(bundle_at_60).lookahead_ms
+    assert own == pytest.approx(947 / 16)
+    for rate in RATES[1:]:
+        assert own + 1 < Runtime(bundle_at_60, sample_rate=rate).lookahead_ms < own + 4
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("count", [0, 1, 80, 266, 267, 268, 12345])
+def test_flush_gives_every_frame_of_the_duration(
+    bundle_at_60: Bundle, rate: int, count: int
+) -> None:
+    rt = Runtime(bundle_at_60, sample_rate=rate)
+    assert len(run(rt, speech_like(2, rate)[:count])) == math.ceil(Fraction(count * 60, rate))
+    assert rt.stats.frames == math.ceil(Fraction(count * 60, rate))
+    assert rt.stats.samples == count
+
+
+def test_the_rate_moves_no_frame(bundle_at_60: Bundle) -> None:
+    """A click at one instant opens the gate at the same frame, whatever the rate."""
+    first = []
+    for rate in RATES:
+        audio = np.zeros(rate, np.float32)
+        audio[round(0.5 * rate) : round(0.6 * rate)] = speech_like(0.6, rate)[-round(0.1 * rate) :]
+        audio[round(0.5 * rate)] = 0.9
+        frames = run(Runtime(bundle_at_60, sample_rate=rate), audio)
+        moved = np.abs(frames[:, indices(GATED)]).max(axis=1) > 0
+        first.append(int(np.argmax(moved)))
+    assert max(first) - min(first) <= 1
+
+
+def test_reset_starts_again(bundle_at_60: Bundle) -> None:
+    audio = speech_like(1, 44100)
+    rt = Runtime(bundle_at_60, sample_rate=44100, seed=9)
+    first = run(rt, audio)
+    rt.reset()
+    assert rt.stats.frames == rt.stats.samples == 0
+    np.testing.assert_array_equal(run(rt, audio), first)
+    rt.reset()
+    rt.step(audio[:20000])
+    rt.reset()  # amid a stream
+    np.testing.assert_array_equal(run(rt, audio), first)
+    fresh = Runtime(bundle_at_60, sample_rate=44100, seed=9)
+    np.testing.assert_array_equal(run(fresh, audio), first)
+
+
+def test_the_seed_and_the_identity_matter(bundle_at_60: Bundle) -> None:
+    audio = speech_like(1, 16000)
+    first = run(Runtime(bundle_at_60, seed=1, identity="ann"), audio)
+    assert (run(Runtime(bundle_at_60, seed=1, identity="ann"), audio) == first).all()
+    assert (run(Runtime(bundle_at_60, seed=2, identity="ann"), audio) != first).any()
+    assert (run(Runtime(bundle_at_60, seed=1, identity="bob"), audio) != first).any()
+
+
+def test_int16_is_float32(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    pcm = (speech_like(0.5, 16000) * 32767).astype(np.int16)
+    a = run(rt, pcm)
+    rt.reset()
+    np.testing.assert_array_equal(run(rt, pcm.astype(np.float32) / 32768), a)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "words"),
+    [
+        ([0.0, 0.1], "NumPy array, got list"),
+        (np.zeros((4, 2), np.float32), r"shape \(4, 2\)"),
+        (np.zeros((), np.float32), r"shape \(\)"),
+        (np.zeros(4, np.float64), "got float64"),
+        (np.zeros(4, np.int32), "got int32"),
+        (np.array([0, 0, np.nan], np.float32), "sample 2 is nan"),
+        (np.array([0, np.inf, np.nan], np.float32), "sample 1 is inf"),
+    ],
+)
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_a_bad_chunk_is_refused_and_changes_nothing(
+    bundle_at_60: Bundle, chunk: object, words: str, rate: int
+) -> None:
+    audio = speech_like(0.5, rate)
+    rt = Runtime(bundle_at_60, sample_rate=rate)
+    whole = run(rt, audio)
+    rt.reset()
+    head = rt.step(audio[:3000])
+    with pytest.raises(ValueError, match=words):
+        rt.step(chunk)  # type: ignore[arg-type]
+    rest = [rt.step(audio[3000:]), rt.flush()]
+    np.testing.assert_array_equal(np.concatenate([head, *rest]), whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"sample_rate": 7999}, "sample_rate.*8000.*7999"),
+        ({"sample_rate": 44100.0}, "sample_rate.*44100.0"),
+        ({"seed": -1}, r"seed.*-1"),
+        ({"seed": 2**64}, "seed"),
+        ({"identity": "zoe"}, "identity.*ann, bob, cat.*zoe"),
+        ({"backend": "abacus"}, "abacus"),
+    ],
+)
+def test_arguments_are_checked(
+    bundle_at_60: Bundle, arguments: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        Runtime(bundle_at_60, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_flushed_stream_wants_a_reset(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    rt.flush()
+    with pytest.raises(RuntimeError, match="reset"):
+        rt.step(np.zeros(10, np.float32))
+    with pytest.raises(RuntimeError, match="reset"):
+        rt.flush()
+
+
+def test_silence_closes_the_mouth_within_200_ms(bundle_at_60: Bundle) -> None:
+    audio = np.concatenate([speech_like(1, 16000), np.zeros(16000, np.float32)])
+    # Speech ends loud, so that the instant of silence is known.
+    audio[14000:16000] = 0.3 * np.sign(np.sin(2 * np.pi * 120 * np.arange(2000) / 16000))
+    frames = run(Runtime(bundle_at_60), audio)
+    mouth = np.abs(frames[:, indices(GATED)])
+    assert mouth[55:60].max() > 0.05
+    assert mouth[60 + 12 :].max() == 0
+
+
+def test_auto_identity_starts_at_the_default_and_is_a_name(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    assert rt.identity == "ann"
+    rt.step(speech_like(3, 16000))
+    assert rt.identity in rt.identities
+    pinned = Runtime(bundle_at_60, identity="cat")
+    pinned.step(speech_like(3, 16000))
+    assert pinned.identity == "cat"
+
+
+# ---- live --------------------------------------------------------------------------------
+
+
+def drain(rt: Runtime, seconds: float = 60) -> list[Frame]:
+    frames: list[Frame] = []
+    deadline = time.monotonic() + seconds
+    while not rt.finished:
+        assert time.monotonic() < deadline, "the worker did not finish"
+        frames += rt.poll(timeout_s=0.1)
+    return frames
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_live_gives_the_frames_of_step(bundle_at_60: Bundle, rate: int) -> None:
+    audio = speech_like(2, rate)
+    rt = Runtime(bundle_at_60, sample_rate=rate, seed=5)
+    whole = run(rt, audio)
+    with rt:
+        rt.start()
+        frames: list[Frame] = []
+        for at in range(0, len(audio), 441):
+            rt.push(audio[at : at + 441])
+            frames += rt.poll()
+        rt.finish()
+        frames += drain(rt)
+        assert rt.stats.dropped_samples == rt.stats.dropped_frames == 0
+    assert [f.index for f in frames] == list(range(len(whole)))
+    np.testing.assert_array_equal(np.stack([f.curves for f in frames]), whole)
+    for f in frames:
+        assert f.time_s == f.index / 60
+        assert f.position == f.index * rate // 60
+
+
+def test_live_and_step_do_not_mix(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    for call in (lambda: rt.push(np.zeros(1, np.float32)), rt.poll, rt.finish):
+        with pytest.raises(RuntimeError, match="start"):
+            call()
+    rt.start()
+    for call in (lambda: rt.step(np.zeros(1, np.float32)), rt.flush, rt.start):
+        with pytest.raises(RuntimeError, match="stop"):
+            call()
+    rt.stop()
+    rt.stop()
+    assert rt.flush().shape == (0, 52)
+
+
+def test_a_full_ring_drops_counts_and_keeps_the_clock(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    rt.start()
+    flood = speech_like(600, 16000)  # far more than the ring holds, at once
+    taken = rt.push(flood)
+    assert 0 < taken < len(flood)
+    assert rt.stats.dropped_samples == len(flood) - taken
+    rt.stop()
+
+
+def test_stop_in_any_state(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    for push, finish in [(0, False), (16000, False), (16000, True), (64000, True)]:
+        rt.start()
+        rt.push(np.zeros(push, np.float32))
+        if finish:
+            rt.finish()
+        rt.stop()
+        assert not rt.finished
+
+
+def test_torch_stays_out(bundle_at_60: Bundle) -> None:
+    import subprocess
+    import sys
+
+    code = "import diffusiontalker, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_bundle_object_and_path_are_the_same(bundle_at_60: Bundle) -> None:
+    audio = speech_like(0.3, 16000)
+    a = run(Runtime(bundle_at_60), audio)
+    np.testing.assert_array_equal(run(Runtime(str(bundle_at_60.path)), audio), a)
+    assert bundle.read(bundle_at_60.path).sha256 == bundle_at_60.sha256

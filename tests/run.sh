@@ -1,0 +1,54 @@
+#!/bin/sh
+# Runs the tests on a fresh machine: makes a virtual environment, installs the package with its
+# extras, then checks style and types, builds and runs the C++ suite (plain, ASan+UBSan, TSan), and
+# runs the Python suite against the installed package.
+#
+#   sh tests/run.sh                 everything
+#   sh tests/run.sh python          only the named stages: lint cpp sanitizers python
+#
+# PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
+set -eu
+cd "$(dirname "$0")/.."
+venv=${DT_VENV:-.venv-test}
+stages=${*:-lint cpp sanitizers python}
+
+say() { printf '\n==== %s\n' "$*"; }
+
+say "environment: $venv"
+[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --upgrade pip
+"$venv/bin/python" -m pip install --quiet '.[train,test]'
+PATH=$(cd "$venv/bin" && pwd):$PATH
+export PATH
+
+cpp() { # preset
+  say "C++: $1"
+  cmake --preset "$1" --log-level=WARNING
+  cmake --build --preset "$1"
+  ctest --preset "$1"
+}
+
+for stage in $stages; do
+  case $stage in
+    lint)
+      say "style and types"
+      ruff check .
+      ruff format --check .
+      mypy
+      git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run -Werror
+      ;;
+    cpp) cpp dev ;;
+    sanitizers)
+      cpp asan
+      cpp tsan
+      ;;
+    python)
+      say "Python"
+      python -m pytest
+      ;;
+    *)
+      echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers python" >&2
+      exit 2
+      ;;
+  esac
+done
