@@ -1,0 +1,71 @@
+// The ZeroMQ Message Transport Protocol 3.0 (rfc.zeromq.org/spec/23) as a subscriber speaks it,
+// without any socket: bytes go in, messages and bytes to answer come out. NULL mechanism only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dt {
+
+class ZmtpSession {
+ public:
+  // A message part or a command longer than this ends the session before anything is allocated.
+  static constexpr std::size_t kMaxPartBytes = 65536;
+  static constexpr std::size_t kMaxCommandBytes = 512;
+  static constexpr std::size_t kMaxParts = 8;
+  // Bytes that may wait for a peer that does not read; more ends the session.
+  static constexpr std::size_t kMaxUnsentBytes = 8192;
+
+  enum class Event {
+    kNone,  // needs more bytes
+    kReady,  // the handshake is done and the subscription sent
+    kMessage,  // message() holds a whole message
+    kFailed,  // error() says why; the connection is of no use any more
+  };
+
+  // Subscribes to every topic that starts with `topic_prefix` (at most 255 bytes).
+  explicit ZmtpSession(std::string_view topic_prefix);
+
+  // Takes bytes from the peer. Call next() until it gives kNone before feeding more.
+  void feed(const char* bytes, std::size_t count);
+
+  // Gives what the bytes fed so far mean, one event a call.
+  Event next();
+
+  // Queues a PING, which a live peer answers.
+  void ping();
+
+  // Bytes to send to the peer; sent() drops those that were.
+  const std::string& unsent() const { return unsent_; }
+  void sent(std::size_t count) { unsent_.erase(0, count); }
+
+  bool ready() const { return stage_ == Stage::kTraffic; }
+  // Whether bytes of something unfinished wait for the rest.
+  bool midway() const { return input_.size() > consumed_ || !parts_.empty(); }
+  const std::vector<std::string>& message() const { return message_; }
+  const std::string& error() const { return error_; }
+
+ private:
+  enum class Stage { kSignature, kGreeting, kHandshake, kTraffic, kFailed };
+
+  Event fail(std::string why);
+  Event greet();
+  Event take_frame(bool* progress);
+  Event take_command(std::string_view body);
+  bool socket_type_publishes(std::string_view properties, std::string* why) const;
+  void send_command(std::string_view name, std::string_view body);
+
+  std::string topic_prefix_;
+  Stage stage_ = Stage::kSignature;
+  std::string input_;
+  std::size_t consumed_ = 0;
+  std::string unsent_;
+  std::vector<std::string> parts_;
+  std::vector<std::string> message_;
+  std::string error_;
+};
+
+}  // namespace dt
