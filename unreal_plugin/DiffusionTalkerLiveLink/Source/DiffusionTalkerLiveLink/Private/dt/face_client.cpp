@@ -186,8 +186,10 @@ void FaceClient::close_if_stalled(Face& face, std::int64_t now_ns) {
   }
   // The stream's time goes on as if the frames had come.
   const double behind_s = static_cast<double>(now_ns - face.moved_ns) * 1e-9;
-  face.last.index = face.closing_index + static_cast<std::int64_t>(
-                                             behind_s * face.last.rate_num / face.last.rate_den);
+  const double behind = behind_s * face.last.rate_num / face.last.rate_den;
+  // Unsigned, because an index that the sender made up may be as large as there are.
+  face.last.index = static_cast<std::int64_t>(static_cast<std::uint64_t>(face.closing_index) +
+                                              static_cast<std::uint64_t>(behind));
   face.last.flags = kFlagClosing | (done == 1.0 ? kFlagNeutral : 0u);
   show(face, now_ns);
 }

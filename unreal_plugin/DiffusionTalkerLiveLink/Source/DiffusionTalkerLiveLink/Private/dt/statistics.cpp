@@ -21,7 +21,9 @@ std::string counted(std::uint64_t count, const char* one, const char* many) {
 
 std::string state(const Statistics& statistics, std::int64_t now_ns) {
   if (!statistics.connected) {
-    std::string text = "connecting to " + statistics.endpoint;
+    std::string text;
+    if (!statistics.farewell.empty()) text = "the sender stopped: " + statistics.farewell + "; ";
+    text += "connecting to " + statistics.endpoint;
     if (!statistics.trouble.empty()) text += ": " + statistics.trouble;
     if (statistics.attempts > 1) text += ", attempt " + std::to_string(statistics.attempts);
     return text;
