@@ -177,7 +177,7 @@ def decode(parts: Sequence[bytes]) -> Message:
         curves = values[11]
         if not isinstance(curves, list):
             raise WireError(f"frame curves: expected an array, got {_describe(curves)}")
-        message = Frame(subject, *values[2:11], tuple(curves))
+        message = Frame(subject, *[*values[2:11], tuple(curves)])
     elif kind == "schema":
         values = _elements(fields, 4, "schema")
         message = _read_schema(subject, values[2], values[3])
