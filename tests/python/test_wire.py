@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 import struct
+from pathlib import Path
 
 import msgpack
 import pytest
@@ -245,3 +247,25 @@ def test_topics_filter_by_subject() -> None:
     assert wire.subscription("anna") == b"dt/anna/"
     assert not wire.topic("anna2", "frame").startswith(wire.subscription("anna"))
     assert wire.topic("anna", "bye").startswith(wire.subscription("anna"))
+
+
+def test_the_example_of_the_specification_is_what_is_sent() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "wire.md").read_text("utf-8")
+    example = page[page.index("## An example") :]
+    parts: list[bytes] = []
+    for line in example.splitlines():
+        match = re.match(r" {4}(topic|payload|) +((?:[0-9a-f]{2} ?)+)(?:  |$)", line)
+        if match and match[1]:
+            parts.append(b"")
+        if match:
+            parts[-1] += bytes.fromhex(match[2])
+    topic, payload, goodbye = parts
+    session = 0x0123456789ABCDEF
+    frame = wire.Frame(
+        "face", session, 300, 305, 60, 1, 81333, 16000, 5083333333333, 0, (0.25, 0.0, 0.5)
+    )
+    assert wire.encode(frame) == [topic, payload]
+    assert wire.encode(wire.Bye("face", session, 672, "end of the audio"))[1] == goodbye
+    whole_frame = dataclasses.replace(frame, curves=(0.0,) * 52)
+    assert f"59 bytes; with 52 curves {len(wire.encode(whole_frame)[1])}" in example
+    assert len(payload) == 59
