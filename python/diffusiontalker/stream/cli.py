@@ -1,0 +1,363 @@
+"""`dt-stream`: a voice in, a moving face out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .. import Runtime
+from . import StreamError, doctor, wire
+from .command import Parser, complain, forget_stdout, on_leave, say
+from .meter import Meter
+from .microphone import Microphone, list_devices
+from .publisher import DEFAULT_ENDPOINT, Publisher, check_endpoint
+from .recorder import Recorder
+from .session import LiveSession, Source, render
+from .view import Picture, Screen
+from .wav_source import PacedSource, WavSource, demo_path
+
+_EXAMPLES = """\
+examples:
+  dt-stream --demo                                  a clip that ships with the package
+  dt-stream --mic                                   the default microphone
+  dt-stream --mic --device "USB"                    one whose name contains USB
+  dt-stream --wav speech.wav                        a file, in real time
+  dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
+  dt-stream devices                                 list the microphones
+  dt-stream doctor                                  what is installed, what is missing
+
+Watch what is sent with dt-watch. Ctrl-C (or SIGTERM) closes the face to neutral, tells the
+subscribers, completes the CSV and leaves with exit code 0; a second Ctrl-C does not wait for the
+face. With --fast it leaves no CSV and exits with 130. Errors are one line and exit code 2.
+"""
+
+# How long a conversion runs before it shows its progress, seconds.
+_PATIENCE_S = 2.0
+_LONGEST_S = 30 * 24 * 3600.0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "dt-stream",
+        "Drives 52 ARKit face curves from speech, live, and publishes them over ZeroMQ.",
+        _EXAMPLES,
+    )
+    parser.add_argument(
+        "command", nargs="?", metavar="devices | doctor", help="list microphones, or examine"
+    )
+    group = parser.add_argument_group("where the voice comes from (one of)")
+    source = group.add_mutually_exclusive_group()
+    source.add_argument("--mic", action="store_true", help="a microphone")
+    source.add_argument("--wav", metavar="FILE", help="a WAV, FLAC, OGG, AIFF or MP3 file")
+    source.add_argument(
+        "--demo",
+        action="store_true",
+        help="the clip that ships with the package (11 s): once, or over and over until --seconds",
+    )
+    group.add_argument(
+        "--device", metavar="NAME", help="microphone, by number, name or part of its name"
+    )
+    group.add_argument(
+        "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
+    )
+
+    face = parser.add_argument_group("the face")
+    face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
+    face.add_argument(
+        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
+    )
+    face.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
+    )
+    face.add_argument("--backend", default="cpu", metavar="NAME", help="cpu (default)")
+
+    out = parser.add_argument_group("where the curves go")
+    out.add_argument(
+        "--bind", metavar="ENDPOINT", help=f"publish here (default: {DEFAULT_ENDPOINT})"
+    )
+    out.add_argument(
+        "--allow-remote", action="store_true", help="let --bind open to other machines"
+    )
+    out.add_argument("--subject", default="face", help="name of the face (default: face)")
+    out.add_argument("--no-publish", action="store_true", help="publish nothing")
+    out.add_argument("--out", metavar="FILE.csv", help="record a Live Link Face CSV")
+    out.add_argument(
+        "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
+    )
+
+    look = parser.add_argument_group("what is shown")
+    look.add_argument(
+        "--plain", action="store_true", help="a line a second (default if not a terminal)"
+    )
+    look.add_argument("--quiet", action="store_true", help="nothing but errors")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuses options that make no sense together, before anything is opened."""
+    if args.command is not None and args.command not in ("devices", "doctor"):
+        hint = f"; to play a file: --wav {args.command}" if os.path.exists(args.command) else ""
+        raise StreamError(f"{args.command!r}: expected devices or doctor{hint}")
+    source = next((s for s in ("mic", "wav", "demo") if getattr(args, s)), None)
+    if args.command is not None:
+        if source is not None:
+            raise StreamError(f"{args.command} goes without --{source}")
+        return
+    if source is None:
+        raise StreamError("no source: give --mic, --wav FILE or --demo (see dt-stream --help)")
+    if args.device is not None and not args.mic:
+        raise StreamError("--device names a microphone: it needs --mic")
+    if args.fast and args.mic:
+        raise StreamError("--fast goes without --mic: a microphone gives sound in real time only")
+    if args.fast and (args.bind is not None or args.allow_remote):
+        raise StreamError("--fast publishes nothing, so it goes without --bind and --allow-remote")
+    if args.no_publish and (args.bind is not None or args.allow_remote):
+        raise StreamError("--no-publish goes without --bind and --allow-remote")
+    if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
+        raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
+                          f"got {args.seconds:g}")  # fmt: skip
+    if args.bind is not None:
+        check_endpoint(args.bind, args.allow_remote)
+    try:
+        wire.check_subject(args.subject)
+    except wire.WireError as error:
+        raise StreamError(f"--{error}") from None
+    if args.wav and args.out and os.path.exists(args.out) and os.path.exists(args.wav) \
+            and os.path.samefile(args.wav, args.out):  # fmt: skip
+        raise StreamError(f"--out {args.out} would overwrite the file that --wav reads")
+
+
+def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
+    try:
+        return Runtime(
+            args.bundle,
+            sample_rate=sample_rate,
+            seed=args.seed,
+            identity=args.identity,
+            backend=args.backend,
+        )
+    except ValueError as error:
+        raise StreamError(str(error)) from None
+
+
+def _open_file(args: argparse.Namespace) -> WavSource:
+    if args.demo:
+        return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
+    return WavSource(args.wav, limit_s=args.seconds)
+
+
+def _show_devices() -> int:
+    devices = list_devices()
+    if not devices:
+        print("no input device found")
+        return 0
+    for d in devices:
+        mark = "*" if d.default else " "
+        print(f"{mark} {d.index:3d}  {d.name}  ({d.host}, {d.channels} ch, {d.rate_hz:.0f} Hz)")
+    print("* is what --mic takes without --device")
+    return 0
+
+
+def _show_doctor(bundle: str | None) -> int:
+    findings = doctor.examine(bundle)
+    width = max(len(f.subject) for f in findings)
+    for f in findings:
+        print(f"{f.state:4s}  {f.subject:{width}s}  {f.text}")
+    return 1 if any(f.state == "bad" for f in findings) else 0
+
+
+@contextlib.contextmanager
+def _recording(args: argparse.Namespace, runtime: Runtime, keep: bool) -> Iterator[Recorder | None]:
+    """The recorder, if one is wanted. After an error the take stays only if `keep` says so."""
+    if args.out is None:
+        yield None
+        return
+    recorder = Recorder(args.out, runtime.curve_names, runtime.frame_rate)
+    try:
+        yield recorder
+    except BaseException:
+        if keep and recorder.rows:
+            recorder.close()
+        else:
+            recorder.discard()
+        raise
+    recorder.close()
+
+
+def _convert(args: argparse.Namespace) -> int:
+    """--fast: a file to curves without a clock."""
+    source = _open_file(args)
+    runtime = _load_runtime(args, source.sample_rate)
+    console = Console(stderr=True)
+    total_s = source.duration_s
+    begun = time.monotonic()
+    with _recording(args, runtime, keep=False) as recorder, contextlib.ExitStack() as stack:
+        shown: Progress | None = None
+
+        def progress(done_s: float) -> None:
+            nonlocal shown
+            if args.quiet or args.plain or not console.is_terminal:
+                return
+            if shown is None and time.monotonic() - begun > _PATIENCE_S:
+                columns = (
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    TextColumn("{task.percentage:3.0f} %"),
+                    TimeRemainingColumn(),
+                )
+                shown = stack.enter_context(Progress(*columns, console=console, transient=True))
+                shown.add_task(source.name, total=total_s)
+            if shown is not None:
+                shown.update(shown.task_ids[0], completed=done_s)
+
+        frames = render(runtime, source, recorder, progress)
+    took_s = time.monotonic() - begun
+    if not args.quiet:
+        audio_s = runtime.stats.samples / source.sample_rate
+        written = f"{args.out}: " if args.out else ""
+        say(
+            f"{written}{frames} frames at {float(runtime.frame_rate):g} Hz from {audio_s:.2f} s of "
+            f"audio in {took_s:.2f} s: real-time factor {took_s / audio_s:.3f}, "
+            f"look-ahead {runtime.lookahead_ms:.1f} ms"
+        )
+    return 0
+
+
+def _stream(args: argparse.Namespace) -> int:
+    """--mic, and files in real time."""
+    source: Source
+    if args.mic:
+        source = Microphone(args.device, limit_s=args.seconds)
+    else:
+        source = PacedSource(_open_file(args))
+    runtime = _load_runtime(args, source.sample_rate)
+    meter = Meter(runtime.curve_names)
+    # What a microphone heard before it was unplugged is worth keeping; half a file is not.
+    with _recording(args, runtime, keep=args.mic) as recorder:
+        publisher = None
+        if not args.no_publish:
+            publisher = Publisher(args.bind or DEFAULT_ENDPOINT, allow_remote=args.allow_remote)
+        session = LiveSession(
+            runtime, source, meter, subject=args.subject, publisher=publisher, recorder=recorder
+        )
+        endpoint = publisher.endpoint if publisher is not None else "not published"
+        title = f"DiffusionTalker Stream   {args.subject}   {endpoint}"
+
+        def look() -> Picture:
+            return _picture(title, session, source, meter, publisher)
+
+        _play(args, session, Screen(Console(), look, plain=args.plain), title)
+    if not args.quiet:
+        stats = session.stats
+        figures = meter.read(time.monotonic_ns())
+        audio_s = stats.samples / source.sample_rate
+        written = f"{args.out}: " if args.out else ""
+        say(
+            f"{written}{figures.frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{audio_s:.2f} s of audio: real-time factor "
+            f"{stats.compute_seconds / max(audio_s, 1e-9):.3f}, look-ahead "
+            f"{runtime.lookahead_ms:.1f} ms, latency p50 {figures.latency_p50_ms:.0f} p99 "
+            f"{figures.latency_p99_ms:.0f} ms, lost {_lost(session, source)}"
+        )
+    return 0
+
+
+def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title: str) -> None:
+    """Runs the session on a thread of its own while this one draws. Raises what the session does.
+
+    Drawing takes milliseconds; frames must not wait for it.
+    """
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            session.run()
+        except BaseException as error:
+            failure.append(error)
+
+    worker = threading.Thread(target=work, name="dt-stream session")
+    with on_leave(session.stop):
+        if not args.quiet and screen.plain:
+            say(title)
+        worker.start()
+        try:
+            with contextlib.nullcontext() if args.quiet else screen:
+                while worker.is_alive():
+                    worker.join(screen.every_s)
+                    if not args.quiet and worker.is_alive():
+                        screen.update()
+        except BrokenPipeError:
+            # Nobody reads the lines any more: as good as Ctrl-C.
+            forget_stdout()
+        finally:
+            session.stop()
+            worker.join()
+    if failure:
+        raise failure[0]
+
+
+def _picture(
+    title: str,
+    session: LiveSession,
+    source: Source,
+    meter: Meter,
+    publisher: Publisher | None,
+) -> Picture:
+    figures = meter.read(time.monotonic_ns())
+    stats = session.stats
+    heard = f"{stats.samples / source.sample_rate:.1f}"
+    if source.duration_s is not None:
+        heard += f" of {source.duration_s:.1f}"
+    facts = [("lost", _lost(session, source)), ("identity", session.identity)]
+    if publisher is not None:
+        facts.insert(0, ("subscribers", str(publisher.subscribers)))
+    return Picture(
+        title=title,
+        status=f"{source.name}   {heard} s",
+        figures=figures,
+        level_db=stats.level_db,
+        facts=tuple(facts),
+    )
+
+
+def _lost(session: LiveSession, source: Source) -> str:
+    stats = session.stats
+    counts = (
+        (stats.dropped_samples, "samples"),
+        (stats.dropped_frames, "frames"),
+        (source.lost_blocks, "device overflows"),
+    )
+    return ", ".join(f"{n} {what}" for n, what in counts if n) or "0"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `dt-stream`; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    try:
+        args = parser.parse_args(arguments)
+        _check(args)
+        if args.command == "devices":
+            return _show_devices()
+        if args.command == "doctor":
+            return _show_doctor(args.bundle)
+        return _convert(args) if args.fast else _stream(args)
+    except StreamError as error:
+        return complain("dt-stream", error)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""The messages on the wire: two-part ZeroMQ messages `[topic, payload]`, payload in msgpack.
+
+docs/wire.md is the specification, field by field; this module is its only implementation in
+Python. `encode` and `decode` check the same rules, so nothing that breaks them is sent or accepted.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgpack
+
+#: Of the message layout. A reader refuses every other version.
+WIRE_VERSION = 1
+
+#: Largest payload that a reader accepts, bytes.
+MAX_PAYLOAD_BYTES = 65536
+#: Longest subject name, bytes of UTF-8.
+MAX_SUBJECT_BYTES = 128
+#: Most curves in a frame.
+MAX_CURVES = 256
+#: Longest curve name or other text in a message, bytes of UTF-8.
+MAX_TEXT_BYTES = 256
+
+#: Frame flag: made by the sender while it closes the face, not by the model.
+FLAG_CLOSING = 1
+#: Frame flag: every curve is 0, the neutral face.
+FLAG_NEUTRAL = 2
+#: Frame flag: audio or frames were lost between the frame before and this one.
+FLAG_GAP = 4
+
+_TOPIC_PREFIX = b"dt/"
+_INT63 = 2**63 - 1
+_INT31 = 2**31 - 1
+_FLOAT32_MAX = 3.4028234663852886e38
+# Elements that later minor additions may append to an array, and keys they may add to the schema.
+_SPARE_ELEMENTS = 16
+_SPARE_KEYS = 32
+
+
+class WireError(ValueError):
+    """A message that does not follow docs/wire.md; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the frames of a session mean. Sent to each new subscriber and once a second."""
+
+    subject: str  #: name of the face, also part of the topic
+    session: int  #: random id of this run of the sender, 1 to 2**63 - 1
+    curves: tuple[str, ...]  #: names, in the order of a frame's values
+    rate_num: int  #: frames a second, numerator
+    rate_den: int  #: frames a second, denominator
+    model: str  #: name of the bundle
+    model_version: str  #: digest of the bundle's weights, shortened
+    lookahead_ms: float  #: sound that the model hears beyond a frame's instant
+    audio_rate: int  #: samples a second of the audio clock
+    start_ns: int  #: sender's monotonic clock when sample 0 was captured
+    start_unix_ns: int  #: the same instant on the wall clock, Unix time
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One instant of the face."""
+
+    subject: str
+    session: int
+    sequence: int  #: counts the frames sent, from 0 without gaps
+    index: int  #: frame index: depicts index * rate_den / rate_num seconds of audio
+    rate_num: int
+    rate_den: int
+    position: int  #: that instant in samples of the audio clock, rounded down
+    audio_rate: int
+    capture_ns: int  #: sender's monotonic clock when that sample was captured
+    flags: int
+    curves: tuple[float, ...]  #: float32 values in the schema's order
+
+
+@dataclass(frozen=True)
+class Bye:
+    """The sender leaves; no frame of this session follows."""
+
+    subject: str
+    session: int
+    frames: int  #: frames sent in this session, so that a reader knows whether it has them all
+    reason: str
+
+
+Message: TypeAlias = Schema | Frame | Bye
+
+
+def new_session() -> int:
+    """A random session id."""
+    return secrets.randbelow(_INT63) + 1
+
+
+def check_subject(subject: str) -> None:
+    """Raises WireError unless `subject` can name a face on the wire."""
+    try:
+        size = len(subject.encode())
+    except UnicodeEncodeError:
+        raise WireError(f"subject {subject!r}: expected text that UTF-8 can hold") from None
+    if not 1 <= size <= MAX_SUBJECT_BYTES:
+        raise WireError(f"subject: expected 1 to {MAX_SUBJECT_BYTES} bytes of UTF-8, got {size}")
+    if "/" in subject or not subject.isprintable():
+        raise WireError(f"subject {subject!r}: expected printable characters without '/'")
+
+
+def subscription(subject: str | None = None) -> bytes:
+    """Topic prefix to subscribe to: everything of one subject, or everything (None)."""
+    if subject is None:
+        return _TOPIC_PREFIX
+    check_subject(subject)
+    return _TOPIC_PREFIX + subject.encode() + b"/"
+
+
+def topic(subject: str, kind: str) -> bytes:
+    """Topic of one kind of message ("schema", "frame", "bye") of one subject."""
+    return subscription(subject) + kind.encode()
+
+
+def encode(message: Message) -> list[bytes]:
+    """The two parts of a message. Raises WireError if it breaks a rule."""
+    _check(message)
+    body: list[Any]
+    if isinstance(message, Frame):
+        kind = "frame"
+        body = [
+            message.sequence, message.index, message.rate_num, message.rate_den, message.position,
+            message.audio_rate, message.capture_ns, message.flags, message.curves,
+        ]  # fmt: skip
+    elif isinstance(message, Schema):
+        kind = "schema"
+        body = [
+            {
+                "subject": message.subject,
+                "curves": message.curves,
+                "rate_num": message.rate_num,
+                "rate_den": message.rate_den,
+                "model": message.model,
+                "model_version": message.model_version,
+                "lookahead_ms": message.lookahead_ms,
+                "audio_rate": message.audio_rate,
+                "start_ns": message.start_ns,
+                "start_unix_ns": message.start_unix_ns,
+            }
+        ]
+    else:
+        kind = "bye"
+        body = [message.frames, message.reason]
+    payload = msgpack.packb([WIRE_VERSION, kind, message.session, *body], use_single_float=True)
+    return [topic(message.subject, kind), bytes(payload)]
+
+
+def decode(parts: Sequence[bytes]) -> Message:
+    """Reads the parts of one ZeroMQ message. Raises WireError, and nothing else, on any bytes."""
+    if len(parts) != 2:
+        raise WireError(f"expected 2 parts (topic, payload), got {len(parts)}")
+    subject, topic_kind = _split_topic(parts[0])
+    fields = _unpack(parts[1])
+    if not isinstance(fields, list) or not fields:
+        raise WireError(f"payload: expected an array, got {_describe(fields)}")
+    if fields[0] != WIRE_VERSION or isinstance(fields[0], bool):
+        raise WireError(
+            f"wire version: expected {WIRE_VERSION}, got {_describe(fields[0])}; "
+            "sender and receiver need the same version of DiffusionTalker Stream"
+        )
+    kind = fields[1] if len(fields) > 1 else None
+    if kind != topic_kind:
+        raise WireError(f"kind: the topic says {topic_kind!r}, the payload {_describe(kind)}")
+    message: Message
+    if kind == "frame":
+        values = _elements(fields, 12, "frame")
+        curves = values[11]
+        if not isinstance(curves, list):
+            raise WireError(f"frame curves: expected an array, got {_describe(curves)}")
+        message = Frame(subject, *[*values[2:11], tuple(curves)])
+    elif kind == "schema":
+        values = _elements(fields, 4, "schema")
+        message = _read_schema(subject, values[2], values[3])
+    elif kind == "bye":
+        message = Bye(subject, *_elements(fields, 5, "bye")[2:5])
+    else:
+        raise WireError(f"kind: expected schema, frame or bye, got {_describe(kind)}")
+    _check(message)
+    return message
+
+
+def _split_topic(raw: bytes) -> tuple[str, str]:
+    if len(raw) > MAX_SUBJECT_BYTES + 16:
+        raise WireError(f"topic: expected at most {MAX_SUBJECT_BYTES + 16} bytes, got {len(raw)}")
+    try:
+        parts = raw.decode().split("/")
+    except UnicodeDecodeError:
+        raise WireError("topic: expected UTF-8") from None
+    if len(parts) != 3 or parts[0] != "dt":
+        raise WireError(f"topic: expected dt/SUBJECT/KIND, got {raw[:40]!r}")
+    return parts[1], parts[2]
+
+
+def _unpack(payload: bytes) -> Any:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise WireError(f"payload: expected at most {MAX_PAYLOAD_BYTES} bytes, got {len(payload)}")
+    try:
+        return msgpack.unpackb(
+            payload,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=MAX_TEXT_BYTES,
+            max_bin_len=MAX_TEXT_BYTES,
+            max_ext_len=0,
+            max_array_len=MAX_CURVES,
+            max_map_len=_SPARE_KEYS,
+        )
+    except msgpack.ExtraData as error:
+        raise WireError(f"payload: {len(error.extra)} bytes too many") from None
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        detail = " ".join(str(error).split())[:80] or type(error).__name__
+        raise WireError(f"payload: not a msgpack message: {detail}") from None
+
+
+def _elements(fields: list[Any], count: int, kind: str) -> list[Any]:
+    if not count <= len(fields) <= count + _SPARE_ELEMENTS:
+        raise WireError(f"{kind}: expected {count} elements, got {len(fields)}")
+    return fields
+
+
+def _read_schema(subject: str, session: Any, body: Any) -> Schema:
+    if not isinstance(body, dict):
+        raise WireError(f"schema: expected a map, got {_describe(body)}")
+    keys = (
+        "curves", "rate_num", "rate_den", "model", "model_version", "lookahead_ms", "audio_rate",
+        "start_ns", "start_unix_ns",
+    )  # fmt: skip
+    missing = [k for k in ("subject", *keys) if k not in body]
+    if missing:
+        raise WireError(f"schema: {missing[0]} is missing")
+    if body["subject"] != subject:
+        raise WireError(
+            f"schema subject: the topic says {subject!r}, the payload {_describe(body['subject'])}"
+        )
+    values = {k: body[k] for k in keys}
+    if not isinstance(values["curves"], list):
+        raise WireError(f"schema curves: expected an array, got {_describe(values['curves'])}")
+    values["curves"] = tuple(values["curves"])
+    return Schema(subject=subject, session=session, **values)
+
+
+def _check(message: Message) -> None:
+    check_subject(message.subject)
+    _whole("session", message.session, 1, _INT63)
+    if isinstance(message, Bye):
+        _whole("bye frames", message.frames, 0, _INT63)
+        _text("bye reason", message.reason, 0)
+        return
+    _whole("rate_num", message.rate_num, 1, _INT31)
+    _whole("rate_den", message.rate_den, 1, _INT31)
+    _whole("audio_rate", message.audio_rate, 1, _INT31)
+    if not 1 <= len(message.curves) <= MAX_CURVES:
+        raise WireError(f"curves: expected 1 to {MAX_CURVES}, got {len(message.curves)}")
+    if isinstance(message, Frame):
+        _whole("sequence", message.sequence, 0, _INT63)
+        _whole("index", message.index, 0, _INT63)
+        _whole("position", message.position, 0, _INT63)
+        _whole("capture_ns", message.capture_ns, 0, _INT63)
+        _whole("flags", message.flags, 0, 2**32 - 1)
+        for i, value in enumerate(message.curves):
+            _number(f"curve {i}", value)
+        return
+    for i, name in enumerate(message.curves):
+        _text(f"curve name {i}", name, 1)
+    if len(set(message.curves)) != len(message.curves):
+        raise WireError("curve names: expected distinct names, got one twice")
+    _text("model", message.model, 1)
+    _text("model_version", message.model_version, 0)
+    _number("lookahead_ms", message.lookahead_ms)
+    _whole("start_ns", message.start_ns, 0, _INT63)
+    _whole("start_unix_ns", message.start_unix_ns, 0, _INT63)
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise WireError(f"{name}: expected a whole number >= {low}, got {_describe(value)}")
+
+
+def _number(name: str, value: object) -> None:
+    # NaN fails the comparison, so it needs no test of its own.
+    if not isinstance(value, float) or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+        raise WireError(f"{name}: expected a finite float, got {_describe(value)}")
+
+
+def _text(name: str, value: object, least: int) -> None:
+    if not isinstance(value, str):
+        raise WireError(f"{name}: expected text, got {_describe(value)}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise WireError(f"{name}: expected text that UTF-8 can hold") from None
+    if not least <= size <= MAX_TEXT_BYTES:
+        raise WireError(f"{name}: expected {least} to {MAX_TEXT_BYTES} bytes, got {size}")
+
+
+def _describe(value: object) -> str:
+    """A short, one-line rendering of a foreign value, for error messages."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, (str, bytes)):
+        return repr(value[:40])
+    return f"a {type(value).__name__}"

@@ -1,0 +1,194 @@
+"""The training configuration: one TOML file, every field with its default here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import sys
+import typing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message says where and what was expected."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One folder of takes."""
+
+    name: str
+    path: str  # relative to the configuration file
+    licence: str = ""
+    citation: str = ""
+    speaker: str = ""  # for takes whose file does not say
+    hold_out: int = 0  # recordings kept aside
+    hold_out_per_speaker: int = 0
+    max_gap_s: float = 1.5  # longest silence put between two takes
+    rest_percentile: float = 0.0  # of `rest_curves`, taken out a speaker at a time
+    rest_curves: tuple[str, ...] = ()
+    gain: dict[str, float] = field(default_factory=dict)  # curve -> factor, after the rest is out
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    channels: int = 128
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    lookahead_columns: int = 4  # 10 ms each
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    hidden: int = 256
+    layers: int = 2
+    step_dim: int = 64
+    identity_hidden: int = 64
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    expression: float = 1.0
+    lips: float = 1.0
+    contrast: float = 0.007
+    velocity: float = 0.5
+    distillation: float = 0.1
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Each version of the data but the first, which is clean, draws these afresh a take."""
+
+    versions: int = 8
+    gain_db: float = 12.0  # uniform in +-
+    noise_snr_db: tuple[float, float] = (10.0, 40.0)
+    noise_chance: float = 0.5
+    tilt_db: float = 6.0  # uniform in +- at the two ends of the spectrum
+    speed: tuple[float, float] = (0.88, 1.14)  # sound, curves and pitch together
+    speed_chance: float = 0.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of the optimiser: the teacher, or one halving of its steps."""
+
+    steps: int  # sampler steps of the model that this stage trains
+    epochs: int
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    batch: int = 32
+    window_frames: int = 240
+    draws: int = 1  # diffusion steps drawn for each window, over one pass of the encoder
+    train_encoder: bool = True
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str
+    sources: tuple[Source, ...]
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    threads: int = 2
+    frame_rate: tuple[int, int] = (60, 1)
+    train_steps: int = 32  # T
+    default_identity: str = ""  # empty: the first name
+    dtype: str = "float32"  # of the exported weights
+    save_every_s: float = 60.0
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    losses: LossWeights = LossWeights()
+    augmentation: Augmentation = Augmentation()
+    postprocess: dict[str, dict[str, float]] = field(default_factory=dict)
+    folder: str = "."  # where the file lies; sources are relative to it
+
+    @property
+    def rate(self) -> Fraction:
+        return Fraction(*self.frame_rate)
+
+    @property
+    def sample_steps(self) -> int:
+        return self.stages[-1].steps
+
+    def source_path(self, source: Source) -> Path:
+        return (Path(self.folder) / source.path).resolve()
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that decides the result, as plain JSON values."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        for key in ("folder", "threads", "save_every_s"):
+            del plain[key]
+        return plain
+
+
+def _build(kind: Any, values: Any, where: str) -> Any:
+    """A dataclass from a parsed TOML table; unknown keys and wrong types are refused by name."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected a table, got {type(values).__name__}")
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}.{key}: unknown; expected one of {', '.join(sorted(known))}")
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        hint = hints[key]
+        origin = typing.get_origin(hint)
+        if dataclasses.is_dataclass(hint):
+            made[key] = _build(hint, value, f"{where}.{key}")
+        elif origin is tuple and dataclasses.is_dataclass(typing.get_args(hint)[0]):
+            item = typing.get_args(hint)[0]
+            made[key] = tuple(_build(item, v, f"{where}.{key}[{i}]") for i, v in enumerate(value))
+        elif origin is tuple:
+            made[key] = tuple(value)
+        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+            made[key] = float(value)
+        elif hint in (int, float, str, bool) and type(value) is not hint:
+            raise ConfigError(
+                f"{where}.{key}: expected {hint.__name__}, got {type(value).__name__} {value!r}"
+            )
+        else:
+            made[key] = value
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config:
+    """Read a configuration; `source_paths` (source name -> folder) replaces paths in it.
+
+    Raises ConfigError with the place and the reason.
+    """
+    file = Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration {file}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+    config: Config = _build(Config, {**table, "folder": str(file.parent)}, file.name)
+    overrides = dict(source_paths or {})
+    sources = tuple(
+        dataclasses.replace(s, path=str(Path(overrides.pop(s.name)).resolve()))
+        if s.name in overrides
+        else s
+        for s in config.sources
+    )
+    if overrides:
+        raise ConfigError(f"{file.name} has no source named {', '.join(overrides)}")
+    if not config.sources or not config.stages:
+        raise ConfigError(f"{file.name}: expected at least one source and one stage")
+    steps = [config.train_steps, *(stage.steps for stage in config.stages)]
+    if steps[1] != steps[0]:
+        raise ConfigError(f"{file.name}: the first stage is the teacher and has {steps[0]} steps")
+    for before, after in pairwise(steps[1:]):
+        if after * 2 != before:
+            raise ConfigError(f"{file.name}: a stage after {before} steps halves them, got {after}")
+    return dataclasses.replace(config, sources=sources)

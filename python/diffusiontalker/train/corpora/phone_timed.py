@@ -1,0 +1,70 @@
+"""Phone-timed speech: {"speaker", "phones": [{"phone", "start", "end"}]} beside a wav or flac."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from .audio import audio_beside, read_audio
+from .recording import BrokenTake, Phone, Recording
+
+STRESS_MARKS = "ˈˌ"
+LENGTH_MARKS = "ːˑ"
+SILENCE = "_"
+# A gap between words shorter than this is articulation, not a pause.
+MIN_PAUSE_S = 0.18
+
+
+def is_phone_timed(document: object) -> bool:
+    """Whether a parsed JSON file is a take in this form."""
+    return isinstance(document, dict) and "phones" in document
+
+
+def merge_marks(timed: list[tuple[str, float, float]]) -> tuple[Phone, ...]:
+    """Give the time of marks that are no sounds to their neighbours.
+
+    Length marks lengthen the phone before them, stress marks the phone after them (which they
+    also mark), and a short gap between words is shared by both sides; a long one is a pause.
+    """
+    phones: list[Phone] = []
+    waiting_s: float | None = None  # start of a stress mark or half gap owed to the next phone
+    stressed = False
+    for symbol, start_s, end_s in timed:
+        if symbol in STRESS_MARKS:
+            stressed = symbol == STRESS_MARKS[0]
+            waiting_s = start_s if waiting_s is None else waiting_s
+        elif symbol in LENGTH_MARKS or (symbol.isspace() and end_s - start_s < MIN_PAUSE_S):
+            boundary_s = end_s if symbol in LENGTH_MARKS else 0.5 * (start_s + end_s)
+            if phones:
+                last = phones[-1]
+                phones[-1] = Phone(last.symbol, last.start_s, boundary_s, last.stressed)
+            if symbol.isspace():
+                waiting_s = boundary_s
+        else:
+            silent = symbol == SILENCE or symbol.isspace()
+            begin_s = start_s if waiting_s is None or silent else waiting_s
+            phones.append(Phone(SILENCE if silent else symbol, begin_s, end_s, stressed))
+            waiting_s, stressed = None, False
+    return tuple(phones)
+
+
+def read_phone_timed(path: Path, *, speaker: str = "", licence: str = "") -> Recording:
+    """Read one take. Raises BrokenTake with the reason if it cannot be used."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        timed = [(str(p["phone"]), float(p["start"]), float(p["end"])) for p in document["phones"]]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BrokenTake(f"{path.name} is not whole phone-timed JSON: {error!r}") from error
+    if any(end_s < start_s for _, start_s, end_s in timed) or any(
+        later[1] < earlier[1] for earlier, later in pairwise(timed)
+    ):
+        raise BrokenTake(f"{path.name}: phone times do not rise")
+    audio = read_audio(audio_beside(path))
+    phones = merge_marks(timed)
+    if not phones:
+        raise BrokenTake(f"{path.name} has no phones")
+    if phones[-1].end_s > len(audio) / 16000 + 0.5:
+        raise BrokenTake(f"{path.name}: phones end {phones[-1].end_s:.2f} s, after the sound")
+    name = speaker or str(document.get("speaker", "")) or path.parent.name
+    return Recording(id=path.stem, speaker=name, licence=licence, audio=audio, phones=phones)

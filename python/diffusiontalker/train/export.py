@@ -1,0 +1,125 @@
+"""A trained talker to a bundle folder, and back into torch for the reference sampler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import bundle as bundles
+from ..bundle import Bundle
+from ..curves import CURVES
+from . import diffusion
+from .config import Config
+from .identity import pool
+from .model import Talker
+from .streams import Stream, epoch_batches
+
+# Tensors of the bundle that carry another name in torch.
+_RENAMED = {"mean": "statistics.mean", "std": "statistics.std"}
+
+
+def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str]) -> None:
+    """Replace the running mean of training by the mean over one whole pass, speakers alike.
+
+    Each speaker weighs the same, so that a common one does not become the origin.
+    """
+    total = torch.zeros(len(speakers), talker.identity.pooled_mean.numel())
+    count = torch.zeros(len(speakers))
+    batches = epoch_batches(
+        streams,
+        speakers,
+        window_frames=240,
+        batch=16,
+        rate=talker.rate,
+        lookahead_columns=talker.lookahead_columns,
+        seed=[0],
+    )
+    with torch.no_grad():
+        for load in batches:
+            batch = load()
+            features = talker.features(torch.from_numpy(batch.mel), batch.curves.shape[1])
+            pooled = pool(features, torch.from_numpy(batch.voiced))
+            for who, one in zip(batch.speaker.tolist(), pooled, strict=True):
+                total[who] += one
+                count[who] += 1
+    heard = count > 0
+    if bool(heard.any()):
+        talker.identity.pooled_mean.copy_((total[heard] / count[heard, None]).mean(dim=0))
+
+
+def manifest_of(
+    config: Config, speakers: list[str], training: dict[str, Any], sample_steps: int
+) -> dict[str, Any]:
+    """The manifest's contents, but for what the bundle writer fills in itself."""
+    abar = diffusion.alpha_bars(config.train_steps, sample_steps)[1:]
+    return {
+        "name": config.name,
+        "curves": list(CURVES),
+        "frame_rate": list(config.frame_rate),
+        "encoder": {
+            "type": "causal_conv",
+            "channels": config.encoder.channels,
+            "dilations": list(config.encoder.dilations),
+            "lookahead_columns": config.encoder.lookahead_columns,
+        },
+        "decoder": {
+            "hidden": config.decoder.hidden,
+            "layers": config.decoder.layers,
+            "step_dim": config.decoder.step_dim,
+            "identity_hidden": config.decoder.identity_hidden,
+        },
+        "diffusion": {
+            "train_steps": config.train_steps,
+            "sample_steps": sample_steps,
+            "alpha_bar": [float(a) for a in abar],
+        },
+        "identities": {"names": speakers, "default": config.default_identity or speakers[0]},
+        "gate": {},
+        "postprocess": dict(config.postprocess),
+        "training": training,
+    }
+
+
+def export(
+    talker: Talker,
+    config: Config,
+    speakers: list[str],
+    training: dict[str, Any],
+    folder: Path,
+    sample_steps: int | None = None,
+) -> Bundle:
+    """Write the bundle and read it back. Raises BundleError if the reader would refuse it."""
+    tensors = {
+        _RENAMED.get(name, name): value.detach().numpy()
+        for name, value in talker.state_dict().items()
+    }
+    manifest = manifest_of(config, speakers, training, sample_steps or config.sample_steps)
+    return bundles.write(folder, manifest, tensors, dtype=config.dtype)
+
+
+def load_talker(bundle: Bundle) -> Talker:
+    """The bundle's model in torch, ready to sample."""
+    manifest = bundle.manifest
+    talker = Talker(
+        speakers=len(bundle.identities),
+        channels=manifest["encoder"]["channels"],
+        dilations=tuple(manifest["encoder"]["dilations"]),
+        lookahead_columns=manifest["encoder"]["lookahead_columns"],
+        train_steps=manifest["diffusion"]["train_steps"],
+        step_dim=manifest["decoder"]["step_dim"],
+        hidden=manifest["decoder"]["hidden"],
+        layers=manifest["decoder"]["layers"],
+        identity_hidden=manifest["decoder"]["identity_hidden"],
+        rate=bundle.frame_rate,
+    )
+    original = {renamed: name for name, renamed in _RENAMED.items()}
+    talker.load_state_dict(
+        {
+            original.get(name, name): torch.from_numpy(np.array(value, np.float32))
+            for name, value in bundle.tensors.items()
+        }
+    )
+    return talker.eval().requires_grad_(False)

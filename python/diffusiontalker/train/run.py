@@ -1,0 +1,164 @@
+"""The road from recordings to a bundle: corpora -> streams -> teacher -> students -> export."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..curves import CURVES
+from . import corpora, streams
+from .config import Config
+from .distil import student_objective
+from .fit import OnStep, build, fit, stage_name
+from .model import Talker
+from .teacher import teacher_objective
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the sources gave, one entry a source."""
+
+    train: list[list[corpora.Recording]]
+    held_out: list[list[corpora.Recording]]
+    skipped: list[corpora.Skipped]
+
+    @property
+    def speakers(self) -> list[str]:
+        return sorted({take.speaker for takes in self.train for take in takes})
+
+
+def read_data(config: Config, on_take: Callable[[], None] = lambda: None) -> Data:
+    """Read, split and calibrate every source. Raises FileNotFoundError for a missing folder."""
+    train, held_out, skipped = [], [], []
+    for source in config.sources:
+        corpus = corpora.load(
+            config.source_path(source),
+            speaker=source.speaker,
+            licence=source.licence,
+            hold_out=source.hold_out,
+            hold_out_per_speaker=source.hold_out_per_speaker,
+            on_take=on_take,
+        )
+        if source.rest_curves or source.gain:
+            corpus = corpora.calibrate(
+                corpus,
+                rest_percentile=source.rest_percentile,
+                rest_curves=list(source.rest_curves),
+                gain=source.gain,
+            )
+        train.append(corpus.train)
+        held_out.append(corpus.held_out)
+        skipped += corpus.skipped
+    return Data(train, held_out, skipped)
+
+
+def data_report(config: Config, data: Data) -> dict[str, object]:
+    """Hours, speakers, rates, missing curves, held-out ids and broken takes, as JSON values."""
+    report: dict[str, object] = {}
+    for source, train, held_out in zip(config.sources, data.train, data.held_out, strict=True):
+        takes = train + held_out
+        seen = {name for take in takes for name in take.curve_names}
+        measured = [take for take in takes if take.curves is not None]
+        report[source.name] = {
+            "takes": len(train),
+            "hours": round(sum(take.duration_s for take in train) / 3600, 4),
+            "held_out": sorted(take.id for take in held_out),
+            "speakers": sorted({take.speaker for take in takes}),
+            "curves": "measured" if measured else "made by rule from phone times",
+            "rates_hz": sorted({round(take.rate_hz or 0, 2) for take in measured}),
+            "missing_curves": sorted(set(CURVES) - seen) if measured else [],
+        }
+    report["skipped"] = [f"{skip.path.name}: {skip.reason}" for skip in data.skipped]
+    return report
+
+
+def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
+    """What the bundle says about its own making."""
+    report = data_report(config, data)
+    sources = []
+    for source in config.sources:
+        entry: Any = report[source.name]
+        sources.append(
+            {
+                "name": source.name,
+                "citation": source.citation,
+                "licence": source.licence,
+                "takes": entry["takes"],
+                "hours": entry["hours"],
+                "held_out_takes": len(entry["held_out"]),
+                "curves": entry["curves"],
+                "rest_taken_out": {
+                    "percentile": source.rest_percentile,
+                    "curves": list(source.rest_curves),
+                },
+                "gain": dict(source.gain),
+            }
+        )
+    stages = []
+    for index, stage in enumerate(config.stages):
+        name = stage_name(stage, config)
+        log = folder / f"{index}-{name}" / "log.jsonl"
+        # A run that was cut repeats the epoch it was cut in: the last line of an epoch counts.
+        text = log.read_text().splitlines() if log.exists() else []
+        epochs = {line["epoch"]: line for line in map(json.loads, text)}
+        lines = list(epochs.values())
+        stages.append(
+            {
+                "name": name,
+                "sampler_steps": stage.steps,
+                "epochs": stage.epochs,
+                "optimiser_steps": lines[-1]["step"] if lines else 0,
+                "minutes": round(sum(line["seconds"] for line in lines) / 60, 1),
+                "final_losses": {
+                    k: v for k, v in (lines[-1] if lines else {}).items() if k != "seconds"
+                },
+            }
+        )
+    return {"sources": sources, "stages": stages, "seed": config.seed}
+
+
+def train(
+    config: Config,
+    data: Data,
+    folder: Path,
+    *,
+    on_version: Callable[[int], None] = lambda version: None,
+    on_step: OnStep = lambda *_: None,
+) -> tuple[Talker, list[str]]:
+    """Run every stage that `folder` has not finished; returns the last student, speaker names."""
+    torch.set_num_threads(config.threads)
+    speakers = data.speakers
+    if not speakers:
+        raise ValueError("no usable takes: see the list of skipped ones in the report")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
+    versions = streams.prepare(data.train, config, folder / "cache", on_version)
+    talker = build(config, speakers)
+    mean, std = streams.statistics(streams.load_streams(versions[0]))
+    talker.mean.copy_(torch.from_numpy(mean))
+    talker.std.copy_(torch.from_numpy(std))
+    for index, stage in enumerate(config.stages):
+        if index == 0:
+            objective = teacher_objective(stage, config)
+        else:
+            objective = student_objective(copy.deepcopy(talker), stage, config)
+        stage_folder = folder / f"{index}-{stage_name(stage, config)}"
+        stage_folder.mkdir(parents=True, exist_ok=True)
+        fit(
+            talker,
+            stage,
+            index,
+            objective,
+            config=config,
+            speakers=speakers,
+            versions=versions,
+            folder=stage_folder,
+            on_step=on_step,
+        )
+    return talker, speakers
