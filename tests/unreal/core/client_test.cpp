@@ -1,0 +1,203 @@
+// The client against real libzmq.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "running_client.h"
+#include "sender.h"
+
+namespace {
+
+// Frames `from` on of `seen` must be the sender's, in order, none missing.
+void expect_all_frames(const std::vector<dt::FaceFrame>& frames, int subject = 0) {
+  ASSERT_FALSE(frames.empty());
+  std::int64_t index = frames[0].index;
+  for (const dt::FaceFrame& frame : frames) {
+    if ((frame.flags & dt::kFlagClosing) != 0) break;
+    ASSERT_EQ(frame.index, index++);
+    for (std::size_t curve = 0; curve < frame.values.size(); ++curve) {
+      ASSERT_EQ(frame.values[curve], sent_value(subject, frame.index, curve));
+    }
+  }
+}
+
+TEST(Client, ReceivesEveryFrameOfASender) {
+  Sender sender({"--seconds", "2"});
+  RunningClient client(sender.endpoint());
+  // Names come before any frame is sent.
+  ASSERT_TRUE(wait_until([&] { return client.seen().starts == 1; })) << client.client.status();
+  const RunningClient::Seen announced = client.seen();
+  EXPECT_EQ(announced.names.size(), 52u);
+  EXPECT_EQ(announced.names.front(), "EyeBlinkLeft");
+  EXPECT_EQ(announced.names.back(), "TongueOut");
+  EXPECT_EQ(client.client.status(), "connected, waiting for frames of Face");
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 90; }));
+  EXPECT_EQ(client.client.status().compare(0, 15, "receiving Face,"), 0) << client.client.status();
+  ASSERT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }));
+  ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
+  const RunningClient::Seen seen = client.seen();
+  EXPECT_EQ(seen.starts, 1);
+  EXPECT_EQ(seen.frames.front().index, 0);
+  expect_all_frames(seen.frames);
+  const dt::Statistics statistics = client.client.statistics();
+  EXPECT_EQ(statistics.frames, 120u);
+  EXPECT_EQ(statistics.lost, 0u);
+  EXPECT_EQ(statistics.malformed, 0u) << statistics.last_malformed;
+  EXPECT_NE(client.client.status().find("the sender stopped: end of the test"), std::string::npos);
+}
+
+TEST(Client, FollowsASenderThatCrashesAndRestarts) {
+  auto sender = std::make_unique<Sender>();
+  const std::string port = sender->port();
+  RunningClient client(sender->endpoint());
+  sender->go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 20; }));
+  sender->process().kill_now();
+  // Nobody said goodbye, and yet the face closes.
+  ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
+  EXPECT_TRUE((client.last().flags & dt::kFlagNeutral) != 0);
+  ASSERT_TRUE(wait_until([&] { return client.client.status().find("connection refused") != std::string::npos; }))
+      << client.client.status();
+  sender = std::make_unique<Sender>(std::vector<std::string>{"--port", port});
+  ASSERT_TRUE(wait_until([&] { return client.seen().starts == 2; })) << client.client.status();
+  const std::size_t before = client.frames();
+  sender->go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= before + 20; }));
+  const dt::Statistics statistics = client.client.statistics();
+  EXPECT_EQ(statistics.lost, 0u);
+  EXPECT_EQ(statistics.connections, 2);
+  EXPECT_EQ(statistics.sessions, 2);
+}
+
+TEST(Client, NoticesASenderThatHangs) {
+  Sender sender;
+  dt::Subscriber::Timing timing;
+  timing.ping_every_ns = 200'000'000;
+  timing.hang_after_ns = 1'000'000'000;
+  RunningClient client(sender.endpoint(), "", 0, timing);
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 10; }));
+  sender.process().send_signal(SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
+  ASSERT_TRUE(wait_until([&] { return !client.client.statistics().connected; }));
+  sender.process().send_signal(SIGCONT);
+  const std::size_t before = client.frames();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= before + 10 && !is_neutral(client.last()); }))
+      << client.client.status();
+  EXPECT_EQ(client.seen().starts, 1) << "the same session needs no new names";
+}
+
+TEST(Client, KeepsAnIdleConnectionAlive) {
+  for (const char* kind : {"PUB", "XPUB"}) {
+    Sender sender({"--idle", "--socket", kind});
+    dt::Subscriber::Timing timing;
+    timing.ping_every_ns = 100'000'000;
+    timing.hang_after_ns = 600'000'000;
+    RunningClient client(sender.endpoint(), "Nobody", 0, timing);
+    ASSERT_TRUE(wait_until([&] { return client.client.statistics().connected; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    EXPECT_EQ(client.client.statistics().connections, 1) << client.client.status();
+    EXPECT_NE(client.client.status().find("no face there yet"), std::string::npos);
+  }
+}
+
+TEST(Client, SeparatesSubjects) {
+  Sender sender({"--subjects", "Anna,Ben,Änne 2", "--seconds", "1"});
+  RunningClient all(sender.endpoint());
+  RunningClient ben(sender.endpoint(), "Ben");
+  ASSERT_TRUE(wait_until([&] { return all.seen("Änne 2").starts == 1 && ben.seen("Ben").starts == 1; }));
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return !all.client.statistics().farewell.empty(); }));
+  ASSERT_TRUE(wait_until([&] { return !ben.client.statistics().farewell.empty(); }));
+  expect_all_frames(all.seen("Anna").frames, 0);
+  expect_all_frames(all.seen("Ben").frames, 1);
+  expect_all_frames(all.seen("Änne 2").frames, 2);
+  expect_all_frames(ben.seen("Ben").frames, 1);
+  EXPECT_EQ(all.client.statistics().frames, 180u);
+  EXPECT_EQ(ben.client.statistics().frames, 60u);
+  EXPECT_EQ(ben.seen("Anna").starts, 0);
+}
+
+TEST(Client, DelaysFramesByWhatItIsTold) {
+  Sender sender;
+  RunningClient prompt(sender.endpoint());
+  RunningClient delayed(sender.endpoint(), "", 150);
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return prompt.frames() >= 60 && delayed.frames() >= 60; }));
+  const std::vector<dt::FaceFrame> a = prompt.seen().frames;
+  const std::vector<dt::FaceFrame> b = delayed.seen().frames;
+  // The same frame, told apart by its index.
+  for (const dt::FaceFrame& frame : b) {
+    for (const dt::FaceFrame& other : a) {
+      if (other.index != frame.index || frame.index < 40) continue;
+      EXPECT_NEAR(static_cast<double>(frame.local_ns - other.local_ns) * 1e-6, 150.0, 40.0);
+    }
+  }
+  delayed.client.set_delay_ms(0);
+  const std::size_t before = delayed.frames();
+  EXPECT_TRUE(wait_until([&] { return delayed.frames() > before + 20; }));
+}
+
+TEST(Client, AppliesGainsAtOnce) {
+  Sender sender;
+  RunningClient client(sender.endpoint());
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 5; }));
+  client.client.set_gains({{"jawopen", 0.5f}});
+  const std::size_t jaw = 17;
+  ASSERT_TRUE(wait_until([&] {
+    const dt::FaceFrame frame = client.last();
+    const float sent = sent_value(0, frame.index, jaw);
+    return sent > 0.1f && frame.values[jaw] == 0.5f * sent;
+  }));
+  EXPECT_EQ(client.seen().names[jaw], "JawOpen");
+}
+
+TEST(Client, EndsWithANeutralFace) {
+  Sender sender;
+  RunningClient client(sender.endpoint());
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 10; }));
+  EXPECT_LT(client.stop(), 0.3);
+  EXPECT_TRUE(is_neutral(client.last()));
+}
+
+// 60 and 1000 messages a second from PUB and XPUB sockets at once; nothing may be lost.
+TEST(Soak, LosesNothing) {
+  const char* asked = std::getenv("DT_SOAK_SECONDS");
+  const std::string seconds = asked == nullptr ? "5" : asked;
+  struct Pair {
+    std::unique_ptr<Sender> sender;
+    std::unique_ptr<RunningClient> client;
+    int rate;
+  };
+  std::vector<Pair> pairs;
+  for (const char* kind : {"PUB", "XPUB"}) {
+    for (const int rate : {60, 1000}) {
+      Pair pair;
+      pair.rate = rate;
+      pair.sender = std::make_unique<Sender>(std::vector<std::string>{
+          "--socket", kind, "--rate", std::to_string(rate), "--seconds", seconds});
+      pair.client = std::make_unique<RunningClient>(pair.sender->endpoint());
+      pairs.push_back(std::move(pair));
+    }
+  }
+  for (Pair& pair : pairs) {
+    ASSERT_TRUE(wait_until([&] { return pair.client->seen().starts == 1; }));
+  }
+  for (Pair& pair : pairs) pair.sender->go();
+  for (Pair& pair : pairs) {
+    ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
+                           2.0 * std::atof(seconds.c_str()) + 30.0));
+    const dt::Statistics statistics = pair.client->client.statistics();
+    EXPECT_EQ(statistics.frames, static_cast<std::uint64_t>(std::atof(seconds.c_str()) * pair.rate));
+    EXPECT_EQ(statistics.lost, 0u);
+    EXPECT_EQ(statistics.malformed, 0u);
+    EXPECT_EQ(statistics.connections, 1);
+    expect_all_frames(pair.client->seen().frames);
+  }
+}
+
+}  // namespace

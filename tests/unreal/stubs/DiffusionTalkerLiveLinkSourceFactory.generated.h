@@ -1,0 +1,3 @@
+#pragma once
+
+#define GENERATED_BODY() DT_STUB_CLASS_BODY

@@ -1,0 +1,6 @@
+#pragma once
+
+class FReply {
+ public:
+  static FReply Handled() { return FReply(); }
+};

@@ -1,0 +1,108 @@
+// A client on a thread of its own, with a sink that remembers what it was given.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dt/face_client.h"
+
+// Waits until `done` holds; false if it does not within the time.
+inline bool wait_until(const std::function<bool()>& done, double seconds = 20.0) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+class RunningClient : public dt::FaceSink {
+ public:
+  struct Seen {
+    int starts = 0;
+    std::vector<std::string> names;
+    std::vector<dt::FaceFrame> frames;
+  };
+
+  explicit RunningClient(const std::string& endpoint, const std::string& subject = "", int delay_ms = 0,
+                         const dt::Subscriber::Timing& timing = dt::Subscriber::Timing())
+      : client(connection(endpoint, subject, delay_ms), this, dt::FaceClient::steady_clock_ns, timing),
+        thread_([this] { client.run(); }) {}
+
+  ~RunningClient() override { stop(); }
+
+  // Stops, and gives the time that took in seconds.
+  double stop() {
+    if (!thread_.joinable()) return 0.0;
+    const auto start = std::chrono::steady_clock::now();
+    client.stop();
+    thread_.join();
+    return seconds_since(start);
+  }
+
+  Seen seen(const std::string& subject = "Face") {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return seen_[subject];
+  }
+
+  std::size_t frames(const std::string& subject = "Face") {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return seen_[subject].frames.size();
+  }
+
+  dt::FaceFrame last(const std::string& subject = "Face") {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto& all = seen_[subject].frames;
+    return all.empty() ? dt::FaceFrame() : all.back();
+  }
+
+  void face_started(const std::string& subject, const std::vector<std::string>& names) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++seen_[subject].starts;
+    seen_[subject].names = names;
+  }
+
+  void face_moved(const std::string& subject, const dt::FaceFrame& frame) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Seen& seen = seen_[subject];
+    EXPECT_GT(seen.starts, 0) << "a frame before its names";
+    EXPECT_EQ(frame.values.size(), seen.names.size());
+    if (!seen.frames.empty()) {
+      EXPECT_GT(frame.local_ns, seen.frames.back().local_ns);
+    }
+    seen.frames.push_back(frame);
+  }
+
+  dt::FaceClient client;
+
+ private:
+  static dt::Connection connection(const std::string& endpoint, const std::string& subject, int delay_ms) {
+    dt::Connection out;
+    out.endpoint = endpoint;
+    out.subject = subject;
+    out.delay_ms = delay_ms;
+    return out;
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, Seen> seen_;
+  std::thread thread_;
+};
+
+inline bool is_neutral(const dt::FaceFrame& frame) {
+  for (const float value : frame.values) {
+    if (value != 0.0f) return false;
+  }
+  return !frame.values.empty();
+}

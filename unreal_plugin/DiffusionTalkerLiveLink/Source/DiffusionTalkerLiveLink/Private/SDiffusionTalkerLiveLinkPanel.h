@@ -1,0 +1,34 @@
+// What Live Link shows under "Add source > DiffusionTalker".
+#pragma once
+
+#include "CoreMinimal.h"
+
+#if WITH_EDITOR
+
+#include "Input/Reply.h"
+#include "LiveLinkSourceFactory.h"
+#include "Widgets/DeclarativeSyntaxSupport.h"
+#include "Widgets/SCompoundWidget.h"
+
+class SEditableTextBox;
+class STextBlock;
+
+class SDiffusionTalkerLiveLinkPanel : public SCompoundWidget {
+ public:
+  SLATE_BEGIN_ARGS(SDiffusionTalkerLiveLinkPanel) {}
+  SLATE_EVENT(ULiveLinkSourceFactory::FOnLiveLinkSourceCreated, OnSourceCreated)
+  SLATE_END_ARGS()
+
+  void Construct(const FArguments& Arguments);
+
+ private:
+  FReply OnAddClicked();
+
+  ULiveLinkSourceFactory::FOnLiveLinkSourceCreated OnSourceCreated;
+  TSharedPtr<SEditableTextBox> EndpointBox;
+  TSharedPtr<SEditableTextBox> SubjectBox;
+  TSharedPtr<SEditableTextBox> DelayBox;
+  TSharedPtr<STextBlock> ProblemText;
+};
+
+#endif
