@@ -11,7 +11,7 @@ struct Statistics {
   bool connected = false;
   std::int64_t connections = 0;  // good ones since the start
   std::int64_t attempts = 0;  // since the last good one
-  std::string trouble;  // why there is no connection
+  std::string trouble;  // why the last connection that failed or ended did so
 
   std::string faces;  // subjects, as "Anna" or "Anna, Ben"
   std::int64_t sessions = 0;  // runs of a sender that were seen

@@ -82,7 +82,6 @@ bool Subscriber::take_event(std::int64_t now_ns) {
       since_ns_ = pinged_ns_ = now_ns;
       ++connections_;
       attempts_ = 0;
-      trouble_.clear();
       send(now_ns);
       return true;
     case ZmtpSession::Event::kMessage:

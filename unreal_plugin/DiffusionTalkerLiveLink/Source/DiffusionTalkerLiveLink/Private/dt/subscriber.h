@@ -35,7 +35,7 @@ class Subscriber {
   bool connected() const { return state_ == State::kTraffic; }
   std::int64_t connections() const { return connections_; }
   std::int64_t attempts() const { return attempts_; }  // since the last good connection
-  // Why the last connection failed or ended; empty if none did since connecting.
+  // Why the last connection that failed or ended did so; empty if none has.
   const std::string& trouble() const { return trouble_; }
 
  private:
