@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_runtime import speech_like
 
-from diffusiontalker import Runtime, _core
+from diffusiontalker import CURVES, Runtime, _core
 from diffusiontalker.bundle import Bundle
 
 torch = pytest.importorskip("torch")
@@ -100,7 +100,7 @@ def test_the_whole_path(talker, bundle_at_60: Bundle) -> None:
         "gate": {"threshold_minimum_db": -150.0, "threshold_maximum_db": -140.0,
                  "attack_ms": 0.0},
         "postprocess": {
-            name: {"minimum": -1000.0, "maximum": 1000.0} for name in bundle_at_60.manifest["curves"]
+            name: {"minimum": -1000.0, "maximum": 1000.0} for name in CURVES
         },
     }  # fmt: skip
     rt = Runtime(Bundle(bundle_at_60.path, manifest, bundle_at_60.tensors), seed=4, identity="cat")
