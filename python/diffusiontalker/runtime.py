@@ -351,11 +351,12 @@ def _checked(chunk: object) -> FloatArray:
             "mix or pick a channel first"
         )
     if chunk.dtype == np.int16:
-        return chunk.astype(np.float32) * np.float32(1 / 32768)
+        samples: FloatArray = chunk.astype(np.float32)
+        return samples / np.float32(32768)
     if chunk.dtype != np.float32:
         raise ValueError(f"chunk: expected float32 or int16, got {chunk.dtype}")
     finite = np.isfinite(chunk)
     if not finite.all():
         where = int(np.argmin(finite))
         raise ValueError(f"chunk: sample {where} is {chunk[where]}; expected finite values")
-    return np.ascontiguousarray(chunk)
+    return np.ascontiguousarray(chunk, dtype=np.float32)
