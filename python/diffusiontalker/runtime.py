@@ -351,8 +351,8 @@ def _checked(chunk: object) -> FloatArray:
             "mix or pick a channel first"
         )
     if chunk.dtype == np.int16:
-        samples: FloatArray = chunk.astype(np.float32)
-        return samples / np.float32(32768)
+        samples: FloatArray = chunk.astype(np.float32) / np.float32(32768)
+        return samples
     if chunk.dtype != np.float32:
         raise ValueError(f"chunk: expected float32 or int16, got {chunk.dtype}")
     finite = np.isfinite(chunk)
