@@ -113,7 +113,8 @@ void LogMel::columns(const float* samples, std::size_t count, bool pad_end,
       std::memcpy(window + (from - start), samples + from,
                   static_cast<std::size_t>(to - from) * sizeof(float));
     }
-    (*level_db)[static_cast<std::size_t>(m)] = column(window, &(*bands)[static_cast<std::size_t>(m * kBands)]);
+    (*level_db)[static_cast<std::size_t>(m)] =
+        column(window, &(*bands)[static_cast<std::size_t>(m * kBands)]);
   }
 }
 

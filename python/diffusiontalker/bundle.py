@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -261,139 +261,130 @@ def _refuse(folder: Path, where: str, expected: object, got: object) -> BundleEr
     return BundleError(f"bundle {folder}: {where}: expected {expected}, got {got!r}")
 
 
-def _check_manifest(folder: Path, m: Any) -> None:
-    if not isinstance(m, dict):
-        raise _refuse(folder, MANIFEST, "an object", type(m).__name__)
-    if m.get("format") != FORMAT:
-        raise _refuse(folder, "format", repr(FORMAT), m.get("format"))
-    if m.get("format_version") != FORMAT_VERSION:
-        raise _refuse(
-            folder, "format_version", f"{FORMAT_VERSION} (this version reads no other)",
-            m.get("format_version"),
-        )  # fmt: skip
+def _at(manifest: Any, where: str) -> Any:
+    """The entry that a dotted path names, None where there is none."""
+    for key in where.split("."):
+        manifest = manifest.get(key) if isinstance(manifest, dict) else None
+    return manifest
 
-    def number(where: str, kind: type, low: float, high: float) -> Any:
-        value: Any = m
-        for key in where.split("."):
-            if not isinstance(value, dict) or key not in value:
-                raise _refuse(folder, where, "a value", "none")
-            value = value[key]
-        wanted = (int,) if kind is int else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            name = "a whole number" if kind is int else "a number"
-            raise _refuse(folder, where, f"{name} from {low} to {high}", value)
+
+def _is_whole(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    return (isinstance(value, float) and low <= value <= high) or _is_whole(value, low, high)
+
+
+def _check_manifest(folder: Path, m: Any) -> None:
+    def want(where: str, expected: str, holds: Callable[[Any], bool]) -> Any:
+        value = _at(m, where)
+        if not holds(value):
+            raise _refuse(folder, where, expected, value)
         return value
 
-    def whole_numbers(value: Any) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value
-        )
+    def equal(where: str, expected: object) -> None:
+        want(where, repr(expected), lambda v: v == expected)
 
-    if not isinstance(m.get("name"), str) or not m["name"]:
-        raise _refuse(folder, "name", "a string", m.get("name"))
-    if m.get("curves") != list(CURVES):
-        got = m.get("curves")
-        if not isinstance(got, list) or len(got) != len(CURVES):
-            count = len(got) if isinstance(got, list) else got
-            raise _refuse(folder, "curves", f"the {len(CURVES)} ARKit names", count)
-        i = next(i for i, (a, b) in enumerate(zip(CURVES, got, strict=True)) if a != b)
-        raise _refuse(folder, f"curves[{i}]", repr(CURVES[i]), got[i])
-    rate = m.get("frame_rate")
-    if not (whole_numbers(rate) and len(rate) == 2 and 1 <= rate[0] / rate[1] <= 100):
-        raise _refuse(folder, "frame_rate", "[numerator, denominator], 1 to 100 Hz", rate)
+    def whole(where: str, low: int, high: int) -> int:
+        value = want(where, f"a whole number from {low} to {high}",
+                     lambda v: _is_whole(v, low, high))  # fmt: skip
+        return int(value)
 
-    audio = m.get("audio")
-    for key, expected in (
-        ("sample_rate", CORE_RATE_HZ), ("features", "log_mel"), ("hop_samples", HOP_SAMPLES),
-        ("bands", BANDS),
-    ):  # fmt: skip
-        got = audio.get(key) if isinstance(audio, dict) else None
+    def settings(where: str, defaults: Mapping[str, float]) -> None:
+        table = want(where, "an object", lambda v: isinstance(v, dict))
+        for key in table:
+            # A misspelt key would change the face in silence.
+            if key not in defaults:
+                raise _refuse(folder, where, f"only {', '.join(defaults)}", key)
+            want(f"{where}.{key}", "a number", lambda v: _is_number(v, -1e4, 1e4))
+
+    if not isinstance(m, dict):
+        raise _refuse(folder, MANIFEST, "an object", type(m).__name__)
+    equal("format", FORMAT)
+    equal("format_version", FORMAT_VERSION)
+    want("name", "a string", lambda v: isinstance(v, str) and v != "")
+    names = want("curves", f"the {len(CURVES)} ARKit names", lambda v: isinstance(v, list))
+    if len(names) != len(CURVES):
+        raise _refuse(folder, "curves", f"the {len(CURVES)} ARKit names", len(names))
+    for i, (expected, got) in enumerate(zip(CURVES, names, strict=True)):
         if got != expected:
-            raise _refuse(folder, f"audio.{key}", repr(expected), got)
+            raise _refuse(folder, f"curves[{i}]", repr(expected), got)
+    rate = want(
+        "frame_rate",
+        "[numerator, denominator], 1 to 100 Hz",
+        lambda v: (
+            isinstance(v, list)
+            and len(v) == 2
+            and all(_is_whole(x, 1, 10**6) for x in v)
+            and 1 <= v[0] / v[1] <= 100
+        ),
+    )
+    equal("audio.sample_rate", CORE_RATE_HZ)
+    equal("audio.features", "log_mel")
+    equal("audio.hop_samples", HOP_SAMPLES)
+    equal("audio.bands", BANDS)
 
-    encoder = m.get("encoder")
-    if not isinstance(encoder, dict) or encoder.get("type") != "causal_conv":
-        got = encoder.get("type") if isinstance(encoder, dict) else encoder
-        raise _refuse(folder, "encoder.type", "'causal_conv'", got)
-    number("encoder.channels", int, 1, 4096)
-    number("encoder.lookahead_columns", int, 0, 100)
-    dilations = encoder.get("dilations")
-    if not whole_numbers(dilations) or max(dilations, default=1) > 1024:
-        raise _refuse(folder, "encoder.dilations", "whole numbers from 1 to 1024", dilations)
+    equal("encoder.type", "causal_conv")
+    whole("encoder.channels", 1, 4096)
+    columns = whole("encoder.lookahead_columns", 0, 100)
+    want(
+        "encoder.dilations",
+        "whole numbers from 1 to 1024",
+        lambda v: isinstance(v, list) and all(_is_whole(d, 1, 1024) for d in v),
+    )
+    whole("decoder.hidden", 1, 4096)
+    equal("decoder.layers", 2)
+    whole("decoder.step_dim", 1, 4096)
+    whole("decoder.identity_hidden", 1, 4096)
 
-    number("decoder.hidden", int, 1, 4096)
-    if number("decoder.layers", int, 1, 16) != 2:
-        raise _refuse(folder, "decoder.layers", "2", m["decoder"]["layers"])
-    number("decoder.step_dim", int, 1, 4096)
-    number("decoder.identity_hidden", int, 1, 4096)
-
-    train_steps = number("diffusion.train_steps", int, 1, 4096)
-    steps = number("diffusion.sample_steps", int, 1, train_steps)
+    train_steps = whole("diffusion.train_steps", 1, 4096)
+    steps = whole("diffusion.sample_steps", 1, train_steps)
     if train_steps % steps:
         raise _refuse(folder, "diffusion.sample_steps", f"a divisor of {train_steps}", steps)
-    abar = m["diffusion"].get("alpha_bar")
-    if (
-        not isinstance(abar, list)
-        or len(abar) != steps
-        or not all(isinstance(a, float) and 0 < a < 1 for a in abar)
-        or any(b >= a for a, b in pairwise(abar))
-    ):
-        raise _refuse(folder, "diffusion.alpha_bar", f"{steps} numbers in (0, 1) that fall", abar)
+    want(
+        "diffusion.alpha_bar",
+        f"{steps} numbers in (0, 1) that fall",
+        lambda v: (
+            isinstance(v, list)
+            and len(v) == steps
+            and all(isinstance(a, float) and 0 < a < 1 for a in v)
+            and all(b < a for a, b in pairwise(v))
+        ),
+    )
+    identities = want(
+        "identities.names",
+        "distinct names, none of them 'auto'",
+        lambda v: (
+            isinstance(v, list)
+            and v != []
+            and all(isinstance(n, str) and n not in ("", "auto") for n in v)
+            and len(set(v)) == len(v)
+        ),
+    )
+    want("identities.default", "one of identities.names", lambda v: v in identities)
 
-    identities = m.get("identities")
-    names = identities.get("names") if isinstance(identities, dict) else None
-    if (
-        not isinstance(names, list)
-        or not names
-        or not all(isinstance(n, str) and n and n != "auto" for n in names)
-        or len(set(names)) != len(names)
-    ):
-        raise _refuse(folder, "identities.names", "distinct names, none of them 'auto'", names)
-    if identities.get("default") not in names:
-        raise _refuse(
-            folder, "identities.default", "one of identities.names", identities.get("default")
-        )
-
-    gate = m.get("gate", {})
-    if not isinstance(gate, dict):
-        raise _refuse(folder, "gate", "an object", gate)
-    for key in gate:
-        if key not in GATE_DEFAULTS:
-            raise _refuse(folder, "gate", f"only {', '.join(GATE_DEFAULTS)}", key)
-        number(f"gate.{key}", float, -200, 10000)
-    post = m.get("postprocess")
-    if not isinstance(post, dict):
-        raise _refuse(folder, "postprocess", "an object, curve name -> settings", post)
-    for curve, settings in post.items():
-        if curve not in CURVES or not isinstance(settings, dict):
-            raise _refuse(folder, "postprocess", "ARKit curve names with settings", curve)
-        for key in settings:
-            if key not in POSTPROCESS_DEFAULTS:
-                raise _refuse(
-                    folder, f"postprocess.{curve}", f"only {', '.join(POSTPROCESS_DEFAULTS)}", key
-                )
-            number(f"postprocess.{curve}.{key}", float, -10000, 10000)
-    declared = number("lookahead_samples", int, 0, CORE_RATE_HZ * 10)
-    computed = lookahead_samples(Fraction(*rate), encoder["lookahead_columns"])
-    if declared != computed:
-        raise _refuse(folder, "lookahead_samples", computed, declared)
-    if not isinstance(m.get("training"), dict):
-        raise _refuse(folder, "training", "an object with sources and licences", m.get("training"))
+    if "gate" in m:
+        settings("gate", GATE_DEFAULTS)
+    for curve in want("postprocess", "an object", lambda v: isinstance(v, dict)):
+        if curve not in CURVES:
+            raise _refuse(folder, "postprocess", "ARKit curve names", curve)
+        settings(f"postprocess.{curve}", POSTPROCESS_DEFAULTS)
+    equal("lookahead_samples", lookahead_samples(Fraction(*rate), columns))
+    want("training", "an object with sources and licences", lambda v: isinstance(v, dict))
+    equal("weights.file", WEIGHTS)
 
 
 def _read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
-    weights = m.get("weights")
-    if not isinstance(weights, dict) or weights.get("file") != WEIGHTS:
-        got = weights.get("file") if isinstance(weights, dict) else weights
-        raise _refuse(folder, "weights.file", repr(WEIGHTS), got)
     try:
         blob = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is missing") from None
     digest = hashlib.sha256(blob).hexdigest()
-    if digest != weights.get("sha256"):
-        raise _refuse(folder, "weights.sha256 (a damaged or foreign file?)", digest,
-                      weights.get("sha256"))  # fmt: skip
+    if digest != _at(m, "weights.sha256"):
+        raise _refuse(
+            folder, "weights.sha256 (a damaged or foreign file?)", digest, _at(m, "weights.sha256")
+        )
     try:
         tensors = _load_tensors(blob)
     except (SafetensorError, ValueError, KeyError) as error:

@@ -146,5 +146,6 @@ class Publisher:
 
     def _shut(self) -> None:
         self._socket.disable_monitor()
+        self._monitor.close(linger=0)
         self._socket.close()
         self._context.term()

@@ -119,7 +119,8 @@ class Screen:
     def update(self) -> None:
         picture = self._look()
         if self._live is None:
-            self._console.print(plain_line(picture), soft_wrap=True, highlight=False, markup=False)
+            # Not by rich, which would end the program when nobody reads its output any more.
+            self._console.file.write(plain_line(picture) + "\n")
             self._console.file.flush()
         else:
             encoding = self._console.encoding.lower()

@@ -1,0 +1,28 @@
+// What runs the denoising network: all sampling steps of a few frames at once. The CPU has one; an
+// accelerator would be another.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "dt/runtime.h"
+
+namespace dt {
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Continues the stream by `frames` frames: audio and identity features (frames, channels), noise
+  // (frames, curves) as the start of sampling -> x0 (frames, curves) in standardised units. Carries
+  // one recurrent state for each sampling step, so any split of the frames gives the same values.
+  virtual void sample(std::int64_t frames, const float* audio, const float* identity,
+                      const float* noise, float* x0) = 0;
+  virtual void reset() = 0;
+};
+
+// Throws std::invalid_argument, naming the backends that this build has.
+std::unique_ptr<Backend> make_backend(const std::string& name, std::shared_ptr<const Model> model);
+
+}  // namespace dt
