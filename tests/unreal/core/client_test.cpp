@@ -58,8 +58,9 @@ TEST(Client, FollowsASenderThatCrashesAndRestarts) {
   // Nobody said goodbye, and yet the face closes.
   ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
   EXPECT_TRUE((client.last().flags & dt::kFlagNeutral) != 0);
-  ASSERT_TRUE(wait_until([&] { return client.client.status().find("connection refused") != std::string::npos; }))
-      << client.client.status();
+  ASSERT_TRUE(wait_until([&] {
+    return client.client.status().find("connection refused") != std::string::npos;
+  })) << client.client.status();
   sender = std::make_unique<Sender>(std::vector<std::string>{"--port", port});
   ASSERT_TRUE(wait_until([&] { return client.seen().starts == 2; })) << client.client.status();
   const std::size_t before = client.frames();
@@ -84,8 +85,9 @@ TEST(Client, NoticesASenderThatHangs) {
   ASSERT_TRUE(wait_until([&] { return !client.client.statistics().connected; }));
   sender.process().send_signal(SIGCONT);
   const std::size_t before = client.frames();
-  ASSERT_TRUE(wait_until([&] { return client.frames() >= before + 10 && !is_neutral(client.last()); }))
-      << client.client.status();
+  ASSERT_TRUE(wait_until([&] {
+    return client.frames() >= before + 10 && !is_neutral(client.last());
+  })) << client.client.status();
   EXPECT_EQ(client.seen().starts, 1) << "the same session needs no new names";
 }
 
@@ -107,7 +109,8 @@ TEST(Client, SeparatesSubjects) {
   Sender sender({"--subjects", "Anna,Ben,Änne 2", "--seconds", "1"});
   RunningClient all(sender.endpoint());
   RunningClient ben(sender.endpoint(), "Ben");
-  ASSERT_TRUE(wait_until([&] { return all.seen("Änne 2").starts == 1 && ben.seen("Ben").starts == 1; }));
+  ASSERT_TRUE(
+      wait_until([&] { return all.seen("Änne 2").starts == 1 && ben.seen("Ben").starts == 1; }));
   sender.go();
   ASSERT_TRUE(wait_until([&] { return !all.client.statistics().farewell.empty(); }));
   ASSERT_TRUE(wait_until([&] { return !ben.client.statistics().farewell.empty(); }));
@@ -192,7 +195,8 @@ TEST(Soak, LosesNothing) {
     ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
                            2.0 * std::atof(seconds.c_str()) + 30.0));
     const dt::Statistics statistics = pair.client->client.statistics();
-    EXPECT_EQ(statistics.frames, static_cast<std::uint64_t>(std::atof(seconds.c_str()) * pair.rate));
+    EXPECT_EQ(statistics.frames,
+              static_cast<std::uint64_t>(std::atof(seconds.c_str()) * pair.rate));
     EXPECT_EQ(statistics.lost, 0u);
     EXPECT_EQ(statistics.malformed, 0u);
     EXPECT_EQ(statistics.connections, 1);

@@ -1,5 +1,6 @@
-// Runs the fuzz target for a given time on mutations of good inputs. The inputs follow from the seed,
-// so a failure can be repeated: it prints the seed of the round before it runs it, on request.
+// Runs the fuzz target for a given time on mutations of good inputs. The inputs follow from the
+// seed, so a failure can be repeated: it prints the seed of the round before it runs it, on
+// request.
 //
 //   fuzz SECONDS [FIRST_SEED]
 #include <chrono>
@@ -19,26 +20,31 @@ std::vector<std::string> corpus() {
   wire_writer::FrameFields fields;
   fields.values.assign(52, 0.5f);
   const wire_writer::Parts frame = wire_writer::frame(fields);
-  const wire_writer::Parts schema = wire_writer::schema("Face", 7, {"jawOpen", "jawLeft", "tongueOut"});
+  const wire_writer::Parts schema =
+      wire_writer::schema("Face", 7, {"jawOpen", "jawLeft", "tongueOut"});
   const wire_writer::Parts bye = wire_writer::bye("Face", 7, 12, "end of the audio");
   const std::string handshake = wire_writer::greeting() + wire_writer::ready();
-  const std::string ping = wire_writer::zmtp_frame(4, std::string("\x04PING\0\x1E" "ctx", 10));
+  const std::string ping = wire_writer::zmtp_frame(4, std::string("\x04PING\0\x1E"
+                                                                  "ctx",
+                                                                  10));
   return {
       frame[0] + "\n" + frame[1],
       schema[0] + "\n" + schema[1],
       bye[0] + "\n" + bye[1],
       handshake + wire_writer::message(schema) + wire_writer::message(frame) + ping +
           wire_writer::message(bye),
-      handshake + wire_writer::zmtp_frame(1, "a") + wire_writer::zmtp_frame(0, std::string(300, 'b')),
+      handshake + wire_writer::zmtp_frame(1, "a") +
+          wire_writer::zmtp_frame(0, std::string(300, 'b')),
       wire_writer::greeting("CURVE"),
       "endpoint=tcp://127.0.0.1:5560;subject=Anna%3B;delayms=40",
       std::string(),
   };
 }
 
-std::string mutated(std::string bytes, const std::vector<std::string>& inputs, std::mt19937_64& random) {
-  static const char kEdges[] = {'\x00', '\x01', '\x7F', '\x80', '\xFF', '\xC0', '\xC1', '\xCA', '\xCF',
-                                '\xD9', '\xDB', '\xDC', '\xDD', '\xDF', '\x90', '\x8F'};
+std::string mutated(std::string bytes, const std::vector<std::string>& inputs,
+                    std::mt19937_64& random) {
+  static const char kEdges[] = {'\x00', '\x01', '\x7F', '\x80', '\xFF', '\xC0', '\xC1', '\xCA',
+                                '\xCF', '\xD9', '\xDB', '\xDC', '\xDD', '\xDF', '\x90', '\x8F'};
   const int changes = static_cast<int>(random() % 6);
   for (int i = 0; i < changes; ++i) {
     const std::size_t at = bytes.empty() ? 0 : random() % bytes.size();
@@ -49,10 +55,18 @@ std::string mutated(std::string bytes, const std::vector<std::string>& inputs, s
       case 1:
         if (!bytes.empty()) bytes[at] = kEdges[random() % sizeof kEdges];
         break;
-      case 2: bytes.insert(at, 1, static_cast<char>(random())); break;
-      case 3: bytes.erase(at, 1 + random() % 8); break;
-      case 4: bytes.resize(at); break;
-      case 5: bytes.insert(at, bytes.substr(at, random() % 64)); break;
+      case 2:
+        bytes.insert(at, 1, static_cast<char>(random()));
+        break;
+      case 3:
+        bytes.erase(at, 1 + random() % 8);
+        break;
+      case 4:
+        bytes.resize(at);
+        break;
+      case 5:
+        bytes.insert(at, bytes.substr(at, random() % 64));
+        break;
       default: {
         const std::string& other = inputs[random() % inputs.size()];
         bytes.insert(at, other.substr(other.empty() ? 0 : random() % other.size(), random() % 64));
@@ -75,7 +89,8 @@ int main(int argc, char** argv) {
   const std::vector<std::string> inputs = corpus();
   const auto start = std::chrono::steady_clock::now();
   std::uint64_t rounds = 0;
-  while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds) {
+  while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() <
+         seconds) {
     // A seed covers a hundred inputs; with a seed on the command line each is named before it runs.
     if (verbose) {
       std::printf("seed %llu\n", static_cast<unsigned long long>(seed));

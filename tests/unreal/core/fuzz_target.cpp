@@ -40,7 +40,8 @@ void fuzz_zmtp(const std::string& bytes) {
     session.feed(bytes.data() + at, size);
     at += size;
     step = step % 97 + 13;
-    for (auto event = session.next(); event != dt::ZmtpSession::Event::kNone; event = session.next()) {
+    for (auto event = session.next(); event != dt::ZmtpSession::Event::kNone;
+         event = session.next()) {
       if (event == dt::ZmtpSession::Event::kFailed) {
         require(!session.error().empty());
         return;

@@ -23,7 +23,8 @@ dt::Subscriber::Timing hasty() {
 }
 
 std::string good_session(std::uint64_t session, int frames) {
-  std::string out = wire_writer::message(wire_writer::schema("Face", session, {"jawOpen", "jawLeft", "tongueOut"}));
+  std::string out = wire_writer::message(
+      wire_writer::schema("Face", session, {"jawOpen", "jawLeft", "tongueOut"}));
   wire_writer::FrameFields fields;
   fields.session = session;
   for (int i = 0; i < frames; ++i) {
@@ -35,7 +36,8 @@ std::string good_session(std::uint64_t session, int frames) {
 }
 
 // The first connection misbehaves; the second is good and must be used.
-void expect_recovery(const std::function<void(Connection&)>& misbehave, const std::string& trouble) {
+void expect_recovery(const std::function<void(Connection&)>& misbehave,
+                     const std::string& trouble) {
   RawPeer peer([&](Connection& connection, int number) {
     if (number == 0) {
       misbehave(connection);
@@ -93,7 +95,9 @@ TEST(Hostile, SilentAfterTheHandshake) {
 TEST(Hostile, GreetingByteByByteForEver) {
   expect_recovery(
       [](Connection& connection) {
-        for (int i = 0; i < 60 && connection.send(wire_writer::greeting().substr(static_cast<std::size_t>(i), 1)); ++i) {
+        for (int i = 0; i < 60 && connection.send(wire_writer::greeting().substr(
+                                      static_cast<std::size_t>(i), 1));
+             ++i) {
           connection.linger(50);
         }
       },
@@ -101,8 +105,9 @@ TEST(Hostile, GreetingByteByByteForEver) {
 }
 
 TEST(Hostile, NotZeroMq) {
-  expect_recovery([](Connection& connection) { connection.send("HTTP/1.1 400 Bad Request\r\n\r\n"); },
-                  "the peer does not speak ZeroMQ");
+  expect_recovery(
+      [](Connection& connection) { connection.send("HTTP/1.1 400 Bad Request\r\n\r\n"); },
+      "the peer does not speak ZeroMQ");
 }
 
 TEST(Hostile, ClosesInTheHandshake) {
@@ -153,7 +158,8 @@ TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
     connection.linger();
   });
   RunningClient client(peer.endpoint());
-  ASSERT_TRUE(wait_until([&] { return client.client.statistics().messages >= 15; })) << client.client.status();
+  ASSERT_TRUE(wait_until([&] { return client.client.statistics().messages >= 15; }))
+      << client.client.status();
   const dt::Statistics seen = client.client.statistics();
   EXPECT_EQ(seen.malformed, 5u) << seen.last_malformed;
   EXPECT_EQ(seen.unannounced, 1u);
@@ -161,14 +167,16 @@ TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
   EXPECT_EQ(seen.lost, 2u);
   EXPECT_EQ(seen.late, 1u);
   EXPECT_EQ(seen.duplicates, 1u);
-  EXPECT_NE(client.client.status().find("5 malformed messages dropped, last: curve names"), std::string::npos);
+  EXPECT_NE(client.client.status().find("5 malformed messages dropped, last: curve names"),
+            std::string::npos);
 }
 
 TEST(Hostile, TooManySubjects) {
   RawPeer peer([](Connection& connection, int) {
     std::string bytes = kHandshake;
     for (int i = 0; i < 20; ++i) {
-      bytes += wire_writer::message(wire_writer::schema("Face" + std::to_string(i), 5, {"jawOpen"}));
+      bytes +=
+          wire_writer::message(wire_writer::schema("Face" + std::to_string(i), 5, {"jawOpen"}));
     }
     connection.send(bytes);
     connection.linger();

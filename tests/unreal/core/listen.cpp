@@ -30,12 +30,14 @@ int main(int argc, char** argv) {
   Printer printer;
   dt::FaceClient client(connection, &printer);
   std::thread thread([&client] { client.run(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(static_cast<int>(std::atof(argv[2]) * 1000)));
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(static_cast<int>(std::atof(argv[2]) * 1000)));
   const dt::Statistics seen = client.statistics();
   std::printf("%s\n", client.status().c_str());
   client.stop();
   thread.join();
-  std::printf("%llu frames, %llu lost, %llu malformed\n", static_cast<unsigned long long>(seen.frames),
-              static_cast<unsigned long long>(seen.lost), static_cast<unsigned long long>(seen.malformed));
+  std::printf(
+      "%llu frames, %llu lost, %llu malformed\n", static_cast<unsigned long long>(seen.frames),
+      static_cast<unsigned long long>(seen.lost), static_cast<unsigned long long>(seen.malformed));
   return seen.frames > 0 && seen.lost == 0 && seen.malformed == 0 ? 0 : 1;
 }

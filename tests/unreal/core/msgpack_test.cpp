@@ -85,8 +85,8 @@ TEST(Msgpack, BelievesNoLengthBeforeTheBytesAreThere) {
 
 TEST(Msgpack, SkipsWholeValues) {
   // {"a": [1, {"b": nil}], "c": 2.0} and then 7.
-  const std::string bytes = bytes_of({0x82, 0xA1, 'a', 0x92, 1, 0x81, 0xA1, 'b', 0xC0, 0xA1, 'c',
-                                      0xCA, 0x40, 0, 0, 0, 7});
+  const std::string bytes = bytes_of(
+      {0x82, 0xA1, 'a', 0x92, 1, 0x81, 0xA1, 'b', 0xC0, 0xA1, 'c', 0xCA, 0x40, 0, 0, 0, 7});
   MsgpackReader reader(bytes, kLimits);
   MsgpackReader::Value value;
   EXPECT_TRUE(reader.skip());
@@ -110,7 +110,7 @@ TEST(Msgpack, ChecksUtf8) {
   EXPECT_FALSE(dt::is_utf8("\x80"));
   EXPECT_FALSE(dt::is_utf8("\xC0\x80"));  // over-long
   EXPECT_FALSE(dt::is_utf8("\xE0\x80\x80"));
-  EXPECT_FALSE(dt::is_utf8("\xED\xA0\x80"));  // a surrogate
+  EXPECT_FALSE(dt::is_utf8("\xED\xA0\x80"));      // a surrogate
   EXPECT_FALSE(dt::is_utf8("\xF4\x90\x80\x80"));  // past U+10FFFF
   EXPECT_FALSE(dt::is_utf8("\xF5\x80\x80\x80"));
   EXPECT_FALSE(dt::is_utf8("\xE2\x82"));

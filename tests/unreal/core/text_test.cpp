@@ -23,9 +23,10 @@ TEST(Endpoint, TakesAddresses) {
 TEST(Endpoint, RefusesTheRestInWords) {
   dt::Endpoint endpoint;
   std::string why;
-  for (const char* text : {"", "127.0.0.1:5560", "udp://127.0.0.1:5560", "tcp://127.0.0.1", "tcp://127.0.0.1:",
-                           "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:99999999999",
-                           "tcp://127.0.0.1:5x", "tcp://:5560", "tcp://1.2.3:5", "tcp://::1:5560", "tcp://[::1]"}) {
+  for (const char* text : {"", "127.0.0.1:5560", "udp://127.0.0.1:5560", "tcp://127.0.0.1",
+                           "tcp://127.0.0.1:", "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536",
+                           "tcp://127.0.0.1:99999999999", "tcp://127.0.0.1:5x", "tcp://:5560",
+                           "tcp://1.2.3:5", "tcp://::1:5560", "tcp://[::1]"}) {
     EXPECT_FALSE(dt::parse_endpoint(text, &endpoint, &why)) << text;
     EXPECT_NE(why.find("expected"), std::string::npos);
   }
@@ -38,7 +39,8 @@ TEST(Connection, ReadsWhatItWrites) {
   connection.endpoint = "tcp://10.0.0.1:7000";
   connection.subject = "50%; Anna = Ben";
   connection.delay_ms = 40;
-  EXPECT_EQ(dt::to_text(connection), "endpoint=tcp://10.0.0.1:7000;subject=50%25%3B Anna = Ben;delayms=40");
+  EXPECT_EQ(dt::to_text(connection),
+            "endpoint=tcp://10.0.0.1:7000;subject=50%25%3B Anna = Ben;delayms=40");
   dt::Connection back;
   std::string why;
   ASSERT_TRUE(dt::parse_connection(dt::to_text(connection), &back, &why)) << why;
@@ -87,7 +89,8 @@ TEST(CurveNames, BecomePascalCase) {
 
 TEST(CurveNames, GainsGoByName) {
   const std::vector<float> gains =
-      dt::gains_in_order({"JawOpen", "MouthClose", "TongueOut"}, {{"mouthclose", 0.5f}, {"MOUTHCLOSE", 0.5f}, {"jawOpen", 2.0f}});
+      dt::gains_in_order({"JawOpen", "MouthClose", "TongueOut"},
+                         {{"mouthclose", 0.5f}, {"MOUTHCLOSE", 0.5f}, {"jawOpen", 2.0f}});
   EXPECT_EQ(gains, (std::vector<float>{2.0f, 0.25f, 1.0f}));
   std::vector<float> values = {0.75f, 0.4f, 1.5f};
   dt::apply_gains(gains, &values);
@@ -104,7 +107,8 @@ TEST(Statistics, SayWhatIsWrong) {
   EXPECT_EQ(dt::describe(seen, 0), "connecting to tcp://127.0.0.1:5560");
   seen.trouble = "connection refused";
   seen.attempts = 7;
-  EXPECT_EQ(dt::describe(seen, 0), "connecting to tcp://127.0.0.1:5560: connection refused, attempt 7");
+  EXPECT_EQ(dt::describe(seen, 0),
+            "connecting to tcp://127.0.0.1:5560: connection refused, attempt 7");
   seen.connected = true;
   EXPECT_EQ(dt::describe(seen, 0), "connected to tcp://127.0.0.1:5560, no face there yet");
   seen.faces = "Anna";
@@ -124,8 +128,9 @@ TEST(Statistics, SayWhatIsWrong) {
   seen.farewell = "end of the audio";
   EXPECT_EQ(dt::describe(seen, 0), "the sender stopped: end of the audio");
   seen.connected = false;
-  EXPECT_EQ(dt::describe(seen, 0), "the sender stopped: end of the audio; connecting to "
-                                   "tcp://127.0.0.1:5560: connection refused, attempt 7");
+  EXPECT_EQ(dt::describe(seen, 0),
+            "the sender stopped: end of the audio; connecting to "
+            "tcp://127.0.0.1:5560: connection refused, attempt 7");
 }
 
 }  // namespace

@@ -152,15 +152,16 @@ TEST(JitterBufferTest, IsBounded) {
   std::size_t most = 0;
   for (int i = 0; i < 2000; ++i) {
     buffer.push(frame(i, i * 10'000), kSecond + i * 10'000);
-    while (buffer.pop(kSecond + i * 10'000, &out)) {}
+    while (buffer.pop(kSecond + i * 10'000, &out)) {
+    }
     most = std::max(most, buffer.waiting());
   }
   EXPECT_EQ(most, JitterBuffer::kCapacity - 1);
 }
 
-// A bad link: delay spread over 0 to 80 ms, 2 % of the frames lost, 1 % sent twice, 5 % held back so
-// that others overtake them, the sender's clock 50 ppm fast. What comes out must be in order, in time
-// and never later than the bound.
+// A bad link: delay spread over 0 to 80 ms, 2 % of the frames lost, 1 % sent twice, 5 % held back
+// so that others overtake them, the sender's clock 50 ppm fast. What comes out must be in order, in
+// time and never later than the bound.
 TEST(JitterBufferTest, SimulatedLink) {
   constexpr std::int64_t kDelayNs = 100 * kMs;
   constexpr std::int64_t kFrameNs = kSecond / 60;
@@ -178,7 +179,8 @@ TEST(JitterBufferTest, SimulatedLink) {
     // True local time at which frame i was captured, and what the sender's clock said.
     const auto captured = [&](std::int64_t i) { return start_ns + i * kFrameNs; };
     const auto sender = [&](std::int64_t i) {
-      return 77 * kSecond + static_cast<std::int64_t>(static_cast<double>(i * kFrameNs) * (1.0 + drift));
+      return 77 * kSecond +
+             static_cast<std::int64_t>(static_cast<double>(i * kFrameNs) * (1.0 + drift));
     };
     int sent = 0;
     for (int i = 0; i < kFrames; ++i) {
@@ -189,7 +191,8 @@ TEST(JitterBufferTest, SimulatedLink) {
       for (int copy = 0; copy < copies; ++copy) {
         // A held frame takes the worst of the jitter, so that up to five others overtake it.
         const double jitter = held ? 0.9 + 0.1 * uniform(random) : uniform(random);
-        arrivals.push_back({captured(i) + kBaseNs + static_cast<std::int64_t>(jitter * 80 * kMs), i});
+        arrivals.push_back(
+            {captured(i) + kBaseNs + static_cast<std::int64_t>(jitter * 80 * kMs), i});
       }
     }
     std::stable_sort(arrivals.begin(), arrivals.end(),
@@ -234,9 +237,10 @@ TEST(JitterBufferTest, SimulatedLink) {
     };
     const double stamp_p99 = p99(stamp_error_ms);
     const double release_p99 = p99(release_error_ms);
-    std::printf("drift %+.0f ppm: %d sent, %d released, %d late, %d duplicates; error p99 %.2f ms "
-                "(stamp), %.2f ms (release), longest hold %.1f ms\n",
-                drift * 1e6, sent, released, late, duplicates, stamp_p99, release_p99, worst_hold_ms);
+    std::printf(
+        "drift %+.0f ppm: %d sent, %d released, %d late, %d duplicates; error p99 %.2f ms "
+        "(stamp), %.2f ms (release), longest hold %.1f ms\n",
+        drift * 1e6, sent, released, late, duplicates, stamp_p99, release_p99, worst_hold_ms);
     EXPECT_EQ(released + late, sent);
     EXPECT_LT(late, sent / 1000);
     EXPECT_GT(duplicates, 0);

@@ -48,10 +48,10 @@ std::vector<std::string> verdict(const std::vector<std::string>& parts, bool* un
   if (message.kind == dt::Kind::kFrame) {
     out.push_back("frame");
     const dt::Frame& frame = message.frame;
-    for (const std::int64_t value : {message.session, frame.sequence, frame.index,
-                                     std::int64_t{frame.rate_num}, std::int64_t{frame.rate_den},
-                                     frame.position_samples, std::int64_t{frame.audio_rate_hz},
-                                     frame.capture_ns, std::int64_t{frame.flags}}) {
+    for (const std::int64_t value :
+         {message.session, frame.sequence, frame.index, std::int64_t{frame.rate_num},
+          std::int64_t{frame.rate_den}, frame.position_samples, std::int64_t{frame.audio_rate_hz},
+          frame.capture_ns, std::int64_t{frame.flags}}) {
       whole(value);
     }
   } else if (message.kind == dt::Kind::kSchema) {
@@ -95,7 +95,8 @@ TEST(Vectors, BothReadersAgree) {
       ASSERT_TRUE(dt::decode(parts, &message, &why)) << why << "\n" << line;
       ASSERT_EQ(expected.size(), 10 + message.frame.values.size()) << line;
       for (std::size_t i = 0; i < message.frame.values.size(); ++i) {
-        EXPECT_EQ(message.frame.values[i], static_cast<float>(std::strtod(expected[10 + i].c_str(), nullptr)));
+        EXPECT_EQ(message.frame.values[i],
+                  static_cast<float>(std::strtod(expected[10 + i].c_str(), nullptr)));
       }
       expected.resize(10);
     }

@@ -33,8 +33,10 @@ TEST(Wire, ReadsTheFrameOfTheSpecification) {
       0x3e, 0x80, 0x00, 0x00, 0xca, 0x00, 0x00, 0x00, 0x00, 0xca, 0x3f, 0x00, 0x00, 0x00};
   dt::Message message;
   std::string why;
-  ASSERT_TRUE(dt::decode({"dt/face/frame", std::string(reinterpret_cast<const char*>(payload), sizeof payload)},
-                         &message, &why)) << why;
+  ASSERT_TRUE(dt::decode(
+      {"dt/face/frame", std::string(reinterpret_cast<const char*>(payload), sizeof payload)},
+      &message, &why))
+      << why;
   EXPECT_EQ(message.kind, dt::Kind::kFrame);
   EXPECT_EQ(message.subject, "face");
   EXPECT_EQ(message.session, 0x0123456789abcdef);
@@ -50,7 +52,8 @@ TEST(Wire, ReadsTheFrameOfTheSpecification) {
 TEST(Wire, ReadsSchemaAndBye) {
   dt::Message message;
   std::string why;
-  ASSERT_TRUE(dt::decode(wire_writer::schema("Änna", 9, {"jawOpen", "tongueOut"}), &message, &why)) << why;
+  ASSERT_TRUE(dt::decode(wire_writer::schema("Änna", 9, {"jawOpen", "tongueOut"}), &message, &why))
+      << why;
   EXPECT_EQ(message.kind, dt::Kind::kSchema);
   EXPECT_EQ(message.subject, "Änna");
   EXPECT_EQ(message.session, 9);
@@ -84,8 +87,9 @@ TEST(Wire, PassesOverWhatLaterVersionsMayAdd) {
 
 TEST(Wire, RefusesBadTopics) {
   const std::string payload = wire_writer::bye("A", 9, 1, "x")[1];
-  for (const char* topic : {"", "dt", "dt/", "dt/A", "dt//bye", "xx/A/bye", "dt/A/B/bye", "dt/\x01/bye",
-                            "dt/\x7F/bye", "dt/\xC2\x85/bye", "dt/\xFF/bye", "dt/A/\xFF"}) {
+  for (const char* topic :
+       {"", "dt", "dt/", "dt/A", "dt//bye", "xx/A/bye", "dt/A/B/bye", "dt/\x01/bye", "dt/\x7F/bye",
+        "dt/\xC2\x85/bye", "dt/\xFF/bye", "dt/A/\xFF"}) {
     EXPECT_NE(refusal({topic, payload}).find("topic"), std::string::npos) << topic;
   }
   refusal({"dt/" + std::string(129, 'x') + "/bye", payload});
@@ -101,7 +105,8 @@ TEST(Wire, RefusesBadPayloads) {
   refusal(with_payload(good, wire_writer::array(0)));
   refusal(with_payload(good, std::string(65537, '\xC0')));
   EXPECT_EQ(refusal(with_payload(good, good[1] + "\x01")), "payload: 1 bytes too many");
-  EXPECT_NE(refusal(with_payload(good, wire_writer::array(5) + wire_writer::whole(2))).find("wire version: expected 1, got 2"),
+  EXPECT_NE(refusal(with_payload(good, wire_writer::array(5) + wire_writer::whole(2)))
+                .find("wire version: expected 1, got 2"),
             std::string::npos);
   refusal(with_payload(good, wire_writer::array(5) + "\xC3"));
   refusal(with_payload(good, wire_writer::array(4) + wire_writer::whole(1)));
@@ -159,11 +164,12 @@ TEST(Wire, RefusesBadSchemas) {
     bad[1][bad[1].find(key)] = 'X';
     EXPECT_EQ(refusal(bad), "schema: expected every key; one is missing") << key;
   }
-  refusal({"dt/A/schema", wire_writer::array(4) + wire_writer::whole(1) + wire_writer::text("schema") +
-                              wire_writer::whole(9) + wire_writer::whole(1)});
-  refusal({"dt/A/schema", wire_writer::array(4) + wire_writer::whole(1) + wire_writer::text("schema") +
-                              wire_writer::whole(9) + wire_writer::map(1) + wire_writer::whole(1) +
+  refusal({"dt/A/schema", wire_writer::array(4) + wire_writer::whole(1) +
+                              wire_writer::text("schema") + wire_writer::whole(9) +
                               wire_writer::whole(1)});
+  refusal({"dt/A/schema", wire_writer::array(4) + wire_writer::whole(1) +
+                              wire_writer::text("schema") + wire_writer::whole(9) +
+                              wire_writer::map(1) + wire_writer::whole(1) + wire_writer::whole(1)});
 }
 
 TEST(Wire, KnowsSubjectsAndSubscriptions) {

@@ -50,7 +50,9 @@ TEST(Zmtp, ShakesHandsAndSubscribes) {
   session.sent(session.unsent().size());
   EXPECT_EQ(events(&session, wire_writer::ready("PUB"), 64), std::vector<Event>{Event::kReady});
   EXPECT_TRUE(session.ready());
-  EXPECT_EQ(session.unsent(), std::string("\0\x09\x01" "dt/Anna/", 11));
+  EXPECT_EQ(session.unsent(), std::string("\0\x09\x01"
+                                          "dt/Anna/",
+                                          11));
 }
 
 TEST(Zmtp, GivesTheSameMessagesForAnyChunking) {
@@ -79,8 +81,10 @@ TEST(Zmtp, AnswersPings) {
   session.ping();
   EXPECT_EQ(session.unsent(), std::string("\x04\x07\x04PING\0\0", 9));
   // A PONG, and a command that this version does not know, are passed over.
-  EXPECT_EQ(events(&session, wire_writer::zmtp_frame(4, "\x04PONG") + wire_writer::zmtp_frame(4, "\x05LATER"), 100),
-            std::vector<Event>{});
+  EXPECT_EQ(
+      events(&session,
+             wire_writer::zmtp_frame(4, "\x04PONG") + wire_writer::zmtp_frame(4, "\x05LATER"), 100),
+      std::vector<Event>{});
 }
 
 TEST(Zmtp, RefusesOtherPeers) {
@@ -91,14 +95,19 @@ TEST(Zmtp, RefusesOtherPeers) {
             "the peer wants the security mechanism CURVE, expected NULL");
   EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::ready("ROUTER")),
             "the peer is a ROUTER socket, expected PUB or XPUB");
-  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05READY")), "a malformed READY");
-  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05READY\x0BSocket-Type")),
+  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05READY")),
             "a malformed READY");
-  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05" "ERROR\x04nope")),
+  EXPECT_EQ(
+      failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05READY\x0BSocket-Type")),
+      "a malformed READY");
+  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4,
+                                                                      "\x05"
+                                                                      "ERROR\x04nope")),
             "the peer refused: nope");
   EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05OTHER")),
             "expected READY, got the command OTHER");
-  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "")), "a malformed command");
+  EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "")),
+            "a malformed command");
   EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(0, "x")),
             "a message before the handshake");
 }

@@ -26,7 +26,8 @@ TSharedPtr<ILiveLinkSource> create(const std::string& connection) {
   return UDiffusionTalkerLiveLinkSourceFactory().CreateSource(ToFString(connection));
 }
 
-TSharedPtr<ILiveLinkSource> start(const std::string& connection, RecordingClient* client, unsigned id = 1) {
+TSharedPtr<ILiveLinkSource> start(const std::string& connection, RecordingClient* client,
+                                  unsigned id = 1) {
   TSharedPtr<ILiveLinkSource> source = create(connection);
   source->ReceiveClient(client, FGuid(id, 0, 0, 0));
   return source;
@@ -55,13 +56,16 @@ TEST(Plugin, ThirtySecondsOfFrames) {
   Sender sender({"--seconds", "30"});
   RecordingClient client;
   TSharedPtr<ILiveLinkSource> source = start("endpoint=" + sender.endpoint(), &client);
-  ASSERT_TRUE(wait_until([&] { return client.subject("Face").static_pushes == 1; })) << Utf8(source->GetSourceStatus());
+  ASSERT_TRUE(wait_until([&] { return client.subject("Face").static_pushes == 1; }))
+      << Utf8(source->GetSourceStatus());
   EXPECT_TRUE(client.subject("Face").frames.empty());
   sender.go();
   ASSERT_TRUE(wait_until([&] { return client.frames("Face") >= 1000; }, 60.0));
   EXPECT_TRUE(source->IsSourceStillValid());
-  EXPECT_EQ(Utf8(source->GetSourceStatus()).compare(0, 15, "receiving Face,"), 0) << Utf8(source->GetSourceStatus());
-  ASSERT_TRUE(wait_until([&] { return client.frames("Face") > 1800 && neutral(client.last("Face")); }, 60.0));
+  EXPECT_EQ(Utf8(source->GetSourceStatus()).compare(0, 15, "receiving Face,"), 0)
+      << Utf8(source->GetSourceStatus());
+  ASSERT_TRUE(wait_until(
+      [&] { return client.frames("Face") > 1800 && neutral(client.last("Face")); }, 60.0));
   const RecordingClient::Subject seen = client.subject("Face");
   EXPECT_EQ(seen.static_pushes, 1);
   EXPECT_EQ(seen.names.size(), 52u);
@@ -72,7 +76,8 @@ TEST(Plugin, ThirtySecondsOfFrames) {
   // World time follows the sender's clock, not the moments of arrival.
   std::vector<double> errors;
   for (std::size_t i = 600; i < 1799; ++i) {
-    errors.push_back(std::abs(seen.frames[i + 1].world_time - seen.frames[i].world_time - 1.0 / 60.0));
+    errors.push_back(
+        std::abs(seen.frames[i + 1].world_time - seen.frames[i].world_time - 1.0 / 60.0));
   }
   std::sort(errors.begin(), errors.end());
   EXPECT_LT(errors[errors.size() / 2], 0.002);
@@ -131,7 +136,8 @@ TEST(Plugin, ShutsDownInEveryState) {
     connection.linger();
   });
   for (const std::string& endpoint :
-       {std::string("tcp://127.0.0.1:1"), std::string("tcp://192.0.2.1:5560"), silent.endpoint(), idle.endpoint()}) {
+       {std::string("tcp://127.0.0.1:1"), std::string("tcp://192.0.2.1:5560"), silent.endpoint(),
+        idle.endpoint()}) {
     for (const int wait_ms : {0, 20, 200}) {
       RecordingClient client;
       TSharedPtr<ILiveLinkSource> source = start("endpoint=" + endpoint, &client);
@@ -156,7 +162,8 @@ TEST(Plugin, GarbageOnTheWire) {
     wire_writer::FrameFields fields;
     std::string bytes = wire_writer::greeting() + wire_writer::ready();
     bytes += wire_writer::message({"dt/Face/frame", std::string(1000, '\xC1')});
-    bytes += wire_writer::message(wire_writer::schema("Face", 7, {"jawOpen", "jawLeft", "headYaw"}));
+    bytes +=
+        wire_writer::message(wire_writer::schema("Face", 7, {"jawOpen", "jawLeft", "headYaw"}));
     bytes += wire_writer::message({"dt/Face/schema", "\x90"});
     bytes += wire_writer::message(wire_writer::frame(fields));
     fields.values = {0.0f, NAN, 0.0f};
@@ -166,11 +173,14 @@ TEST(Plugin, GarbageOnTheWire) {
   });
   RecordingClient client;
   TSharedPtr<ILiveLinkSource> source = start("endpoint=" + peer.endpoint(), &client);
-  ASSERT_TRUE(wait_until([&] { return Utf8(source->GetSourceStatus()).find("3 malformed messages") != std::string::npos; }))
-      << Utf8(source->GetSourceStatus());
-  EXPECT_NE(Utf8(source->GetSourceStatus()).find("last: a curve: expected a finite float"), std::string::npos);
+  ASSERT_TRUE(wait_until([&] {
+    return Utf8(source->GetSourceStatus()).find("3 malformed messages") != std::string::npos;
+  })) << Utf8(source->GetSourceStatus());
+  EXPECT_NE(Utf8(source->GetSourceStatus()).find("last: a curve: expected a finite float"),
+            std::string::npos);
   // Names of the head come through when, and only when, there is data for them.
-  EXPECT_EQ(client.subject("Face").names, (std::vector<std::string>{"JawOpen", "JawLeft", "HeadYaw"}));
+  EXPECT_EQ(client.subject("Face").names,
+            (std::vector<std::string>{"JawOpen", "JawLeft", "HeadYaw"}));
   EXPECT_EQ(client.subject("Face").frames.front().values, (std::vector<float>{0.25f, 0.0f, 0.5f}));
   shut_down(source.Get());
 }
@@ -178,8 +188,10 @@ TEST(Plugin, GarbageOnTheWire) {
 TEST(Plugin, SettingsTakeEffectWhileItRuns) {
   Sender sender;
   RecordingClient client;
-  TSharedPtr<ILiveLinkSource> source = start("endpoint=" + sender.endpoint() + ";delayms=10", &client);
-  EXPECT_EQ(source->GetSettingsClass().Get(), UDiffusionTalkerLiveLinkSourceSettings::StaticClass());
+  TSharedPtr<ILiveLinkSource> source =
+      start("endpoint=" + sender.endpoint() + ";delayms=10", &client);
+  EXPECT_EQ(source->GetSettingsClass().Get(),
+            UDiffusionTalkerLiveLinkSourceSettings::StaticClass());
   source->Update();  // before there are settings
   ULiveLinkSourceSettings foreign;
   source->InitializeSettings(&foreign);
@@ -198,7 +210,8 @@ TEST(Plugin, SettingsTakeEffectWhileItRuns) {
   settings.DelayMs = 30;
   source->Update();
   source->Update();
-  EXPECT_EQ(Utf8(settings.ConnectionString), "endpoint=" + sender.endpoint() + ";subject=;delayms=30");
+  EXPECT_EQ(Utf8(settings.ConnectionString),
+            "endpoint=" + sender.endpoint() + ";subject=;delayms=30");
   // JawOpen is curve 17, MouthClose 18.
   const auto scaled = [&](std::size_t curve, float gain) {
     return wait_until([&, curve, gain] {

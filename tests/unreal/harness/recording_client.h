@@ -37,7 +37,8 @@ class RecordingClient : public ILiveLinkClient {
     std::vector<int> static_before_frame;  // static pushes so far, at each frame
   };
 
-  void PushSubjectStaticData_AnyThread(const FLiveLinkSubjectKey& Key, TSubclassOf<ULiveLinkRole> Role,
+  void PushSubjectStaticData_AnyThread(const FLiveLinkSubjectKey& Key,
+                                       TSubclassOf<ULiveLinkRole> Role,
                                        FLiveLinkStaticDataStruct&& Data) override {
     const FLiveLinkStaticDataStruct taken = MoveTemp(Data);
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -50,7 +51,8 @@ class RecordingClient : public ILiveLinkClient {
     }
   }
 
-  void PushSubjectFrameData_AnyThread(const FLiveLinkSubjectKey& Key, FLiveLinkFrameDataStruct&& Data) override {
+  void PushSubjectFrameData_AnyThread(const FLiveLinkSubjectKey& Key,
+                                      FLiveLinkFrameDataStruct&& Data) override {
     const FLiveLinkFrameDataStruct taken = MoveTemp(Data);
     const FLiveLinkBaseFrameData& base = *taken.Cast<FLiveLinkBaseFrameData>();
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -102,7 +104,8 @@ class RecordingClient : public ILiveLinkClient {
   std::map<std::string, Subject> subjects_;
 };
 
-// Asks a source to shut down as Live Link does, each tick until it agrees; gives the seconds it took.
+// Asks a source to shut down as Live Link does, each tick until it agrees; gives the seconds it
+// took.
 inline double shut_down(ILiveLinkSource* Source) {
   const auto start = std::chrono::steady_clock::now();
   const auto passed = [&start] {

@@ -18,8 +18,8 @@ using ANSICHAR = char;
 
 #define DT_STUB_TEXT(Literal) u##Literal
 #define TEXT(Literal) DT_STUB_TEXT(Literal)
-#define check(Condition) \
-  do {                   \
+#define check(Condition)            \
+  do {                              \
     if (!(Condition)) std::abort(); \
   } while (false)
 #define verify(Condition) check(Condition)
@@ -135,7 +135,9 @@ class FText {
     return Out;
   }
   // Refuses to compile without LOCTEXT_NAMESPACE.
-  static FText Localised(const TCHAR*, const TCHAR*, const TCHAR* Text) { return FromString(FString(Text)); }
+  static FText Localised(const TCHAR*, const TCHAR*, const TCHAR* Text) {
+    return FromString(FString(Text));
+  }
   const FString& ToString() const { return Text; }
 
  private:
@@ -196,7 +198,9 @@ class TMap {
 template <typename T>
 class TSharedRef {
  public:
-  explicit TSharedRef(std::shared_ptr<T> InPointer) : Pointer(std::move(InPointer)) { check(Pointer); }
+  explicit TSharedRef(std::shared_ptr<T> InPointer) : Pointer(std::move(InPointer)) {
+    check(Pointer);
+  }
   T* operator->() const { return Pointer.get(); }
   const std::shared_ptr<T>& Shared() const { return Pointer; }
 
@@ -261,7 +265,8 @@ class UObject {
 
 template <typename To, typename From>
 To* Cast(From* Object) {
-  return Object != nullptr && Object->GetClass() == To::StaticClass() ? static_cast<To*>(Object) : nullptr;
+  return Object != nullptr && Object->GetClass() == To::StaticClass() ? static_cast<To*>(Object)
+                                                                      : nullptr;
 }
 
 template <typename T>
@@ -275,12 +280,12 @@ class TSubclassOf {
   UClass* Class = nullptr;
 };
 
-#define DT_STUB_CLASS_BODY            \
- public:                              \
-  static UClass* StaticClass() {      \
-    static UClass Class;              \
-    return &Class;                    \
-  }                                   \
+#define DT_STUB_CLASS_BODY                                    \
+ public:                                                      \
+  static UClass* StaticClass() {                              \
+    static UClass Class;                                      \
+    return &Class;                                            \
+  }                                                           \
   UClass* GetClass() const override { return StaticClass(); } \
-                                      \
+                                                              \
  private:

@@ -13,7 +13,8 @@ class ULiveLinkSourceFactory : public UObject {
   virtual FText GetSourceDisplayName() const = 0;
   virtual FText GetSourceTooltip() const = 0;
   virtual EMenuType GetMenuType() const { return EMenuType::Disabled; }
-  virtual TSharedPtr<SWidget> BuildCreationPanel(FOnLiveLinkSourceCreated OnLiveLinkSourceCreated) const {
+  virtual TSharedPtr<SWidget> BuildCreationPanel(
+      FOnLiveLinkSourceCreated OnLiveLinkSourceCreated) const {
     (void)OnLiveLinkSourceCreated;
     return nullptr;
   }

@@ -10,15 +10,16 @@ struct FLiveLinkSubjectName {
 };
 
 struct FLiveLinkSubjectKey {
-  FLiveLinkSubjectKey(FGuid InSource, FLiveLinkSubjectName InSubject) : Source(InSource), SubjectName(InSubject) {}
+  FLiveLinkSubjectKey(FGuid InSource, FLiveLinkSubjectName InSubject)
+      : Source(InSource), SubjectName(InSubject) {}
   FGuid Source;
   FLiveLinkSubjectName SubjectName;
 };
 
 struct FLiveLinkWorldTime {
   FLiveLinkWorldTime() = default;
-  // The engine takes the difference to now as the offset here; our stub has no use for that, so that a
-  // plugin which calls it does not compile.
+  // The engine takes the difference to now as the offset here; our stub has no use for that, so
+  // that a plugin which calls it does not compile.
   explicit FLiveLinkWorldTime(double InTime) = delete;
   FLiveLinkWorldTime(double InTime, double InOffset) : Time(InTime), Offset(InOffset) {}
   double GetOffsettedTime() const { return Time + Offset; }

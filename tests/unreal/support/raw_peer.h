@@ -19,12 +19,14 @@ class RawPeer {
   // One accepted connection, for the script.
   class Connection {
    public:
-    Connection(int handle, const std::atomic<bool>* stopping) : handle_(handle), stopping_(stopping) {}
+    Connection(int handle, const std::atomic<bool>* stopping)
+        : handle_(handle), stopping_(stopping) {}
 
     bool send(const std::string& bytes) {
       std::size_t done = 0;
       while (done < bytes.size()) {
-        const ssize_t count = ::send(handle_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+        const ssize_t count =
+            ::send(handle_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
         if (count <= 0) return false;
         done += static_cast<std::size_t>(count);
       }

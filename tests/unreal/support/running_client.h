@@ -35,9 +35,11 @@ class RunningClient : public dt::FaceSink {
     std::vector<dt::FaceFrame> frames;
   };
 
-  explicit RunningClient(const std::string& endpoint, const std::string& subject = "", int delay_ms = 0,
+  explicit RunningClient(const std::string& endpoint, const std::string& subject = "",
+                         int delay_ms = 0,
                          const dt::Subscriber::Timing& timing = dt::Subscriber::Timing())
-      : client(connection(endpoint, subject, delay_ms), this, dt::FaceClient::steady_clock_ns, timing),
+      : client(connection(endpoint, subject, delay_ms), this, dt::FaceClient::steady_clock_ns,
+               timing),
         thread_([this] { client.run(); }) {}
 
   ~RunningClient() override { stop(); }
@@ -87,7 +89,8 @@ class RunningClient : public dt::FaceSink {
   dt::FaceClient client;
 
  private:
-  static dt::Connection connection(const std::string& endpoint, const std::string& subject, int delay_ms) {
+  static dt::Connection connection(const std::string& endpoint, const std::string& subject,
+                                   int delay_ms) {
     dt::Connection out;
     out.endpoint = endpoint;
     out.subject = subject;

@@ -67,6 +67,14 @@ class Process {
     }
   }
 
+  // Drops what it has printed, so that it never waits for a reader.
+  void drain() {
+    pollfd entry = {out_, POLLIN, 0};
+    char bytes[4096];
+    while (poll(&entry, 1, 0) > 0 && read(out_, bytes, sizeof bytes) > 0) {
+    }
+  }
+
   void tell(const std::string& text) {
     const std::string bytes = text + "\n";
     EXPECT_EQ(write(in_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
@@ -125,5 +133,7 @@ class Sender {
 // What publisher.py sends as curve `curve` of frame `frame`.
 inline float sent_value(int subject, std::int64_t frame, std::size_t curve) {
   return static_cast<float>(
-      static_cast<double>((subject * 7 + frame * 13 + static_cast<std::int64_t>(curve) * 31) % 1000) / 1000.0);
+      static_cast<double>((subject * 7 + frame * 13 + static_cast<std::int64_t>(curve) * 31) %
+                          1000) /
+      1000.0);
 }

@@ -86,8 +86,8 @@ inline Parts schema(const std::string& subject, std::uint64_t session,
           array(4) + whole(1) + text("schema") + whole(session) + map(10) + text("subject") +
               text(subject) + text("curves") + names + text("rate_num") + whole(60) +
               text("rate_den") + whole(1) + text("model") + text("test") + text("model_version") +
-              text("") + text("lookahead_ms") + number64(59.2) + text("audio_rate") +
-              whole(48000) + text("start_ns") + whole(5) + text("start_unix_ns") + whole(6)};
+              text("") + text("lookahead_ms") + number64(59.2) + text("audio_rate") + whole(48000) +
+              text("start_ns") + whole(5) + text("start_unix_ns") + whole(6)};
 }
 
 inline Parts bye(const std::string& subject, std::uint64_t session, std::uint64_t frames,

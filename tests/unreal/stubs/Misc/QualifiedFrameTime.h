@@ -16,7 +16,8 @@ struct FFrameTime {
 
 struct FQualifiedFrameTime {
   FQualifiedFrameTime() = default;
-  FQualifiedFrameTime(const FFrameTime& InTime, const FFrameRate& InRate) : Time(InTime), Rate(InRate) {}
+  FQualifiedFrameTime(const FFrameTime& InTime, const FFrameRate& InRate)
+      : Time(InTime), Rate(InRate) {}
   FFrameTime Time;
   FFrameRate Rate;
 };

@@ -2,6 +2,6 @@
 
 class FDefaultModuleImpl {};
 
-#define IMPLEMENT_MODULE(Class, Name) \
+#define IMPLEMENT_MODULE(Class, Name)   \
   extern "C" void* StartModule##Name(); \
   extern "C" void* StartModule##Name() { return new Class; }

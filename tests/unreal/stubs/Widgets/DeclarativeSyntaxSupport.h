@@ -17,16 +17,16 @@ struct TStubDeclaration {
 #define SAssignNew(Variable, Widget) \
   TStubDeclaration<Widget>{MakeShared<Widget>(), &Variable} <<= Widget::FArguments()
 
-#define SLATE_BEGIN_ARGS(Widget)  \
- public:                          \
-  struct FArguments {             \
+#define SLATE_BEGIN_ARGS(Widget)       \
+ public:                               \
+  struct FArguments {                  \
     using WidgetArgsType = FArguments; \
     FArguments()
-#define SLATE_EVENT(Delegate, Name)                    \
-  Delegate _##Name;                                    \
-  WidgetArgsType& Name(const Delegate& InDelegate) {   \
-    _##Name = InDelegate;                              \
-    return *this;                                      \
+#define SLATE_EVENT(Delegate, Name)                  \
+  Delegate _##Name;                                  \
+  WidgetArgsType& Name(const Delegate& InDelegate) { \
+    _##Name = InDelegate;                            \
+    return *this;                                    \
   }
 #define SLATE_END_ARGS() \
   }                      \

@@ -53,7 +53,8 @@ void FDiffusionTalkerLiveLinkSource::ReceiveClient(ILiveLinkClient* InClient, FG
 
 void FDiffusionTalkerLiveLinkSource::InitializeSettings(ULiveLinkSourceSettings* InSettings) {
   Settings = Cast<UDiffusionTalkerLiveLinkSourceSettings>(InSettings);
-  if (UDiffusionTalkerLiveLinkSourceSettings* Mine = Settings.Get()) Mine->DelayMs = Connection.delay_ms;
+  if (UDiffusionTalkerLiveLinkSourceSettings* Mine = Settings.Get())
+    Mine->DelayMs = Connection.delay_ms;
 }
 
 void FDiffusionTalkerLiveLinkSource::Update() {
@@ -96,7 +97,9 @@ FText FDiffusionTalkerLiveLinkSource::GetSourceType() const {
   return LOCTEXT("SourceType", "DiffusionTalker");
 }
 
-FText FDiffusionTalkerLiveLinkSource::GetSourceMachineName() const { return ToText(Connection.endpoint); }
+FText FDiffusionTalkerLiveLinkSource::GetSourceMachineName() const {
+  return ToText(Connection.endpoint);
+}
 
 FText FDiffusionTalkerLiveLinkSource::GetSourceStatus() const {
   return ToText(Receiver == nullptr ? Problem : Receiver->status());
@@ -125,21 +128,23 @@ void FDiffusionTalkerLiveLinkSource::face_started(const std::string& Subject,
   const FName SubjectName = ToName(Subject);
   Subjects.AddUnique(SubjectName);
   LiveLinkClient->PushSubjectStaticData_AnyThread(FLiveLinkSubjectKey(SourceGuid, SubjectName),
-                                                  ULiveLinkBasicRole::StaticClass(), MoveTemp(StaticData));
+                                                  ULiveLinkBasicRole::StaticClass(),
+                                                  MoveTemp(StaticData));
 }
 
-void FDiffusionTalkerLiveLinkSource::face_moved(const std::string& Subject, const dt::FaceFrame& Frame) {
+void FDiffusionTalkerLiveLinkSource::face_moved(const std::string& Subject,
+                                                const dt::FaceFrame& Frame) {
   FLiveLinkFrameDataStruct FrameData(FLiveLinkBaseFrameData::StaticStruct());
   FLiveLinkBaseFrameData* Base = FrameData.Cast<FLiveLinkBaseFrameData>();
   Base->PropertyValues.Reserve(static_cast<int32>(Frame.values.size()));
   for (const float Value : Frame.values) Base->PropertyValues.Add(Value);
-  // The time is on the engine's clock already: the offset is 0, not the difference to now, which the
-  // constructor with one argument would take.
+  // The time is on the engine's clock already: the offset is 0, not the difference to now, which
+  // the constructor with one argument would take.
   Base->WorldTime = FLiveLinkWorldTime(static_cast<double>(Frame.local_ns) * 1e-9, 0.0);
   // Frame numbers are 32 bits wide: a stream of over a year begins again.
   const int32 Number = static_cast<int32>(Frame.index & 0x7FFFFFFF);
-  Base->MetaData.SceneTime =
-      FQualifiedFrameTime(FFrameTime(FFrameNumber(Number)), FFrameRate(Frame.rate_num, Frame.rate_den));
+  Base->MetaData.SceneTime = FQualifiedFrameTime(FFrameTime(FFrameNumber(Number)),
+                                                 FFrameRate(Frame.rate_num, Frame.rate_den));
   LiveLinkClient->PushSubjectFrameData_AnyThread(FLiveLinkSubjectKey(SourceGuid, ToName(Subject)),
                                                  MoveTemp(FrameData));
 }

@@ -1,4 +1,5 @@
-// The Live Link source: a thin layer that gives Live Link what the engine-free client in dt/ receives.
+// The Live Link source: a thin layer that gives Live Link what the engine-free client in dt/
+// receives.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,9 @@ class UDiffusionTalkerLiveLinkSourceSettings;
 
 // Frames go to Live Link straight from the receiving thread; everything else happens on the game
 // thread. The two share the client, whose functions say which of them any thread may call.
-class FDiffusionTalkerLiveLinkSource : public ILiveLinkSource, private FRunnable, private dt::FaceSink {
+class FDiffusionTalkerLiveLinkSource : public ILiveLinkSource,
+                                       private FRunnable,
+                                       private dt::FaceSink {
  public:
   explicit FDiffusionTalkerLiveLinkSource(const FString& ConnectionString);
   virtual ~FDiffusionTalkerLiveLinkSource() override;
@@ -40,7 +43,8 @@ class FDiffusionTalkerLiveLinkSource : public ILiveLinkSource, private FRunnable
   virtual void Stop() override;
 
   // dt::FaceSink, on the receiving thread
-  virtual void face_started(const std::string& Subject, const std::vector<std::string>& Names) override;
+  virtual void face_started(const std::string& Subject,
+                            const std::vector<std::string>& Names) override;
   virtual void face_moved(const std::string& Subject, const dt::FaceFrame& Frame) override;
 
   void JoinThread();

@@ -1,7 +1,8 @@
 // Maps the sender's monotonic clock to the local one. Both count nanoseconds from an unknown start
-// and drift by some millionths; what is seen is the arrival of each frame, late by the look-ahead, the
-// computing and a delay that varies. The least (arrival - capture) of the last seconds is the delay's
-// constant part plus the clocks' offset; the map follows it slowly, so that mapped time never jumps.
+// and drift by some millionths; what is seen is the arrival of each frame, late by the look-ahead,
+// the computing and a delay that varies. The least (arrival - capture) of the last seconds is the
+// delay's constant part plus the clocks' offset; the map follows it slowly, so that mapped time
+// never jumps.
 #pragma once
 
 #include <array>

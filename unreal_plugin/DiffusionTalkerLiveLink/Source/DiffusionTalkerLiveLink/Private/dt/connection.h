@@ -12,10 +12,11 @@ struct Connection {
 
   std::string endpoint = "tcp://127.0.0.1:5560";
   std::string subject;  // empty: every subject that the publisher has
-  int delay_ms = 0;  // frames are shown this much later
+  int delay_ms = 0;     // frames are shown this much later
 };
 
-// Reads the text form; keys may be missing and come in any order, `%3B` stands for `;` and `%25` for
+// Reads the text form; keys may be missing and come in any order, `%3B` stands for `;` and `%25`
+// for
 // `%` in a value. False, with the reason, if something cannot be used.
 bool parse_connection(std::string_view text, Connection* connection, std::string* why);
 

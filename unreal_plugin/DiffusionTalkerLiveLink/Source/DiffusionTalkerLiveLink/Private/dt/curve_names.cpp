@@ -18,11 +18,13 @@ bool same_name(std::string_view a, std::string_view b) {
 
 std::string pascal_case(std::string_view name) {
   std::string out(name);
-  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z') out[0] = static_cast<char>(out[0] - 'a' + 'A');
+  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z')
+    out[0] = static_cast<char>(out[0] - 'a' + 'A');
   return out;
 }
 
-bool pascal_names(const std::vector<std::string>& wire, std::vector<std::string>* out, std::string* why) {
+bool pascal_names(const std::vector<std::string>& wire, std::vector<std::string>* out,
+                  std::string* why) {
   out->clear();
   out->reserve(wire.size());
   for (const std::string& name : wire) {

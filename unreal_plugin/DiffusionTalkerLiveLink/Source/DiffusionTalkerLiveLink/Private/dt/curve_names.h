@@ -20,7 +20,8 @@ bool same_name(std::string_view a, std::string_view b);
 std::string pascal_case(std::string_view name);
 
 // Converts all names, keeping their order. False, with the reason, if two become the same name.
-bool pascal_names(const std::vector<std::string>& wire, std::vector<std::string>* out, std::string* why);
+bool pascal_names(const std::vector<std::string>& wire, std::vector<std::string>* out,
+                  std::string* why);
 
 // One multiplier a name, 1 where `gains` says nothing; of several for a name, their product.
 std::vector<float> gains_in_order(const std::vector<std::string>& names,

@@ -75,10 +75,17 @@ void FaceClient::handle(const std::vector<std::string>& parts, std::int64_t now_
     return;
   }
   switch (message_.kind) {
-    case Kind::kSchema: take_schema(message_); break;
-    case Kind::kFrame: take_frame(message_, now_ns); break;
-    case Kind::kBye: take_bye(message_); break;
-    case Kind::kUnknown: break;
+    case Kind::kSchema:
+      take_schema(message_);
+      break;
+    case Kind::kFrame:
+      take_frame(message_, now_ns);
+      break;
+    case Kind::kBye:
+      take_bye(message_);
+      break;
+    case Kind::kUnknown:
+      break;
   }
 }
 
@@ -137,9 +144,15 @@ void FaceClient::take_frame(Message& message, std::int64_t now_ns) {
   }
   face->buffer.set_delay_ns(delay_ms_.load() * std::int64_t{1'000'000});
   switch (face->buffer.push(std::move(message.frame), now_ns)) {
-    case JitterBuffer::Fate::kTaken: release(*face, now_ns); break;
-    case JitterBuffer::Fate::kDuplicate: ++seen_.duplicates; break;
-    case JitterBuffer::Fate::kLate: ++seen_.late; break;
+    case JitterBuffer::Fate::kTaken:
+      release(*face, now_ns);
+      break;
+    case JitterBuffer::Fate::kDuplicate:
+      ++seen_.duplicates;
+      break;
+    case JitterBuffer::Fate::kLate:
+      ++seen_.late;
+      break;
   }
 }
 
@@ -149,7 +162,8 @@ void FaceClient::take_bye(const Message& message) {
   face->left = true;
   const bool all_left =
       std::all_of(faces_.begin(), faces_.end(), [](const auto& other) { return other->left; });
-  if (all_left) seen_.farewell = message.bye.reason.empty() ? "no reason given" : message.bye.reason;
+  if (all_left)
+    seen_.farewell = message.bye.reason.empty() ? "no reason given" : message.bye.reason;
 }
 
 void FaceClient::release(Face& face, std::int64_t now_ns) {
@@ -237,7 +251,8 @@ void FaceClient::set_gains(const std::vector<CurveGain>& gains) {
 void FaceClient::publish_statistics(std::int64_t now_ns) {
   const std::int64_t passed_ns = now_ns - rate_since_ns_;
   if (passed_ns >= 1'000'000'000) {
-    seen_.frames_per_second = static_cast<double>(rate_frames_) * 1e9 / static_cast<double>(passed_ns);
+    seen_.frames_per_second =
+        static_cast<double>(rate_frames_) * 1e9 / static_cast<double>(passed_ns);
     rate_since_ns_ = now_ns;
     rate_frames_ = 0;
   }

@@ -21,10 +21,10 @@ namespace dt {
 // A frame as it leaves the client.
 struct FaceFrame {
   std::int64_t local_ns = 0;  // when to show it, on the client's clock; grows within a subject
-  std::int64_t index = 0;  // shows the instant index * rate_den / rate_num seconds of the stream
+  std::int64_t index = 0;     // shows the instant index * rate_den / rate_num seconds of the stream
   std::int32_t rate_num = 60;
   std::int32_t rate_den = 1;
-  std::uint32_t flags = 0;  // kFlag...
+  std::uint32_t flags = 0;    // kFlag...
   std::vector<float> values;  // in the order of the names that face_started gave
 };
 
@@ -74,10 +74,10 @@ class FaceClient {
     std::vector<std::string> names;
     std::vector<float> gains;
     JitterBuffer buffer;
-    FaceFrame last;  // shown last, before gains
-    bool neutral = true;  // the face shown last
-    bool left = false;  // its sender said goodbye
-    std::int64_t moved_ns = 0;  // when the sender's last frame was shown
+    FaceFrame last;               // shown last, before gains
+    bool neutral = true;          // the face shown last
+    bool left = false;            // its sender said goodbye
+    std::int64_t moved_ns = 0;    // when the sender's last frame was shown
     std::int64_t closing_ns = 0;  // since when the client closes it; 0: it does not
     std::vector<float> closing_from;
     std::int64_t closing_index = 0;

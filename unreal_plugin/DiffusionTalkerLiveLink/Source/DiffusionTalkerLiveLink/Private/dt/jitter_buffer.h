@@ -1,6 +1,6 @@
-// Puts frames back in order and in time. A frame that depicts the local time t is let go at t + delay:
-// frames that overtook each other within the delay come out in order, those that came twice or after
-// their successors are dropped and counted. With delay 0 a frame passes at once.
+// Puts frames back in order and in time. A frame that depicts the local time t is let go at t +
+// delay: frames that overtook each other within the delay come out in order, those that came twice
+// or after their successors are dropped and counted. With delay 0 a frame passes at once.
 //
 // Bound: no frame waits longer than the delay after its arrival, whatever the clocks do.
 #pragma once
@@ -23,7 +23,7 @@ class JitterBuffer {
   struct Released {
     Frame frame;
     std::int64_t local_ns = 0;  // when to show it: not in the future, and strictly growing
-    std::int64_t lost = 0;  // frames missing between the one before and this one
+    std::int64_t lost = 0;      // frames missing between the one before and this one
   };
 
   static constexpr std::size_t kCapacity = 512;
@@ -39,8 +39,8 @@ class JitterBuffer {
   // The delay, from now on; at least 0.
   void set_delay_ns(std::int64_t delay_ns) { delay_ns_ = delay_ns > 0 ? delay_ns : 0; }
 
-  // A new session of the sender: its sequence and clock have nothing to do with those before. Frames
-  // that still wait are dropped; the local times given out go on growing.
+  // A new session of the sender: its sequence and clock have nothing to do with those before.
+  // Frames that still wait are dropped; the local times given out go on growing.
   void start_session() {
     waiting_.clear();
     clock_.reset();
@@ -133,7 +133,7 @@ class JitterBuffer {
   std::int64_t delay_ns_ = 0;
   bool started_ = false;
   std::int64_t released_ = 0;  // sequence of the last frame let go
-  std::uint64_t recent_ = 0;  // bit b: sequence released_ - b was let go
+  std::uint64_t recent_ = 0;   // bit b: sequence released_ - b was let go
   std::int64_t heard_ns_ = 0;
   std::int64_t newest_capture_ns_ = 0;
   std::int64_t local_ns_ = 0;

@@ -109,18 +109,28 @@ bool MsgpackReader::read(Value* value) {
 
   std::uint64_t whole = 0;
   switch (head) {
-    case 0xC0: return true;
+    case 0xC0:
+      return true;
     case 0xC2:
     case 0xC3:
       value->type = Type::kBool;
       value->boolean = head == 0xC3;
       return true;
-    case 0xC4: return take_big_endian(1, &whole) && take_binary(whole, value);
-    case 0xC5: return take_big_endian(2, &whole) && take_binary(whole, value);
-    case 0xC6: return take_big_endian(4, &whole) && take_binary(whole, value);
-    case 0xC7: value->type = Type::kExtension; return take_big_endian(1, &whole) && take_extension(whole);
-    case 0xC8: value->type = Type::kExtension; return take_big_endian(2, &whole) && take_extension(whole);
-    case 0xC9: value->type = Type::kExtension; return take_big_endian(4, &whole) && take_extension(whole);
+    case 0xC4:
+      return take_big_endian(1, &whole) && take_binary(whole, value);
+    case 0xC5:
+      return take_big_endian(2, &whole) && take_binary(whole, value);
+    case 0xC6:
+      return take_big_endian(4, &whole) && take_binary(whole, value);
+    case 0xC7:
+      value->type = Type::kExtension;
+      return take_big_endian(1, &whole) && take_extension(whole);
+    case 0xC8:
+      value->type = Type::kExtension;
+      return take_big_endian(2, &whole) && take_extension(whole);
+    case 0xC9:
+      value->type = Type::kExtension;
+      return take_big_endian(4, &whole) && take_extension(whole);
     case 0xCA:
       value->type = Type::kFloat;
       if (!take_big_endian(4, &whole)) return false;
@@ -159,15 +169,24 @@ bool MsgpackReader::read(Value* value) {
     case 0xD5:
     case 0xD6:
     case 0xD7:
-    case 0xD8: return fail("extension types are not part of the wire");
-    case 0xD9: return take_big_endian(1, &whole) && take_text(whole, value);
-    case 0xDA: return take_big_endian(2, &whole) && take_text(whole, value);
-    case 0xDB: return take_big_endian(4, &whole) && take_text(whole, value);
-    case 0xDC: return take_big_endian(2, &whole) && set_count(Type::kArray, whole, value);
-    case 0xDD: return take_big_endian(4, &whole) && set_count(Type::kArray, whole, value);
-    case 0xDE: return take_big_endian(2, &whole) && set_count(Type::kMap, whole, value);
-    case 0xDF: return take_big_endian(4, &whole) && set_count(Type::kMap, whole, value);
-    default: return fail("a byte that msgpack does not use");
+    case 0xD8:
+      return fail("extension types are not part of the wire");
+    case 0xD9:
+      return take_big_endian(1, &whole) && take_text(whole, value);
+    case 0xDA:
+      return take_big_endian(2, &whole) && take_text(whole, value);
+    case 0xDB:
+      return take_big_endian(4, &whole) && take_text(whole, value);
+    case 0xDC:
+      return take_big_endian(2, &whole) && set_count(Type::kArray, whole, value);
+    case 0xDD:
+      return take_big_endian(4, &whole) && set_count(Type::kArray, whole, value);
+    case 0xDE:
+      return take_big_endian(2, &whole) && set_count(Type::kMap, whole, value);
+    case 0xDF:
+      return take_big_endian(4, &whole) && set_count(Type::kMap, whole, value);
+    default:
+      return fail("a byte that msgpack does not use");
   }
 }
 
@@ -185,7 +204,8 @@ bool MsgpackReader::skip_nested(int depth) {
       // Keys are text or binary, as in the sender's own reader.
       Value key;
       if (!read(&key)) return false;
-      if (key.type != Type::kText && key.type != Type::kBinary) return fail("a map key is not text");
+      if (key.type != Type::kText && key.type != Type::kBinary)
+        return fail("a map key is not text");
       continue;
     }
     if (!skip_nested(depth + 1)) return false;

@@ -1,5 +1,5 @@
-// A reader of msgpack (the public msgpack specification) over bytes that are not trusted: nothing is
-// allocated, no length is believed before the bytes are there, and nesting is bounded.
+// A reader of msgpack (the public msgpack specification) over bytes that are not trusted: nothing
+// is allocated, no length is believed before the bytes are there, and nesting is bounded.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +10,28 @@ namespace dt {
 
 class MsgpackReader {
  public:
-  enum class Type { kNil, kBool, kUnsigned, kSigned, kFloat, kText, kBinary, kArray, kMap, kExtension };
+  enum class Type {
+    kNil,
+    kBool,
+    kUnsigned,
+    kSigned,
+    kFloat,
+    kText,
+    kBinary,
+    kArray,
+    kMap,
+    kExtension
+  };
 
   // One value, or the head of an array or a map whose elements follow.
   struct Value {
     Type type = Type::kNil;
     bool boolean = false;
-    std::uint64_t whole = 0;  // kUnsigned
+    std::uint64_t whole = 0;    // kUnsigned
     std::int64_t negative = 0;  // kSigned: always below 0
-    double number = 0.0;  // kFloat
-    std::string_view bytes;  // kText (checked to be UTF-8), kBinary, kExtension
-    std::uint32_t count = 0;  // kArray: elements; kMap: pairs
+    double number = 0.0;        // kFloat
+    std::string_view bytes;     // kText (checked to be UTF-8), kBinary, kExtension
+    std::uint32_t count = 0;    // kArray: elements; kMap: pairs
   };
 
   // What a text, an array and a map may hold at most; more fails the read.

@@ -28,7 +28,8 @@ std::string state(const Statistics& statistics, std::int64_t now_ns) {
     if (statistics.attempts > 1) text += ", attempt " + std::to_string(statistics.attempts);
     return text;
   }
-  if (statistics.faces.empty()) return "connected to " + statistics.endpoint + ", no face there yet";
+  if (statistics.faces.empty())
+    return "connected to " + statistics.endpoint + ", no face there yet";
   if (!statistics.farewell.empty()) return "the sender stopped: " + statistics.farewell;
   if (statistics.last_frame_ns == 0) return "connected, waiting for frames of " + statistics.faces;
   const std::int64_t quiet_ns = now_ns - statistics.last_frame_ns;

@@ -88,7 +88,8 @@ bool Subscriber::take_event(std::int64_t now_ns) {
       midway_ns_ = 0;
       message_ready_ = true;
       return true;
-    case ZmtpSession::Event::kFailed: break;
+    case ZmtpSession::Event::kFailed:
+      break;
   }
   drop(now_ns, session_.error());
   return false;
@@ -118,8 +119,11 @@ void Subscriber::receive(std::int64_t now_ns) {
       heard_ns_ = now_ns;
       session_.feed(bytes, count);
       break;
-    case TcpSocket::Outcome::kPending: break;
-    case TcpSocket::Outcome::kFailed: drop(now_ns, socket_.error()); break;
+    case TcpSocket::Outcome::kPending:
+      break;
+    case TcpSocket::Outcome::kFailed:
+      drop(now_ns, socket_.error());
+      break;
   }
 }
 
@@ -127,9 +131,14 @@ void Subscriber::send(std::int64_t now_ns) {
   std::size_t count = 0;
   while (!session_.unsent().empty()) {
     switch (socket_.send(session_.unsent().data(), session_.unsent().size(), &count)) {
-      case TcpSocket::Outcome::kDone: session_.sent(count); break;
-      case TcpSocket::Outcome::kPending: return;
-      case TcpSocket::Outcome::kFailed: drop(now_ns, socket_.error()); return;
+      case TcpSocket::Outcome::kDone:
+        session_.sent(count);
+        break;
+      case TcpSocket::Outcome::kPending:
+        return;
+      case TcpSocket::Outcome::kFailed:
+        drop(now_ns, socket_.error());
+        return;
     }
   }
 }

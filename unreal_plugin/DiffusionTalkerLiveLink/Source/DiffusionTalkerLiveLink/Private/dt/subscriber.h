@@ -1,5 +1,5 @@
-// Keeps one connection to a publisher: connects, shakes hands, subscribes, notices a peer that hangs,
-// and connects again, with a growing pause, for as long as it is driven.
+// Keeps one connection to a publisher: connects, shakes hands, subscribes, notices a peer that
+// hangs, and connects again, with a growing pause, for as long as it is driven.
 #pragma once
 
 #include <cstdint>

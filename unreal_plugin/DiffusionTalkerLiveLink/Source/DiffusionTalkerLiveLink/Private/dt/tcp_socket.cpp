@@ -70,12 +70,18 @@ bool set_nonblocking(Handle handle) {
 }
 std::string error_text(int code) {
   switch (code) {
-    case WSAECONNREFUSED: return "connection refused";
-    case WSAECONNRESET: return "connection reset by the peer";
-    case WSAETIMEDOUT: return "timed out";
-    case WSAEHOSTUNREACH: return "no route to the host";
-    case WSAENETUNREACH: return "the network is unreachable";
-    default: return "socket error " + std::to_string(code);
+    case WSAECONNREFUSED:
+      return "connection refused";
+    case WSAECONNRESET:
+      return "connection reset by the peer";
+    case WSAETIMEDOUT:
+      return "timed out";
+    case WSAEHOSTUNREACH:
+      return "no route to the host";
+    case WSAENETUNREACH:
+      return "the network is unreachable";
+    default:
+      return "socket error " + std::to_string(code);
   }
 }
 constexpr int kSendFlags = 0;
@@ -100,13 +106,20 @@ bool set_nonblocking(Handle handle) {
 }
 std::string error_text(int code) {
   switch (code) {
-    case ECONNREFUSED: return "connection refused";
-    case ECONNRESET: return "connection reset by the peer";
-    case EPIPE: return "connection reset by the peer";
-    case ETIMEDOUT: return "timed out";
-    case EHOSTUNREACH: return "no route to the host";
-    case ENETUNREACH: return "the network is unreachable";
-    default: return "socket error " + std::to_string(code);
+    case ECONNREFUSED:
+      return "connection refused";
+    case ECONNRESET:
+      return "connection reset by the peer";
+    case EPIPE:
+      return "connection reset by the peer";
+    case ETIMEDOUT:
+      return "timed out";
+    case EHOSTUNREACH:
+      return "no route to the host";
+    case ENETUNREACH:
+      return "the network is unreachable";
+    default:
+      return "socket error " + std::to_string(code);
   }
 }
 #if defined(MSG_NOSIGNAL)
@@ -188,7 +201,8 @@ TcpSocket::Outcome TcpSocket::connect(const Endpoint& endpoint) {
 #if defined(SO_NOSIGPIPE)
   ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, reinterpret_cast<const char*>(&on), sizeof on);
 #endif
-  if (::connect(handle, reinterpret_cast<const sockaddr*>(&storage), size) == 0) return Outcome::kDone;
+  if (::connect(handle, reinterpret_cast<const sockaddr*>(&storage), size) == 0)
+    return Outcome::kDone;
   const int code = last_error();
   // An interrupted connect goes on in the background like a pending one.
   return would_block(code) || interrupted(code) ? Outcome::kPending : fail(code);
@@ -227,7 +241,8 @@ TcpSocket::Outcome TcpSocket::receive(char* bytes, std::size_t size, std::size_t
 
 TcpSocket::Outcome TcpSocket::send(const char* bytes, std::size_t size, std::size_t* count) {
   *count = 0;
-  const auto done = ::send(static_cast<Handle>(handle_), bytes, static_cast<Size>(size), kSendFlags);
+  const auto done =
+      ::send(static_cast<Handle>(handle_), bytes, static_cast<Size>(size), kSendFlags);
   if (done >= 0) {
     *count = static_cast<std::size_t>(done);
     return Outcome::kDone;

@@ -131,9 +131,9 @@ bool read_schema(Fields& fields, const std::string& subject, Schema* schema) {
   Value map;
   if (!fields.next("schema", &map)) return false;
   if (map.type != Type::kMap) return fields.expected("schema", "a map");
-  constexpr const char* kKeys[] = {"subject",       "curves",       "rate_num",   "rate_den",
-                                   "model",         "model_version", "lookahead_ms", "audio_rate",
-                                   "start_ns",      "start_unix_ns"};
+  constexpr const char* kKeys[] = {"subject",  "curves",        "rate_num",     "rate_den",
+                                   "model",    "model_version", "lookahead_ms", "audio_rate",
+                                   "start_ns", "start_unix_ns"};
   constexpr std::uint32_t kKeyCount = sizeof kKeys / sizeof *kKeys;
   constexpr std::uint32_t kAll = (1u << kKeyCount) - 1;
   std::uint32_t seen = 0;
@@ -159,15 +159,33 @@ bool read_schema(Fields& fields, const std::string& subject, Schema* schema) {
           return fields.expected("schema subject", "the topic's subject");
         }
         break;
-      case 1: good = read_curve_names(fields, &schema->curves); break;
-      case 2: good = fields.whole("rate_num", 1, kInt31, &schema->rate_num); break;
-      case 3: good = fields.whole("rate_den", 1, kInt31, &schema->rate_den); break;
-      case 4: good = fields.text("model", 1, &schema->model); break;
-      case 5: good = fields.text("model_version", 0, &schema->model_version); break;
-      case 6: good = fields.number("lookahead_ms", &schema->lookahead_ms); break;
-      case 7: good = fields.whole("audio_rate", 1, kInt31, &schema->audio_rate_hz); break;
-      case 8: good = fields.whole("start_ns", 0, kInt63, &schema->start_ns); break;
-      default: good = fields.whole("start_unix_ns", 0, kInt63, &schema->start_unix_ns); break;
+      case 1:
+        good = read_curve_names(fields, &schema->curves);
+        break;
+      case 2:
+        good = fields.whole("rate_num", 1, kInt31, &schema->rate_num);
+        break;
+      case 3:
+        good = fields.whole("rate_den", 1, kInt31, &schema->rate_den);
+        break;
+      case 4:
+        good = fields.text("model", 1, &schema->model);
+        break;
+      case 5:
+        good = fields.text("model_version", 0, &schema->model_version);
+        break;
+      case 6:
+        good = fields.number("lookahead_ms", &schema->lookahead_ms);
+        break;
+      case 7:
+        good = fields.whole("audio_rate", 1, kInt31, &schema->audio_rate_hz);
+        break;
+      case 8:
+        good = fields.whole("start_ns", 0, kInt63, &schema->start_ns);
+        break;
+      default:
+        good = fields.whole("start_unix_ns", 0, kInt63, &schema->start_unix_ns);
+        break;
     }
     if (!good) return false;
     seen |= 1u << field;
@@ -204,19 +222,22 @@ bool decode(const std::vector<std::string>& parts, Message* message, std::string
   const std::string_view topic = parts[0];
   const std::size_t prefix = sizeof kTopicPrefix - 1;
   const std::size_t slash = topic.rfind('/');
-  if (topic.substr(0, prefix) != kTopicPrefix || slash < prefix || topic.size() > kMaxSubjectBytes + 16) {
+  if (topic.substr(0, prefix) != kTopicPrefix || slash < prefix ||
+      topic.size() > kMaxSubjectBytes + 16) {
     return refuse(why, "topic: expected dt/SUBJECT/KIND");
   }
   const std::string_view subject = topic.substr(prefix, slash - prefix);
   const std::string_view kind = topic.substr(slash + 1);
   if (!is_subject(subject) || !is_utf8(kind)) {
-    return refuse(why, "topic: expected a subject of 1 to 128 bytes of printable UTF-8 without '/'");
+    return refuse(why,
+                  "topic: expected a subject of 1 to 128 bytes of printable UTF-8 without '/'");
   }
   message->subject.assign(subject.data(), subject.size());
 
   const std::string& payload = parts[1];
   if (payload.size() > kMaxPayloadBytes) {
-    return refuse(why, "payload: expected at most 65536 bytes, got " + std::to_string(payload.size()));
+    return refuse(why,
+                  "payload: expected at most 65536 bytes, got " + std::to_string(payload.size()));
   }
   struct Shape {
     std::string_view name;
@@ -252,15 +273,20 @@ bool decode(const std::vector<std::string>& parts, Message* message, std::string
 
   bool good = false;
   switch (shape->kind) {
-    case Kind::kFrame: good = read_frame(fields, &message->frame); break;
-    case Kind::kSchema: good = read_schema(fields, message->subject, &message->schema); break;
+    case Kind::kFrame:
+      good = read_frame(fields, &message->frame);
+      break;
+    case Kind::kSchema:
+      good = read_schema(fields, message->subject, &message->schema);
+      break;
     default:
       good = fields.whole("bye frames", 0, kInt63, &message->bye.frames) &&
              fields.text("bye reason", 0, &message->bye.reason);
   }
   for (std::uint32_t i = shape->elements; good && i < count; ++i) good = fields.skip("payload");
   if (good && !fields.reader().at_end()) {
-    return refuse(why, "payload: " + std::to_string(fields.reader().remaining()) + " bytes too many");
+    return refuse(why,
+                  "payload: " + std::to_string(fields.reader().remaining()) + " bytes too many");
   }
   return good;
 }

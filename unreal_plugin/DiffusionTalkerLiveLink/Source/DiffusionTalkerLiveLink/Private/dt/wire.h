@@ -1,6 +1,6 @@
 // The messages on the wire (docs/wire.md): two-part ZeroMQ messages [topic, payload], topic
-// `dt/SUBJECT/KIND`, payload in msgpack. Accepts what python/diffusiontalker/stream/wire.py accepts,
-// and refuses what it refuses.
+// `dt/SUBJECT/KIND`, payload in msgpack. Accepts what python/diffusiontalker/stream/wire.py
+// accepts, and refuses what it refuses.
 #pragma once
 
 #include <cstdint>
@@ -18,27 +18,27 @@ constexpr std::size_t kMaxTextBytes = 256;
 
 constexpr std::uint32_t kFlagClosing = 1;  // made by the sender while it closes the face
 constexpr std::uint32_t kFlagNeutral = 2;  // every curve is 0
-constexpr std::uint32_t kFlagGap = 4;  // audio or frames were lost just before this frame
+constexpr std::uint32_t kFlagGap = 4;      // audio or frames were lost just before this frame
 
 enum class Kind { kSchema, kFrame, kBye, kUnknown };
 
 // What the frames of a session mean.
 struct Schema {
   std::vector<std::string> curves;  // names, in the order of a frame's values
-  std::int32_t rate_num = 0;  // frames a second
+  std::int32_t rate_num = 0;        // frames a second
   std::int32_t rate_den = 0;
   std::string model;
   std::string model_version;
   double lookahead_ms = 0.0;
   std::int32_t audio_rate_hz = 0;
-  std::int64_t start_ns = 0;  // sender's monotonic clock at sample 0
+  std::int64_t start_ns = 0;       // sender's monotonic clock at sample 0
   std::int64_t start_unix_ns = 0;  // the same instant in Unix time
 };
 
 // One instant of the face.
 struct Frame {
   std::int64_t sequence = 0;  // counts the frames sent, without gaps
-  std::int64_t index = 0;  // depicts index * rate_den / rate_num seconds of audio
+  std::int64_t index = 0;     // depicts index * rate_den / rate_num seconds of audio
   std::int32_t rate_num = 0;
   std::int32_t rate_den = 0;
   std::int64_t position_samples = 0;  // that instant on the audio clock

@@ -44,7 +44,8 @@ bool take_short(std::string_view* rest, std::string_view* out) {
 
 }  // namespace
 
-ZmtpSession::ZmtpSession(std::string_view topic_prefix) : topic_prefix_(topic_prefix.substr(0, 254)) {
+ZmtpSession::ZmtpSession(std::string_view topic_prefix)
+    : topic_prefix_(topic_prefix.substr(0, 254)) {
   unsent_ += '\xFF';
   unsent_.append(8, '\0');
   unsent_ += '\x7F';
@@ -64,7 +65,8 @@ ZmtpSession::Event ZmtpSession::next() {
   for (;;) {
     const std::size_t waiting = input_.size() - consumed_;
     switch (stage_) {
-      case Stage::kFailed: return Event::kFailed;
+      case Stage::kFailed:
+        return Event::kFailed;
       case Stage::kSignature:
         // Looked at as early as it can be, so that a peer that speaks something else is told apart
         // from one that is slow.
@@ -99,7 +101,8 @@ ZmtpSession::Event ZmtpSession::greet() {
   if (major < 3) return fail("the peer speaks ZMTP " + std::to_string(major) + ", expected 3");
   const std::string mechanism = input_.substr(kMechanismOffset, kMechanismBytes);
   if (mechanism != mechanism_field()) {
-    return fail("the peer wants the security mechanism " + shown(mechanism.c_str()) + ", expected NULL");
+    return fail("the peer wants the security mechanism " + shown(mechanism.c_str()) +
+                ", expected NULL");
   }
   consumed_ += kGreetingBytes;
   stage_ = Stage::kHandshake;
@@ -127,7 +130,8 @@ ZmtpSession::Event ZmtpSession::take_frame(bool* progress) {
   const std::uint64_t length = big_endian(waiting.substr(1, length_bytes));
   const std::size_t most = is_command ? kMaxCommandBytes : kMaxPartBytes;
   if (length > most) {
-    return fail("a frame of " + std::to_string(length) + " bytes, expected at most " + std::to_string(most));
+    return fail("a frame of " + std::to_string(length) + " bytes, expected at most " +
+                std::to_string(most));
   }
   const std::size_t whole = 1 + length_bytes + static_cast<std::size_t>(length);
   if (waiting.size() < whole) return Event::kNone;
@@ -202,7 +206,8 @@ void ZmtpSession::send_command(std::string_view name, std::string_view body) {
 
 void ZmtpSession::ping() {
   // A time to live of 0 asks the peer not to drop us when we are silent.
-  if (ready() && unsent_.size() < kMaxUnsentBytes) send_command("PING", std::string_view("\0\0", 2));
+  if (ready() && unsent_.size() < kMaxUnsentBytes)
+    send_command("PING", std::string_view("\0\0", 2));
 }
 
 ZmtpSession::Event ZmtpSession::fail(std::string why) {

@@ -20,10 +20,10 @@ class ZmtpSession {
   static constexpr std::size_t kMaxUnsentBytes = 8192;
 
   enum class Event {
-    kNone,  // needs more bytes
-    kReady,  // the handshake is done and the subscription sent
+    kNone,     // needs more bytes
+    kReady,    // the handshake is done and the subscription sent
     kMessage,  // message() holds a whole message
-    kFailed,  // error() says why; the connection is of no use any more
+    kFailed,   // error() says why; the connection is of no use any more
   };
 
   // Subscribes to every topic that starts with `topic_prefix` (at most 255 bytes).
