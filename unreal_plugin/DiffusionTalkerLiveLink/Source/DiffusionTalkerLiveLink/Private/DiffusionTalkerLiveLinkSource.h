@@ -10,7 +10,7 @@
 #include "CoreMinimal.h"
 #include "HAL/Runnable.h"
 #include "ILiveLinkSource.h"
-#include "UObject/WeakObjectPtr.h"
+#include "UObject/WeakObjectPtrTemplates.h"
 
 #include "dt/face_client.h"
 
