@@ -1,4 +1,4 @@
-"""A sender for the tests of the Unreal client: real libzmq, the project's own wire format, no model.
+"""A sender for the tests of the Unreal client: real libzmq, the project's own wire, no model.
 
 Prints the endpoint as its first line. Frames start when asked to by a line `go` on stdin, and stop
 after --seconds, on a line `stop` (with the goodbye) or when stdin closes (without one).
@@ -22,9 +22,10 @@ CURVES = HERE.parents[2] / "python" / "diffusiontalker" / "curves.py"
 
 
 def load(name: str, path: Path) -> ModuleType:
-    """Loads one file of the package, so that neither its extension nor NumPy is needed."""
+    """Loads one file of the package, so that its compiled extension is not needed."""
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""`dt-stream` with a model of random weights: what a model has learnt matters nothing to its receiver.
+"""`dt-stream` with a model of random weights: its receiver does not mind.
 
 Takes dt-stream's own options. Needs the package with its extension.
 """

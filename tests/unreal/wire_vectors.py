@@ -53,7 +53,9 @@ def main() -> int:
         ),
         wire.encode(wire.Bye("Face", (1 << 63) - 1, 672, "end of the audio")),
     ]
-    edges = b"\x00\x01\x7f\x80\x90\xa0\xbf\xc0\xc1\xc2\xc3\xc4\xca\xcb\xcc\xcf\xd0\xd3\xd9\xdc\xde\xff"
+    edges = (
+        b"\x00\x01\x7f\x80\x90\xa0\xbf\xc0\xc1\xc2\xc3\xc4\xca\xcb\xcc\xcf\xd0\xd3\xd9\xdc\xde\xff"
+    )
     for number in range(ROUNDS):
         topic, payload = (bytearray(part) for part in draw.choice(good))
         if number >= len(good):
