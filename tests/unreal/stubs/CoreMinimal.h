@@ -75,7 +75,7 @@ inline std::string ToUtf8(const TCHAR* Text) {
       continue;
     }
     const int More = Code < 0x800 ? 1 : Code < 0x10000 ? 2 : 3;
-    Out += static_cast<char>((0xF00 >> More) | (Code >> (6 * More)));
+    Out += static_cast<char>(((0xFF00 >> (More + 1)) & 0xFF) | (Code >> (6 * More)));
     for (int Shift = 6 * (More - 1); Shift >= 0; Shift -= 6) {
       Out += static_cast<char>(0x80 | ((Code >> Shift) & 0x3F));
     }
