@@ -7,6 +7,7 @@ after --seconds, on a line `stop` (with the goodbye) or when stdin closes (witho
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import select
 import sys
@@ -32,9 +33,10 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-def value(subject: int, frame: int, curve: int) -> float:
-    """What curve `curve` of frame `frame` is; the tests compute it again."""
-    return float((subject * 7 + frame * 13 + curve * 31) % 1000) / 1000.0
+@functools.lru_cache(maxsize=4096)
+def values(first: int, count: int) -> tuple[float, ...]:
+    """What the curves are; the tests compute it again. `first` is (7 subject + 13 frame) % 1000."""
+    return tuple(((first + 31 * curve) % 1000) / 1000.0 for curve in range(count))
 
 
 def main() -> int:
@@ -108,7 +110,8 @@ def main() -> int:
                 subject=subject, session=session, sequence=frames, index=frames,
                 rate_num=options.rate, rate_den=1, position=frames * 48000 // options.rate,
                 audio_rate=48000, capture_ns=start_ns + round(frames * 1e9 / options.rate),
-                flags=0, curves=tuple(value(number, frames, c) for c in range(len(curves))),
+                flags=0,
+                curves=values((7 * number + 13 * frames) % 1000, len(curves)),
             )  # fmt: skip
             socket.send_multipart(wire.encode(frame))
         frames += 1

@@ -193,7 +193,7 @@ TEST(Soak, LosesNothing) {
   for (Pair& pair : pairs) pair.sender->go();
   for (Pair& pair : pairs) {
     ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
-                           2.0 * std::atof(seconds.c_str()) + 30.0));
+                           4.0 * std::atof(seconds.c_str()) + 60.0));
     const dt::Statistics statistics = pair.client->client.statistics();
     EXPECT_EQ(statistics.frames,
               static_cast<std::uint64_t>(std::atof(seconds.c_str()) * pair.rate));
