@@ -3,11 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "CoreMinimal.h"
@@ -15,6 +13,7 @@
 #include "ILiveLinkClient.h"
 #include "ILiveLinkSource.h"
 #include "Roles/LiveLinkBasicRole.h"
+#include "running_client.h"
 
 inline std::string Utf8(const FString& Text) { return TCHAR_TO_UTF8(*Text); }
 inline std::string Utf8(const FText& Text) { return Utf8(Text.ToString()); }
@@ -107,16 +106,5 @@ class RecordingClient : public ILiveLinkClient {
 // Asks a source to shut down as Live Link does, each tick until it agrees; gives the seconds it
 // took.
 inline double shut_down(ILiveLinkSource* Source) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto passed = [&start] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  while (!Source->RequestSourceShutdown()) {
-    if (passed() > 10.0) {
-      ADD_FAILURE() << "the source never shuts down";
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return passed();
+  return net_seconds_until([Source] { return Source->RequestSourceShutdown(); });
 }
