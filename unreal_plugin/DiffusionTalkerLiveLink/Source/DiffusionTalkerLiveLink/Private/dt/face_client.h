@@ -80,7 +80,6 @@ class FaceClient {
     std::int64_t moved_ns = 0;    // when the sender's last frame was shown
     std::int64_t closing_ns = 0;  // since when the client closes it; 0: it does not
     std::vector<float> closing_from;
-    std::int64_t closing_index = 0;
   };
 
   void step();
