@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--subjects", default="Face")
     parser.add_argument("--idle", action="store_true", help="announce, but send no frames")
+    parser.add_argument("--stay", action="store_true", help="after the goodbye, until stdin closes")
     options = parser.parse_args()
     wire = load("wire", WIRE)
     curves = load("curves", CURVES).CURVES
@@ -54,7 +55,8 @@ def main() -> int:
 
     context = zmq.Context()
     socket = context.socket(getattr(zmq, options.socket))
-    socket.setsockopt(zmq.LINGER, 500)
+    # A client under a sanitizer on a busy machine is slow; what was sent must reach it still.
+    socket.setsockopt(zmq.LINGER, 30000)
     # Nothing may be dropped at this end: the tests count what the client loses.
     socket.setsockopt(zmq.SNDHWM, 0)
     if options.socket == "XPUB":
@@ -119,6 +121,8 @@ def main() -> int:
             break
     for subject in subjects:
         socket.send_multipart(wire.encode(wire.Bye(subject, session, frames, "end of the test")))
+    if options.stay:
+        sys.stdin.read()
     socket.close()
     context.term()
     return 0

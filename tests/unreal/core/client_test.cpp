@@ -182,7 +182,7 @@ TEST(Soak, LosesNothing) {
       Pair pair;
       pair.rate = rate;
       pair.sender = std::make_unique<Sender>(std::vector<std::string>{
-          "--socket", kind, "--rate", std::to_string(rate), "--seconds", seconds});
+          "--socket", kind, "--rate", std::to_string(rate), "--seconds", seconds, "--stay"});
       pair.client = std::make_unique<RunningClient>(pair.sender->endpoint());
       pairs.push_back(std::move(pair));
     }
@@ -193,7 +193,9 @@ TEST(Soak, LosesNothing) {
   for (Pair& pair : pairs) pair.sender->go();
   for (Pair& pair : pairs) {
     ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
-                           4.0 * std::atof(seconds.c_str()) + 60.0));
+                           4.0 * std::atof(seconds.c_str()) + 60.0))
+        << pair.rate << " Hz: " << pair.client->client.status() << "; "
+        << pair.client->client.statistics().trouble;
     const dt::Statistics statistics = pair.client->client.statistics();
     EXPECT_EQ(statistics.frames,
               static_cast<std::uint64_t>(std::atof(seconds.c_str()) * pair.rate));

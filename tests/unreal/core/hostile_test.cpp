@@ -200,6 +200,23 @@ TEST(Hostile, ANewSessionNeedsNewNamesAndResetsTheRest) {
   EXPECT_NE(client.client.status().find("the sender stopped: no reason given"), std::string::npos);
 }
 
+// A sender says its last words and closes while the client may lag: nothing may be lost to that.
+TEST(Hostile, ReadsToTheEndOfWhatAPeerSentBeforeItClosed) {
+  constexpr int kFrames = 5000;
+  RawPeer peer([](Connection& connection, int number) {
+    if (number > 0) return;
+    connection.send(kHandshake);
+    connection.linger(200);  // closing with the client's bytes unread would reset the connection
+    connection.send(good_session(5, kFrames) +
+                    wire_writer::message(wire_writer::bye("Face", 5, kFrames, "done")));
+  });
+  RunningClient client(peer.endpoint());
+  EXPECT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }))
+      << client.client.status();
+  EXPECT_EQ(client.client.statistics().frames, static_cast<std::uint64_t>(kFrames));
+  EXPECT_EQ(client.client.statistics().lost, 0u);
+}
+
 // Stopping must take less than 300 ms whatever the client is doing.
 TEST(Hostile, StopsInEveryState) {
   const auto stop_after = [](const std::string& endpoint, int wait_ms) {

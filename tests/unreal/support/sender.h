@@ -1,6 +1,7 @@
 // A sender in a process of its own: tests/unreal/publisher.py, that is real libzmq.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,8 +17,9 @@ extern char** environ;
 class Process {
  public:
   explicit Process(std::vector<std::string> arguments) {
+    // Not inherited: a child that held another's pipe open would keep it from seeing our end.
     int in[2], out[2];
-    if (pipe(in) != 0 || pipe(out) != 0) {
+    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) {
       ADD_FAILURE() << "no pipes";
       return;
     }
@@ -25,9 +27,6 @@ class Process {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in[0], 0);
     posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    for (const int handle : {in[0], in[1], out[0], out[1]}) {
-      posix_spawn_file_actions_addclose(&actions, handle);
-    }
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);

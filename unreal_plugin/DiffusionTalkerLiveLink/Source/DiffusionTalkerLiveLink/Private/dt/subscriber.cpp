@@ -39,15 +39,17 @@ void Subscriber::step(std::int64_t now_ns, int timeout_ms) {
       return;
     case State::kHandshake:
     case State::kTraffic:
-      if (state_ == State::kTraffic && now_ns - pinged_ns_ >= timing_.ping_every_ns) {
+      // Only a silent peer is asked whether it lives. One that sends does, and if it has closed
+      // after its last message, writing to it would reset the connection and lose what is not yet
+      // read.
+      if (state_ == State::kTraffic &&
+          now_ns - std::max(heard_ns_, pinged_ns_) >= timing_.ping_every_ns) {
         session_.ping();
         pinged_ns_ = now_ns;
       }
-      // Reads before it writes: what a peer sent before it closed is read, not lost to the error
-      // that writing to it would give.
       if (socket_.wait(!session_.unsent().empty(), timeout_ms)) receive(now_ns);
-      if (state_ != State::kPause) send(now_ns);
       if (state_ == State::kPause) return;
+      send();
       if (now_ns - heard_ns_ > timing_.hang_after_ns) {
         drop(now_ns, "the peer hangs: it answered nothing for " +
                          std::to_string(timing_.hang_after_ns / 1'000'000) + " ms");
@@ -82,7 +84,7 @@ bool Subscriber::take_event(std::int64_t now_ns) {
       since_ns_ = pinged_ns_ = now_ns;
       ++connections_;
       attempts_ = 0;
-      send(now_ns);
+      send();
       return true;
     case ZmtpSession::Event::kMessage:
       midway_ns_ = 0;
@@ -127,7 +129,7 @@ void Subscriber::receive(std::int64_t now_ns) {
   }
 }
 
-void Subscriber::send(std::int64_t now_ns) {
+void Subscriber::send() {
   std::size_t count = 0;
   while (!session_.unsent().empty()) {
     switch (socket_.send(session_.unsent().data(), session_.unsent().size(), &count)) {
@@ -137,7 +139,9 @@ void Subscriber::send(std::int64_t now_ns) {
       case TcpSocket::Outcome::kPending:
         return;
       case TcpSocket::Outcome::kFailed:
-        drop(now_ns, socket_.error());
+        // The peer has closed, but its last messages may still wait to be read: receive() finds the
+        // end after them.
+        session_.sent(session_.unsent().size());
         return;
     }
   }

@@ -17,7 +17,7 @@ class Subscriber {
   struct Timing {
     std::int64_t first_pause_ns = 100'000'000;  // before connecting again; doubles each time
     std::int64_t longest_pause_ns = 1'000'000'000;
-    std::int64_t ping_every_ns = 1'000'000'000;
+    std::int64_t ping_every_ns = 1'000'000'000;  // while the peer is silent
     // Without a byte for this long, or with a half message for this long, the peer counts as hung.
     std::int64_t hang_after_ns = 3'000'000'000;
   };
@@ -44,7 +44,7 @@ class Subscriber {
   void start(std::int64_t now_ns);
   void connected_at(std::int64_t now_ns);
   void receive(std::int64_t now_ns);
-  void send(std::int64_t now_ns);
+  void send();
   void drop(std::int64_t now_ns, const std::string& why);
   bool take_event(std::int64_t now_ns);
 

@@ -248,7 +248,10 @@ TcpSocket::Outcome TcpSocket::send(const char* bytes, std::size_t size, std::siz
     return Outcome::kDone;
   }
   const int code = last_error();
-  return would_block(code) || interrupted(code) ? Outcome::kPending : fail(code);
+  if (would_block(code) || interrupted(code)) return Outcome::kPending;
+  // Stays open: what the peer sent before it closed can still be read.
+  error_ = error_text(code);
+  return Outcome::kFailed;
 }
 
 void TcpSocket::close() {

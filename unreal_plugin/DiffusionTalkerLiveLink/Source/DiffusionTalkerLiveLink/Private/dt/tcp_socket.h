@@ -36,7 +36,7 @@ class TcpSocket {
   bool wait(bool for_write, int timeout_ms);
 
   // Both give the number of bytes done in `count`; kPending: none could be done now. A peer that
-  // closed the connection is a failure.
+  // closed the connection is a failure; it closes the socket when found by receive() only.
   Outcome receive(char* bytes, std::size_t size, std::size_t* count);
   Outcome send(const char* bytes, std::size_t size, std::size_t* count);
 
