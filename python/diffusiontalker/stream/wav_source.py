@@ -79,8 +79,8 @@ class WavSource:
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Block]:
         """Yields mono blocks of `block_s` seconds, the last one shorter.
 
-        Channels are mixed with equal weights. Raises StreamError for a sample that is no number or no audio,
-        naming its index and time, and for a file that cannot be read on.
+        Channels are mixed with equal weights. Raises StreamError for a sample that is no number or
+        no audio, naming its index and time, and for a file that cannot be read on.
         """
         block_samples = max(1, round(block_s * self.sample_rate))
         position = 0
