@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import bundle as bundles
 from ..bundle import Bundle
 from ..curves import CURVES
 from . import diffusion
-from .config import Config
+from .config import Config, ConfigError
 from .identity import pool
 from .model import Talker
 from .streams import Stream, epoch_batches
@@ -22,12 +23,9 @@ _RENAMED = {"mean": "statistics.mean", "std": "statistics.std"}
 
 
 def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str]) -> None:
-    """Replace the running mean of training by the mean over one whole pass, speakers alike.
-
-    Each speaker weighs the same, so that a common one does not become the origin.
-    """
-    total = torch.zeros(len(speakers), talker.identity.pooled_mean.numel())
-    count = torch.zeros(len(speakers))
+    """Replace the running mean of training by the mean over one whole pass of windows."""
+    total = torch.zeros_like(talker.identity.pooled_mean)
+    count = 0
     batches = epoch_batches(
         streams,
         speakers,
@@ -42,12 +40,25 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
             batch = load()
             features = talker.features(torch.from_numpy(batch.mel), batch.curves.shape[1])
             pooled = pool(features, torch.from_numpy(batch.voiced))
-            for who, one in zip(batch.speaker.tolist(), pooled, strict=True):
-                total[who] += one
-                count[who] += 1
-    heard = count > 0
-    if bool(heard.any()):
-        talker.identity.pooled_mean.copy_((total[heard] / count[heard, None]).mean(dim=0))
+            total += pooled.sum(dim=0)
+            count += len(pooled)
+    if count:
+        talker.identity.pooled_mean.copy_(total / count)
+
+
+def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
+    """Settings a curve; the configuration may name several at once ("brow*"), later lines win.
+
+    Raises ConfigError for a pattern that fits no curve.
+    """
+    settings: dict[str, dict[str, float]] = {}
+    for pattern, values in config.postprocess.items():
+        fitting = fnmatch.filter(CURVES, pattern)
+        if not fitting:
+            raise ConfigError(f"postprocess.{pattern}: fits no ARKit curve")
+        for name in fitting:
+            settings[name] = settings.get(name, {}) | {k: float(v) for k, v in values.items()}
+    return settings
 
 
 def manifest_of(
@@ -75,10 +86,11 @@ def manifest_of(
             "train_steps": config.train_steps,
             "sample_steps": sample_steps,
             "alpha_bar": [float(a) for a in abar],
+            "noise_scale": dict(config.noise_scale),
         },
         "identities": {"names": speakers, "default": config.default_identity or speakers[0]},
         "gate": {},
-        "postprocess": dict(config.postprocess),
+        "postprocess": postprocess_of(config),
         "training": training,
     }
 
