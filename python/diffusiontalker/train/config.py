@@ -109,7 +109,9 @@ class Config:
     decoder: DecoderConfig = DecoderConfig()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
-    noise_scale: dict[str, float] = field(default_factory=dict)  # curve -> factor; none is 1
+    noise_scale: dict[str, float] = field(
+        default_factory=dict
+    )  # curve or pattern -> factor; 1 elsewhere
     postprocess: dict[str, dict[str, float]] = field(default_factory=dict)
     folder: str = "."  # where the file lies; sources are relative to it
 

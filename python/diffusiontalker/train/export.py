@@ -46,19 +46,30 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
         talker.identity.pooled_mean.copy_(total / count)
 
 
-def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
-    """Settings a curve; the configuration may name several at once ("brow*"), later lines win.
+def fitting_curves(pattern: str, where: str) -> list[str]:
+    """Curves that a name or pattern ("brow*") means. Raises ConfigError if there are none."""
+    fitting = fnmatch.filter(CURVES, pattern)
+    if not fitting:
+        raise ConfigError(f"{where}.{pattern}: fits no ARKit curve")
+    return fitting
 
-    Raises ConfigError for a pattern that fits no curve.
-    """
+
+def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
+    """Settings a curve; where patterns overlap, both count and the later one wins."""
     settings: dict[str, dict[str, float]] = {}
     for pattern, values in config.postprocess.items():
-        fitting = fnmatch.filter(CURVES, pattern)
-        if not fitting:
-            raise ConfigError(f"postprocess.{pattern}: fits no ARKit curve")
-        for name in fitting:
+        for name in fitting_curves(pattern, "postprocess"):
             settings[name] = settings.get(name, {}) | {k: float(v) for k, v in values.items()}
     return settings
+
+
+def noise_scale_of(config: Config) -> dict[str, float]:
+    """Factor on the starting noise of each curve that the configuration names."""
+    return {
+        name: float(factor)
+        for pattern, factor in config.noise_scale.items()
+        for name in fitting_curves(pattern, "noise_scale")
+    }
 
 
 def manifest_of(
@@ -86,7 +97,7 @@ def manifest_of(
             "train_steps": config.train_steps,
             "sample_steps": sample_steps,
             "alpha_bar": [float(a) for a in abar],
-            "noise_scale": dict(config.noise_scale),
+            "noise_scale": noise_scale_of(config),
         },
         "identities": {"names": speakers, "default": config.default_identity or speakers[0]},
         "gate": {},

@@ -159,7 +159,6 @@ PHONES: dict[str, Targets] = {
 VOWELS = frozenset("ɑæaɐʌɒɔɛeɜɚəiɪᵻoʊu")
 BILABIALS = frozenset("pbm")
 LABIODENTALS = frozenset("fv")
-MIN_BLINK_PAUSE_S = 0.3
 
 # Curve value of each articulator at target 1, neutral style. The jaw matches measured speech (its
 # 99th percentile is 0.38 there); the lip shapes are set to read clearly, since the video tracker
@@ -256,53 +255,21 @@ def style_of(speaker: str) -> Style:
 # -------------------------------------------------------------------------------------- upper face
 
 
-def blink_times(
-    phones: Sequence[Phone], end_s: float, wait_s: float, rng: np.random.Generator
-) -> list[float]:
-    """Instants at which a blink starts: mostly where a listener of the sound could tell.
-
-    Speakers blink when they pause. So does this one: at the start of each pause, every `wait_s` of
-    a long one, and on a stressed vowel when the last blink is further back than that. A model that
-    hears only sound can learn these; of blinks at any moment it learnt the mean, which is an eye
-    that never shuts. Two more a minute come at random.
-    """
-    spoken = [phone for phone in phones if phone.symbol != "_"]
-    asked: list[float] = []
-    resting_s = 0.0  # where the silence at hand began
-    last_s = 0.0
-    for phone in [*spoken, Phone("_", end_s, end_s)]:
-        if phone.start_s - resting_s >= MIN_BLINK_PAUSE_S:
-            at_s = resting_s + 0.08
-            while at_s < phone.start_s - 0.2:
-                asked.append(at_s)
-                last_s = at_s
-                at_s += wait_s
-        if phone.stressed and phone.symbol in VOWELS and phone.start_s - last_s > wait_s:
-            asked.append(phone.start_s)
-            last_s = phone.start_s
-        resting_s = phone.end_s
-    asked += list(rng.uniform(0.0, end_s, rng.poisson(2.0 * end_s / 60.0)))
-    kept: list[float] = []
-    for at_s in sorted(asked):
-        if not kept or at_s - kept[-1] > 0.6:
-            kept.append(at_s)
-    return kept
-
-
-def blinks(
-    phones: Sequence[Phone], times_s: FloatArray, per_minute: float, rng: np.random.Generator
-) -> FloatArray:
-    """(frames,) eyelid closure in [0, 1]; a blink lasts 170-230 ms."""
+def blinks(times_s: FloatArray, per_minute: float, rng: np.random.Generator) -> FloatArray:
+    """(frames,) eyelid closure in [0, 1]: waits are gamma-distributed, a blink lasts 150-250 ms."""
     closure = np.zeros(len(times_s))
-    for at_s in blink_times(phones, float(times_s[-1]), 60.0 / per_minute, rng):
-        length_s = rng.uniform(0.17, 0.23)
+    mean_wait_s = 60.0 / per_minute
+    at_s = float(times_s[0]) + rng.uniform(0.0, mean_wait_s)
+    while at_s < times_s[-1]:
+        length_s = rng.uniform(0.15, 0.25)
         close_s = 0.35 * length_s  # lids fall faster than they rise
-        peak = rng.uniform(0.88, 1.0)
+        peak = rng.uniform(0.82, 1.0)
         since_s = times_s - at_s
         falling = np.clip(since_s / close_s, 0.0, 1.0)
         rising = np.clip((since_s - 1.15 * close_s) / (length_s - 1.15 * close_s), 0.0, 1.0)
         bump = 0.5 * (np.cos(np.pi * rising) - np.cos(np.pi * falling))
         closure = np.maximum(closure, peak * bump)
+        at_s += 0.4 + rng.gamma(2.0, 0.5 * (mean_wait_s - 0.4))
     return closure
 
 
@@ -423,7 +390,7 @@ def perform(
     frown = accents(phones, times_s, 0.10 * style.brows, rng) * style.brows
     both("browDown", 0.22 * frown + 0.05 * np.maximum(-slow, 0.0))
     both("eyeWide", 0.10 * raised)
-    lids = blinks(phones, times_s, style.blinks_per_minute, rng)
+    lids = blinks(times_s, style.blinks_per_minute, rng)
     yaw, pitch = gaze(times_s, style.gaze, rng)
     both("eyeBlink", np.minimum(lids + 0.25 * np.maximum(-pitch, 0.0), 1.0))
     both("eyeSquint", 0.10 * lids + 0.5 * style.smile + 0.08 * frown)
