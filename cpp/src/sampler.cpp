@@ -4,7 +4,7 @@
 
 namespace dt {
 
-Sampler::Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const std::string& backend,
+Sampler::Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const BackendOptions& backend,
                  std::int64_t max_frames)
     : model_(std::move(model)),
       seed_(seed),
