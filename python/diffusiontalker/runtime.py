@@ -41,6 +41,7 @@ class RuntimeStats:
     frames: int  #: frames delivered
     dropped_samples: int  #: 16 kHz samples refused by a full ring buffer (live only)
     dropped_frames: int  #: frames that nobody polled in time (live only)
+    invalid_samples: int  #: NaN, infinite or absurd samples taken as silence (live only)
     compute_seconds: float  #: time spent computing, one core
     level_db: float  #: level of the newest analysis window, dBFS
 
@@ -110,6 +111,7 @@ class Runtime:
     def _clear(self) -> None:
         self._samples = 0
         self._delivered = 0
+        self._invalid = 0
         self._flushed = False
         self._total: int | None = None
         # Frames that the core has computed, but whose instant plus look-ahead the input's own
@@ -166,6 +168,7 @@ class Runtime:
             frames=self._delivered,
             dropped_samples=0 if live is None else live.dropped_samples,
             dropped_frames=0 if live is None else live.dropped_frames,
+            invalid_samples=self._invalid + (0 if live is None else live.invalid_samples),
             compute_seconds=core.compute_seconds,
             level_db=core.level_db,
         )
@@ -272,11 +275,17 @@ class Runtime:
         """Hands samples to the worker and returns at once; see `step` for the chunk.
 
         A full ring buffer drops the incoming samples and counts them (`stats.dropped_samples`);
-        silence takes their place, so that the clock stays true. Returns the number of samples
-        taken, at 16 kHz. Call it from one thread only.
+        silence takes their place, so that the clock stays true. Samples that are no number count
+        as silence too (`stats.invalid_samples`): a sound card's thread has nobody to tell. Returns
+        the number of samples taken, at 16 kHz. Call it from one thread only. Raises ValueError
+        for a wrong dtype or rank.
         """
         live = self._running("push")
-        samples = _checked(chunk)
+        samples = _as_float32(chunk)
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self._invalid += int(samples.size - np.count_nonzero(finite))
+            samples = np.where(finite, samples, np.float32(0))
         self._samples += samples.size
         return live.push(samples if self._resampler is None else self._resampler.push(samples))
 
@@ -341,8 +350,8 @@ class Runtime:
             raise RuntimeError(f"{call}: a live stream runs; call stop() first")
 
 
-def _checked(chunk: object) -> FloatArray:
-    """A chunk as float32, or ValueError. Comes before anything that has a state."""
+def _as_float32(chunk: object) -> FloatArray:
+    """A chunk as float32; ValueError for a wrong dtype or rank."""
     if not isinstance(chunk, np.ndarray):
         raise ValueError(f"chunk: expected a NumPy array, got {type(chunk).__name__}")
     if chunk.ndim != 1:
@@ -355,8 +364,14 @@ def _checked(chunk: object) -> FloatArray:
         return samples
     if chunk.dtype != np.float32:
         raise ValueError(f"chunk: expected float32 or int16, got {chunk.dtype}")
-    finite = np.isfinite(chunk)
+    return np.ascontiguousarray(chunk, dtype=np.float32)
+
+
+def _checked(chunk: object) -> FloatArray:
+    """A chunk as finite float32, or ValueError. Comes before anything that has a state."""
+    samples = _as_float32(chunk)
+    finite = np.isfinite(samples)
     if not finite.all():
         where = int(np.argmin(finite))
-        raise ValueError(f"chunk: sample {where} is {chunk[where]}; expected finite values")
-    return np.ascontiguousarray(chunk, dtype=np.float32)
+        raise ValueError(f"chunk: sample {where} is {samples[where]}; expected finite values")
+    return samples

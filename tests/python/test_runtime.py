@@ -271,10 +271,31 @@ def test_live_and_step_do_not_mix(bundle_at_60: Bundle) -> None:
 def test_a_full_ring_drops_counts_and_keeps_the_clock(bundle_at_60: Bundle) -> None:
     rt = Runtime(bundle_at_60)
     rt.start()
-    flood = speech_like(600, 16000)  # far more than the ring holds, at once
+    flood = speech_like(30, 16000)  # far more than the ring holds, at once
     taken = rt.push(flood)
     assert 0 < taken < len(flood)
     assert rt.stats.dropped_samples == len(flood) - taken
+    rt.stop()
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_live_takes_bad_samples_as_silence(bundle_at_60: Bundle, rate: int) -> None:
+    audio = speech_like(0.5, rate)
+    bad = audio.copy()
+    bad[1000:1003] = np.nan, np.inf, -np.inf
+    audio[1000:1003] = 0
+    rt = Runtime(bundle_at_60, sample_rate=rate)
+    whole = run(rt, audio)
+    with rt:
+        rt.start()
+        rt.push(bad)
+        rt.finish()
+        frames = drain(rt)
+        assert rt.stats.invalid_samples == 3
+    np.testing.assert_array_equal(np.stack([f.curves for f in frames]), whole)
+    rt.start()
+    with pytest.raises(ValueError, match="float64"):
+        rt.push(np.zeros(3))  # type: ignore[arg-type]
     rt.stop()
 
 

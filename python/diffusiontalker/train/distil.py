@@ -31,10 +31,13 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
 
         with torch.no_grad():
             known_identity = frozen.identity()[window.speaker]
+            heard = window.features
+            if stage.train_encoder:  # the student's encoder moves away from the teacher's
+                heard = frozen.features(window.mel, window.x0.shape[1])
 
             def predict(z: Tensor, index: Tensor) -> Tensor:
                 row = diffusion.table_row(index, 2 * stage.steps, config.train_steps)
-                x0, _ = frozen.decoder(window.features.detach(), known_identity, row, z)
+                x0, _ = frozen.decoder(heard, known_identity, row, z)
                 return torch.as_tensor(x0)
 
             target = diffusion.distillation_target(predict, z_t, n, abar_teacher)

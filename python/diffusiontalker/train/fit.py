@@ -30,6 +30,7 @@ POOLED_MEMORY = 0.98  # share of the pooled mean that a step keeps
 class Window:
     """A batch in the model's units."""
 
+    mel: Tensor  # (B, columns, 80)
     features: Tensor  # (B, F, A)
     x0: Tensor  # (B, F, 52), standardised
     voiced: Tensor  # (B, F)
@@ -79,10 +80,12 @@ def learning_rate(stage: Stage, step: int, progress: float) -> float:
 
 def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
     frames = batch.curves.shape[1]
+    mel = torch.from_numpy(batch.mel)
     with torch.set_grad_enabled(train_encoder):
-        features = talker.features(torch.from_numpy(batch.mel), frames)
+        features = talker.features(mel, frames)
     x0 = (torch.from_numpy(batch.curves) - talker.mean) / talker.std
-    return Window(features, x0, torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker))
+    voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
+    return Window(mel, features, x0, voiced, speaker)
 
 
 def identity_terms(talker: Talker, window: Window, config: Config) -> tuple[Tensor, float]:

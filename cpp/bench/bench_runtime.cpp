@@ -1,0 +1,100 @@
+// Time per frame of the runtime on a random model of the embedded model's size, each figure beside
+// a baseline measured in the same run, because times alone say little about another machine.
+//
+//   bench_runtime [seconds per measurement, 0.5]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend_cpu.h"
+#include "random_model.h"
+
+namespace {
+
+// Nanoseconds a frame: the best of the repetitions that fit into `seconds`.
+double measure(double seconds, std::int64_t frames, const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  work();
+  double best = 1e30;
+  const auto start = Clock::now();
+  do {
+    const auto before = Clock::now();
+    work();
+    const double ns = std::chrono::duration<double, std::nano>(Clock::now() - before).count();
+    best = std::min(best, ns / static_cast<double>(frames));
+  } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
+  return best;
+}
+
+double sampler_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t frames_a_call,
+                  double seconds) {
+  constexpr std::int64_t kFrames = 64;
+  const std::int64_t channels = model->config().channels, curves = model->curve_count();
+  dt_test::Random random(1);
+  const std::vector<float> audio = random.vector(kFrames * channels);
+  const std::vector<float> noise = random.vector(kFrames * curves);
+  std::vector<float> x0(static_cast<std::size_t>(kFrames * curves));
+  dt::CpuBackend backend(model);
+  return measure(seconds, kFrames, [&] {
+    for (std::int64_t f = 0; f < kFrames; f += frames_a_call) {
+      backend.sample(frames_a_call, audio.data() + f * channels, audio.data() + f * channels,
+                     noise.data() + f * curves, x0.data() + f * curves);
+    }
+  });
+}
+
+double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t samples_a_step,
+                  double seconds) {
+  const std::vector<float> audio = dt_test::speech_like(32000);
+  std::vector<float> frames(static_cast<std::size_t>(130 * model->curve_count()));
+  dt::Runtime runtime(model, 1, dt::kAutoIdentity);
+  return measure(seconds, 120, [&] {
+    runtime.reset();
+    for (std::int64_t at = 0; at < 32000; at += samples_a_step) {
+      runtime.step(audio.data() + at, std::min<std::int64_t>(samples_a_step, 32000 - at),
+                   frames.data());
+    }
+    runtime.flush(frames.data());
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 0.5;
+  const dt_test::RandomModel random_model = dt_test::RandomModel::full();
+  constexpr std::int64_t kFramesACall[] = {1, 2, 4, 8, 16, 64};
+
+  std::printf("sampler alone, 8 steps; baseline: the scalar kernel, one frame a call\n");
+  std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "frames a call", "ns a frame", "baseline x",
+              "one frame a call x");
+  const double baseline = sampler_ns(random_model.build("scalar"), 1, seconds);
+  for (const std::string& kernel : dt::available_kernels()) {
+    const auto model = random_model.build(kernel);
+    double single = 0.0;
+    for (const std::int64_t frames : kFramesACall) {
+      const double ns = sampler_ns(model, frames, seconds);
+      single = frames == 1 ? ns : single;
+      std::printf("%-8s %14lld %12.0f %10.2f %22.2f\n", kernel.c_str(),
+                  static_cast<long long>(frames), ns, baseline / ns, single / ns);
+    }
+  }
+
+  std::printf("\nwhole runtime, 60 Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n");
+  std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
+              "share of real time");
+  const double whole_baseline = runtime_ns(random_model.build("scalar"), 160, seconds);
+  for (const std::string& kernel : dt::available_kernels()) {
+    const auto model = random_model.build(kernel);
+    for (const std::int64_t samples : {160, 1600, 16000}) {
+      const double ns = runtime_ns(model, samples, seconds);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
+                  static_cast<long long>(samples / 16), ns, whole_baseline / ns, ns * 60e-9);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,55 @@
+// Replaces the global operator new in the test program, to count.
+#include "allocations.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::int64_t count = 0;
+
+void* counted(std::size_t size) {
+  ++count;
+  if (void* p = std::malloc(size == 0 ? 1 : size)) {
+    return p;
+  }
+  throw std::bad_alloc();
+}
+
+// The distance from malloc's pointer is kept in front of the aligned one.
+void* counted(std::size_t size, std::align_val_t alignment) {
+  const auto align = static_cast<std::size_t>(alignment);
+  auto* base = static_cast<unsigned char*>(counted(size + align + sizeof(void*)));
+  const auto address = reinterpret_cast<std::uintptr_t>(base) + sizeof(void*) + align - 1;
+  unsigned char* aligned =
+      base + (address / align * align - reinterpret_cast<std::uintptr_t>(base));
+  reinterpret_cast<void**>(aligned)[-1] = base;
+  return aligned;
+}
+
+void free_aligned(void* p) {
+  if (p != nullptr) {
+    std::free(static_cast<void**>(p)[-1]);
+  }
+}
+
+}  // namespace
+
+namespace dt_test {
+
+std::int64_t allocations() { return count; }
+
+}  // namespace dt_test
+
+void* operator new(std::size_t size) { return counted(size); }
+void* operator new[](std::size_t size) { return counted(size); }
+void* operator new(std::size_t size, std::align_val_t align) { return counted(size, align); }
+void* operator new[](std::size_t size, std::align_val_t align) { return counted(size, align); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { free_aligned(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { free_aligned(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { free_aligned(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { free_aligned(p); }

@@ -1,0 +1,180 @@
+// A model with random weights and an audio signal, for tests and benchmarks that do not depend on
+// what was learnt.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dt/runtime.h"
+
+namespace dt_test {
+
+// Uniform in [-1, 1), the same on every platform (std::uniform_real_distribution is not).
+class Random {
+ public:
+  explicit Random(std::uint32_t seed) : engine_(seed) {}
+  float uniform() { return static_cast<float>(engine_() >> 8) / 8388608.0F - 1.0F; }
+  std::int64_t below(std::int64_t n) { return static_cast<std::int64_t>(engine_() % n); }
+  std::vector<float> vector(std::int64_t n, float scale = 1.0F, float offset = 0.0F) {
+    std::vector<float> out(static_cast<std::size_t>(n));
+    for (float& value : out) {
+      value = offset + scale * uniform();
+    }
+    return out;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+// T = 32 scaled linear betas, subsampled to `steps`.
+inline std::vector<double> alpha_bar(std::int64_t steps) {
+  std::vector<double> out;
+  double product = 1.0;
+  for (int t = 1; t <= 32; ++t) {
+    product *= 1.0 - (0.1 + (20.0 - 0.1) * (t - 1) / 31.0) / 32.0;
+    if (t % (32 / steps) == 0) {
+      out.push_back(product);
+    }
+  }
+  return out;
+}
+
+struct RandomModel {
+  dt::ModelConfig config;
+  std::map<std::string, std::pair<std::vector<std::int64_t>, std::vector<float>>> tensors;
+  std::vector<float> identity_features;
+  std::int64_t identities = 3;
+
+  // Small, with sizes that fill no panel of the kernels.
+  static RandomModel small(std::int64_t steps = 8) { return RandomModel(20, 24, {1, 2, 4}, steps); }
+  // The embedded model's size.
+  static RandomModel full() { return RandomModel(128, 256, {1, 2, 4, 8, 1, 2, 4, 8}, 8); }
+
+  RandomModel(std::int64_t channels, std::int64_t hidden, std::vector<std::int64_t> dilations,
+              std::int64_t steps) {
+    constexpr std::int64_t kCurves = 52;
+    for (std::int64_t i = 0; i < kCurves; ++i) {
+      config.curves.push_back("curve" + std::to_string(i));
+      dt::CurveOptions options;
+      options.gated = i % 2 == 1;
+      options.minimum = -5.0F;
+      options.maximum = 5.0F;
+      options.rest = i == 1 ? 0.125F : 0.0F;
+      options.smoothing_ms = i % 5 == 0 ? 30.0F : 0.0F;
+      config.curve_options.push_back(options);
+    }
+    config.channels = channels;
+    config.hidden = hidden;
+    config.dilations = dilations;
+    config.step_dim = 12;
+    config.alpha_bar = alpha_bar(steps);
+
+    const std::int64_t gates = 3 * hidden;
+    weight("encoder.input", {channels, 80, 3});
+    for (std::size_t i = 0; i < dilations.size(); ++i) {
+      const std::string block = "encoder.blocks." + std::to_string(i);
+      norm(block + ".norm", channels);
+      weight(block + ".conv", {channels, channels, 3});
+      weight(block + ".mix", {channels, channels});
+    }
+    norm("encoder.norm", channels);
+    add("decoder.steps.weight", {config.train_steps, config.step_dim}, 1.0F);
+    for (int layer = 0; layer < 2; ++layer) {
+      const std::string suffix = "_l" + std::to_string(layer);
+      const std::int64_t width = layer == 0 ? 2 * channels + config.step_dim + kCurves : hidden;
+      add("decoder.gru.weight_ih" + suffix, {gates, width}, fan_in(width));
+      add("decoder.gru.weight_hh" + suffix, {gates, hidden}, fan_in(hidden));
+      add("decoder.gru.bias_ih" + suffix, {gates}, 0.1F);
+      add("decoder.gru.bias_hh" + suffix, {gates}, 0.1F);
+    }
+    weight("decoder.head", {kCurves, hidden});
+    add("identity.pooled_mean", {channels}, 0.1F);
+    add("statistics.mean", {kCurves}, 0.1F, 0.2F);
+    add("statistics.std", {kCurves}, 0.05F, 0.2F);
+    identity_features = random.vector(identities * channels);
+  }
+
+  dt::TensorMap views() const {
+    dt::TensorMap out;
+    for (const auto& [name, tensor] : tensors) {
+      out[name] = {tensor.first, tensor.second.data()};
+    }
+    return out;
+  }
+
+  std::shared_ptr<const dt::Model> build(const std::string& kernel = "") const {
+    dt::ModelConfig with_kernel = config;
+    with_kernel.kernel = kernel;
+    return std::make_shared<const dt::Model>(
+        with_kernel, views(),
+        dt::TensorView{{identities, config.channels}, identity_features.data()});
+  }
+
+ private:
+  static float fan_in(std::int64_t n) { return 1.7F / std::sqrt(static_cast<float>(n)); }
+
+  void add(const std::string& name, const std::vector<std::int64_t>& shape, float scale,
+           float offset = 0.0F) {
+    std::int64_t count = 1;
+    for (const std::int64_t size : shape) {
+      count *= size;
+    }
+    tensors[name] = {shape, random.vector(count, scale, offset)};
+  }
+  void weight(const std::string& name, const std::vector<std::int64_t>& shape) {
+    add(name + ".weight", shape, fan_in(shape.size() == 3 ? 3 * shape[1] : shape[1]));
+    add(name + ".bias", {shape[0]}, 0.1F);
+  }
+  void norm(const std::string& name, std::int64_t size) {
+    add(name + ".weight", {size}, 0.2F, 1.0F);
+    add(name + ".bias", {size}, 0.1F);
+  }
+
+  Random random{7};
+};
+
+// A buzz in syllables with pauses over faint noise, full scale 1.0, 16 kHz.
+inline std::vector<float> speech_like(std::int64_t samples, std::uint32_t seed = 1) {
+  Random random(seed);
+  std::vector<float> out(static_cast<std::size_t>(samples));
+  for (std::int64_t i = 0; i < samples; ++i) {
+    const double t = static_cast<double>(i) / 16000.0;
+    const double loud = std::max(0.0, std::sin(2.0 * 3.14159265358979 * 1.7 * t));
+    const double buzz = std::fmod(t * (120.0 + 20.0 * std::sin(3.0 * t)), 1.0) - 0.5;
+    out[static_cast<std::size_t>(i)] =
+        static_cast<float>(0.4 * loud * buzz) + 1e-4F * random.uniform();
+  }
+  return out;
+}
+
+// All frames of `audio`: steps of the given sizes (then the rest), and the flush.
+inline std::vector<float> run(dt::Runtime& runtime, std::int64_t curves,
+                              const std::vector<float>& audio,
+                              const std::vector<std::int64_t>& sizes = {}) {
+  std::vector<float> frames;
+  const auto append = [&](std::int64_t due) {
+    frames.resize(frames.size() + static_cast<std::size_t>(due * curves));
+    return frames.data() + frames.size() - due * curves;
+  };
+  const auto total = static_cast<std::int64_t>(audio.size());
+  std::int64_t at = 0;
+  for (std::size_t i = 0; at < total || i < sizes.size(); ++i) {
+    const std::int64_t wanted = i < sizes.size() ? sizes[i] : total;
+    const std::int64_t count = wanted < total - at ? wanted : total - at;
+    float* out = append(runtime.frames_due(count));
+    runtime.step(audio.data() + at, count, out);
+    at += count;
+  }
+  float* out = append(runtime.frames_owed());
+  runtime.flush(out);
+  return frames;
+}
+
+}  // namespace dt_test
