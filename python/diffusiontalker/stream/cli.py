@@ -283,6 +283,8 @@ def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title:
         except BaseException as error:
             failure.append(error)
 
+    # Python lets a thread run for 5 ms before it looks whether another waits: too long for frames.
+    sys.setswitchinterval(0.001)
     worker = threading.Thread(target=work, name="dt-stream session")
     with on_leave(session.stop):
         if not args.quiet and screen.plain:
