@@ -36,6 +36,16 @@ void CpuBackend::read_state(float* state) const {
   }
 }
 
+void CpuBackend::write_state(const float* state) {
+  const std::int64_t hidden = weights_.config.hidden;
+  for (std::int64_t step = 0; step < steps_; ++step) {
+    for (AlignedFloats& layer : state_) {
+      std::copy(state, state + hidden, &layer[static_cast<std::size_t>(step * hidden_stride_)]);
+      state += hidden;
+    }
+  }
+}
+
 void CpuBackend::sample(std::int64_t frames, const float* audio, const float* identity,
                         const float* noise, float* x0) {
   const std::int64_t channels = weights_.config.channels;

@@ -28,6 +28,7 @@ class CpuBackend final : public Backend {
 
   // The recurrent states, for the same purpose: (steps, layers, hidden).
   void read_state(float* state) const;
+  void write_state(const float* state);
 
  private:
   static constexpr std::int64_t kBlockFrames = 64;

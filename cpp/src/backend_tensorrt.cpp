@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -225,8 +224,7 @@ std::string usual_library_name() {
 // reached through the objects' own methods.
 class Library {
  public:
-  explicit Library(const std::string& path)
-      : library_(path.empty() ? usual_library_name() : path) {
+  explicit Library(const std::string& path) : library_(path.empty() ? usual_library_name() : path) {
     if (!library_) {
       refuse(std::string(kLibraryTitle) + "'s library cannot be opened: " + library_.error() +
              "; " + kInstall + ", or name the file in DT_TENSORRT_LIBRARY");
@@ -505,23 +503,56 @@ class Launch {
   std::string graph_note_;
 };
 
-Device checked_device(const DtTensorRtOptions& options) {
-  Device device = find_device();
+// Why an engine cannot run here, or "".
+std::string misfit(const DtTensorRtEngine& engine, const Device& device,
+                   const std::string& library_version) {
+  const std::string where = "engine " + std::string(engine.path);
+  const std::int32_t* end = engine.capabilities + engine.capability_count;
+  if (std::find(engine.capabilities, end, device.capability) == end) {
+    std::string made_for;
+    for (const std::int32_t* c = engine.capabilities; c != end; ++c) {
+      made_for += (made_for.empty() ? "" : ", ") + capability_text(*c);
+    }
+    return where + ": made for compute capability " + made_for + ", and " + device.name + " has " +
+           capability_text(device.capability) +
+           "; run dt-train export --tensorrt on this machine, or with --capability " +
+           capability_text(device.capability);
+  }
+  if (short_version(engine.library_version) != library_version) {
+    return where + ": built by version " + engine.library_version + " of " + kLibraryTitle +
+           ", and the library here is " + library_version +
+           "; run dt-train export --tensorrt again";
+  }
+  return "";
+}
+
+// The engines that fit this machine, one for each number of frames. Refuses where none of them is
+// for a single frame.
+std::vector<DtTensorRtEngine> fitting_engines(const DtTensorRtOptions& options,
+                                              const Device& device,
+                                              const std::string& library_version) {
+  std::vector<DtTensorRtEngine> fitting;
+  std::string first_misfit =
+      "no engine for single frames was given; run dt-train export --tensorrt";
+  bool any_misfit = false;
   for (std::int64_t i = 0; i < options.engine_count; ++i) {
     const DtTensorRtEngine& engine = options.engines[i];
-    const std::int32_t* end = engine.capabilities + engine.capability_count;
-    if (std::find(engine.capabilities, end, device.capability) == end) {
-      std::string made_for;
-      for (const std::int32_t* c = engine.capabilities; c != end; ++c) {
-        made_for += (made_for.empty() ? "" : ", ") + capability_text(*c);
-      }
-      refuse("engine " + std::string(engine.path) + ": made for compute capability " + made_for +
-             ", and " + device.name + " has " + capability_text(device.capability) +
-             "; run dt-train export --tensorrt on this machine, or with --capability " +
-             capability_text(device.capability));
+    const std::string reason = misfit(engine, device, library_version);
+    if (!reason.empty()) {
+      first_misfit = any_misfit ? first_misfit : reason;
+      any_misfit = true;
+    } else if (std::none_of(fitting.begin(), fitting.end(), [&](const DtTensorRtEngine& other) {
+                 return other.frames == engine.frames;
+               })) {
+      fitting.push_back(engine);
     }
   }
-  return device;
+  std::sort(fitting.begin(), fitting.end(),
+            [](const auto& x, const auto& y) { return x.frames > y.frames; });
+  if (fitting.empty() || fitting.back().frames != 1) {
+    refuse(first_misfit);
+  }
+  return fitting;
 }
 
 }  // namespace
@@ -530,20 +561,14 @@ Device checked_device(const DtTensorRtOptions& options) {
 
 struct DtTensorRtSampler {
   DtTensorRtSampler(const DtTensorRtModel& model, const DtTensorRtOptions& options)
-      : sizes_{model.steps, model.layers,  model.hidden,
+      : sizes_{model.steps,    model.layers, model.hidden,
                model.channels, model.curves, model.step_dim},
         streams_(options.streams),
-        device_(checked_device(options)),
-        library_(options.library),
-        runtime_(library_.create_runtime(&log_)) {
-    for (std::int64_t i = 0; i < options.engine_count; ++i) {
-      const DtTensorRtEngine& engine = options.engines[i];
-      if (short_version(engine.library_version) != library_.version()) {
-        refuse("engine " + std::string(engine.path) + ": built by version " +
-               engine.library_version + " of " + kLibraryTitle + ", and the library here is " +
-               library_.version() + "; run dt-train export --tensorrt again");
-      }
-    }
+        device_(find_device()),
+        library_(options.library) {
+    const std::vector<DtTensorRtEngine> engines =
+        fitting_engines(options, device_, library_.version());
+    runtime_ = library_.create_runtime(&log_);
     table_ = device_floats(sizes_.steps * sizes_.step_dim);
     check(cudaMemcpy(table_.get(), model.step_table,
                      static_cast<std::size_t>(sizes_.steps * sizes_.step_dim) * sizeof(float),
@@ -553,16 +578,11 @@ struct DtTensorRtSampler {
       state = device_floats(state_floats());
     }
     float* const states[2] = {state_[0].get(), state_[1].get()};
-    for (std::int64_t i = 0; i < options.engine_count; ++i) {
-      launches_.push_back(std::make_unique<Launch>(runtime_.get(), &log_, options.engines[i],
-                                                   sizes_, streams_));
+    for (const DtTensorRtEngine& engine : engines) {
+      launches_.push_back(
+          std::make_unique<Launch>(runtime_.get(), &log_, engine, sizes_, streams_));
       launches_.back()->set_address("step_table", table_.get());
       launches_.back()->prepare(stream_, states);
-    }
-    std::sort(launches_.begin(), launches_.end(),
-              [](const auto& a, const auto& b) { return a->frames > b->frames; });
-    if (launches_.empty() || launches_.back()->frames != 1) {
-      refuse("no engine for single frames was given; run dt-train export --tensorrt");
     }
     reset(-1);
   }
@@ -586,9 +606,8 @@ struct DtTensorRtSampler {
     check(cudaSetDevice(device_.index), "cudaSetDevice");
     failed_ = true;  // until everything has worked
     for (std::int64_t at = 0; at < frames;) {
-      Launch& launch = **std::find_if(launches_.begin(), launches_.end(), [&](const auto& l) {
-        return l->frames <= frames - at;
-      });
+      Launch& launch = **std::find_if(launches_.begin(), launches_.end(),
+                                      [&](const auto& l) { return l->frames <= frames - at; });
       gather(active, audio, frames, at, launch.frames, sizes_.channels, launch.audio());
       gather(active, identity, frames, at, launch.frames, sizes_.channels, launch.identity());
       gather(active, noise, frames, at, launch.frames, sizes_.curves, launch.noise());
@@ -626,8 +645,6 @@ struct DtTensorRtSampler {
           "reading the states");
     stream_.wait();
   }
-
-  std::int64_t streams() const { return streams_; }
 
  private:
   // The states as (steps x layers) rows of (streams, hidden): bytes of one voice's part of a row,
@@ -736,8 +753,7 @@ void describe(const DtTensorRtSampler* sampler, char* text, std::size_t size) {
 std::int32_t sample(DtTensorRtSampler* sampler, std::int64_t frames, const std::uint8_t* active,
                     const float* audio, const float* identity, const float* noise, float* x0,
                     char* text, std::size_t size) {
-  return guarded(text, size,
-                 [&] { sampler->sample(frames, active, audio, identity, noise, x0); });
+  return guarded(text, size, [&] { sampler->sample(frames, active, audio, identity, noise, x0); });
 }
 
 std::int32_t reset(DtTensorRtSampler* sampler, std::int64_t stream, char* text, std::size_t size) {

@@ -19,16 +19,16 @@ struct DtTensorRtModel {
 
 struct DtTensorRtEngine {
   const char* path;
-  std::int64_t frames;              // frames a launch
-  const char* library_version;      // that built it, "major.minor.patch" and perhaps more
+  std::int64_t frames;               // frames a launch
+  const char* library_version;       // that built it, "major.minor.patch" and perhaps more
   const std::int32_t* capabilities;  // compute capabilities it is for: 10 major + minor
   std::int64_t capability_count;
 };
 
 struct DtTensorRtOptions {
-  const char* library;                // file of TensorRT's runtime library; "" = by its usual name
-  std::int64_t streams;               // voices a launch, always this many
-  const DtTensorRtEngine* engines;    // one of them for a single frame
+  const char* library;              // file of TensorRT's runtime library; "" = by its usual name
+  std::int64_t streams;             // voices a launch, always this many
+  const DtTensorRtEngine* engines;  // one of them for a single frame
   std::int64_t engine_count;
 };
 

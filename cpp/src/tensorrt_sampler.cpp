@@ -23,8 +23,9 @@ void check(std::int32_t status, const Text& text) {
 
 const DtTensorRtApi* open_plugin(const std::string& plugin) {
   if (plugin.empty()) {
-    fail("not built; build the package again with TENSORRT_ROOT at TensorRT's headers and the CUDA "
-         "toolkit installed (docs/tensorrt.md)");
+    fail(
+        "not built; build the package again with TENSORRT_ROOT at TensorRT's headers and the CUDA "
+        "toolkit installed (docs/tensorrt.md)");
   }
   const SharedLibrary library(plugin);
   if (!library) {
@@ -36,8 +37,8 @@ const DtTensorRtApi* open_plugin(const std::string& plugin) {
   }
   const DtTensorRtApi* api = get_api();
   if (api->abi != kDtTensorRtAbi) {
-    fail(plugin + ": expected version " + std::to_string(kDtTensorRtAbi) +
-         " of the border, got " + std::to_string(api->abi) + "; build the package again");
+    fail(plugin + ": expected version " + std::to_string(kDtTensorRtAbi) + " of the border, got " +
+         std::to_string(api->abi) + "; build the package again");
   }
   return api;
 }
@@ -60,10 +61,10 @@ TensorRtSampler::TensorRtSampler(std::shared_ptr<const Model> model, const Backe
     throw std::invalid_argument("streams: expected at least 1, got " + std::to_string(streams));
   }
   const ModelWeights& weights = model_->weights();
-  const DtTensorRtModel sizes = {weights.sample_steps(),     weights.config.layers,
-                                 weights.config.hidden,      weights.config.channels,
-                                 weights.curves(),           weights.config.step_dim,
-                                 weights.decoder.step_table.data()};
+  const DtTensorRtModel sizes = {
+      weights.sample_steps(),           weights.config.layers, weights.config.hidden,
+      weights.config.channels,          weights.curves(),      weights.config.step_dim,
+      weights.decoder.step_table.data()};
   std::vector<DtTensorRtEngine> engines;
   for (const TensorRtEngine& engine : options.engines) {
     engines.push_back({engine.path.c_str(), engine.frames, engine.library_version.c_str(),
