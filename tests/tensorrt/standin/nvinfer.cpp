@@ -8,8 +8,8 @@
 #include <NvInferRuntime.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <sstream>
+#include <utility>
 
 #include "standin.h"
 
@@ -147,6 +147,20 @@ class Engine final : public ICudaEngine {
   std::vector<Port> ports_;
 };
 
+Port parse(const std::string& line) {
+  std::istringstream words(line);
+  std::string direction, type, word;
+  Port port{};
+  words >> direction >> port.name >> type;
+  port.input = direction == "input";
+  port.type = type == "float32" ? DataType::kFLOAT : DataType::kHALF;
+  while (words >> word && word != "voices") {
+    port.shape.push_back(std::stoll(word));
+  }
+  words >> port.minimum >> port.maximum;
+  return port;
+}
+
 class Runtime final : public IRuntime {
  public:
   explicit Runtime(ILogger* logger) : logger_(logger) {}
@@ -156,21 +170,13 @@ class Runtime final : public IRuntime {
     std::vector<Port> ports;
     std::string line;
     std::getline(text, line);
+    const bool ours = line == "standin engine";
     bool whole = false;
-    while (line == "standin engine" && !whole && std::getline(text, line)) {
-      whole = line == "end";
-      std::istringstream words(std::exchange(line, "standin engine"));
-      std::string direction, type, size_text;
-      Port port{};
-      words >> direction >> port.name >> type;
-      port.input = direction == "input";
-      port.type = type == "float32" ? DataType::kFLOAT : DataType::kHALF;
-      while (words >> size_text && size_text != "voices") {
-        port.shape.push_back(std::stoll(size_text));
-      }
-      words >> port.minimum >> port.maximum;
-      if (!whole) {
-        ports.push_back(port);
+    while (ours && !whole && std::getline(text, line)) {
+      if (line == "end") {
+        whole = true;
+      } else {
+        ports.push_back(parse(line));
       }
     }
     if (!whole) {
