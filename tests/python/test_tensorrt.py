@@ -65,7 +65,7 @@ def test_auto_takes_the_cpu_and_says_so_once(bundle_at_60: Bundle, caplog) -> No
 
 def test_a_plugin_that_cannot_be_opened(bundle_at_60: Bundle, monkeypatch) -> None:
     monkeypatch.setattr(engines, "plugin_path", lambda: "/nowhere/libdt_tensorrt.so")
-    with pytest.raises(BackendError, match="/nowhere/libdt_tensorrt.so"):
+    with pytest.raises(BackendError, match=r"/nowhere/libdt_tensorrt\.so"):
         Runtime(bundle_at_60, backend="tensorrt")
     assert Runtime(bundle_at_60, backend="auto").backend == "cpu"
 

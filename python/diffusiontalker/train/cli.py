@@ -256,13 +256,11 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     _export_run(arguments, console)
 
 
-def _export_onnx(
-    bundle: bundles.Bundle, arguments: argparse.Namespace, console: Console
-) -> None:
+def _export_onnx(bundle: bundles.Bundle, arguments: argparse.Namespace, console: Console) -> None:
     try:
         from . import onnx_export
     except ImportError as error:
-        raise ConfigError(f"--onnx needs the onnx package ({error}); pip install '.[train]'") from None
+        raise ConfigError(f"--onnx needs more ({error}); pip install '.[train]'") from None
     frames = _whole_numbers("--frames", arguments.frames) or onnx_export.FRAME_COUNTS
     with console.status("writing graphs") as status:
         paths = onnx_export.export_onnx(
@@ -282,9 +280,7 @@ def _export_tensorrt(
     try:
         from . import tensorrt_build
     except ImportError as error:
-        raise ConfigError(
-            f"--tensorrt needs the onnx package ({error}); pip install '.[train]'"
-        ) from None
+        raise ConfigError(f"--tensorrt needs more ({error}); pip install '.[train]'") from None
     if arguments.streams < 1:
         raise ConfigError(f"--streams: expected at least 1, got {arguments.streams}")
     plan = tensorrt_build.Plan(

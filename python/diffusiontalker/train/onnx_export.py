@@ -1,4 +1,4 @@
-"""A bundle as ONNX graphs (opset 18): the audio encoder, and the sampler with all its steps unrolled.
+"""A bundle as ONNX graphs (opset 18): the audio encoder, and the sampler with its steps unrolled.
 
 The graphs are written node by node from the bundle's tensors, not traced, so that every name and
 shape below is a promise. `streams` is the number of voices, a free dimension everywhere.
@@ -122,11 +122,14 @@ class _Graph:
     def finish(
         self, name: str, inputs: Sequence[Port], outputs: Sequence[Port], notes: dict[str, str]
     ) -> onnx.ModelProto:
-        def values(ports: Sequence[Port]) -> list[onnx.ValueInfoProto]:
-            return [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in ports]
-
         graph = helper.make_graph(
-            self._nodes, name, values(inputs), values(outputs), list(self._constants.values())
+            self._nodes,
+            name,
+            *(
+                [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in ports]
+                for ports in (inputs, outputs)
+            ),
+            list(self._constants.values()),
         )
         model = helper.make_model(
             graph,
@@ -241,7 +244,7 @@ def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> on
     g, t, m = _Graph(precision), bundle.tensors, bundle.manifest
     steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
     hidden, channels = int(m["decoder"]["hidden"]), int(m["encoder"]["channels"])
-    step_dim, curves = int(m["decoder"]["step_dim"]), len(CURVES)
+    step_dim = int(m["decoder"]["step_dim"])
     ddim = _ddim(bundle)
 
     # The first layer reads concat(audio, identity, step, x): only x changes from step to step.
@@ -328,9 +331,7 @@ def loop_sampler_graph(bundle: Bundle) -> onnx.ModelProto:
     g, t, m = _Graph("float32"), bundle.tensors, bundle.manifest
     steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
     hidden, step_dim = int(m["decoder"]["hidden"]), int(m["decoder"]["step_dim"])
-    audio, identity, x = (
-        g.transpose(name, (1, 0, 2)) for name in ("audio", "identity", "noise")
-    )
+    audio, identity, x = (g.transpose(name, (1, 0, 2)) for name in ("audio", "identity", "noise"))
     frames_and_streams = g.slice(g.node("Shape", audio), 0, 0, 2)
     row_shape = g.join([frames_and_streams, g.constant(np.array([step_dim], np.int64))])
     rows = g.split("step_table", 0, [1] * steps)
