@@ -340,6 +340,7 @@ def _lost(session: LiveSession, source: Source) -> str:
     counts = (
         (stats.dropped_samples, "samples"),
         (stats.dropped_frames, "frames"),
+        (stats.invalid_samples, "invalid samples"),
         (source.lost_blocks, "device overflows"),
     )
     return ", ".join(f"{n} {what}" for n, what in counts if n) or "0"

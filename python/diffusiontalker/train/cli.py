@@ -238,7 +238,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")
     if not arguments.no_evaluate:
         bundle = bundles.read(target)
-        report = _measure(bundle, config, data, evaluate.torch_engine(bundle))
+        report = _measure(bundle, config, data, evaluate.runtime_engine(bundle))
         (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
         # The bundle carries its own numbers.
         _write_bundle(talker, speakers, config, data, folder, target, metrics=report)

@@ -87,6 +87,7 @@ class Stage:
     window_frames: int = 240
     draws: int = 1  # diffusion steps drawn for each window, over one pass of the encoder
     train_encoder: bool = True
+    velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
 
 
 @dataclass(frozen=True)

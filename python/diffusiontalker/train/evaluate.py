@@ -103,10 +103,14 @@ def runtime_engine(bundle: Bundle) -> Engine:
 
     def engine(takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
         results: list[Curves] = []
+        runtimes: dict[str, Runtime] = {}
         for take in takes:
             name = take.speaker if identity == "own" else identity
             known = name if name in bundle.identities else "auto"
-            runtime = Runtime(bundle.path, seed=seed, identity=known)
+            if known not in runtimes:
+                runtimes[known] = Runtime(bundle.path, seed=seed, identity=known)
+            runtime = runtimes[known]
+            runtime.reset()
             results.append(np.concatenate([runtime.step(take.audio), runtime.flush()]))
         return results
 
