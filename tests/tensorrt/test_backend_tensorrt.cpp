@@ -209,6 +209,7 @@ TEST_F(TensorRt, WithoutGraphsTheValuesAreTheSame) {
 TEST_F(TensorRt, ALaunchThatCannotBeRecordedRunsWithoutGraphs) {
   control().failing_call = "cudaMemcpyAsync";
   control().working_calls = 2;  // the warm-up's two; the recording's first fails
+  control().failures = 1;
   TensorRtSampler sampler(model_, options_, 1);
   EXPECT_NE(sampler.describe().find("without a CUDA graph: CUDA: copying to the GPU failed"),
             std::string::npos)

@@ -33,7 +33,7 @@ namespace {
 
 bool fails(const char* call) {
   Control& c = control();
-  return c.failing_call == call && c.working_calls-- <= 0;
+  return c.failing_call == call && c.working_calls-- <= 0 && c.failures-- > 0;
 }
 
 void run(const std::vector<std::function<void()>>& work) {

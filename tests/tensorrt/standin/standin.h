@@ -22,8 +22,9 @@ struct Control {
   int devices = 1;
   cudaError_t device_status = cudaSuccess;  // what cudaGetDeviceCount returns
   int major = 8, minor = 9;
-  std::string failing_call;  // this CUDA call fails, after so many that work
+  std::string failing_call;  // this CUDA call fails, after so many that work, so many times
   int working_calls = 0;
+  int failures = 1 << 30;
   // TensorRT.
   std::int32_t version = 101600;
   bool runtime_starts = true;
