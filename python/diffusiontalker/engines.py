@@ -100,11 +100,18 @@ def read(sidecar: Path, *, check_contents: bool = True) -> Engine:
             )
         engine = Engine(
             path=path,
+            graph=str(m["graph"]),
+            frames=int(m["frames"]),
+            streams=int(m["streams"]),
+            precision=str(m["precision"]),
+            model=str(m["model"]),
+            model_hash=str(m["model_hash"]),
+            library=str(m["library"]),
+            library_version=str(m["library_version"]),
             capabilities=tuple(str(c) for c in m["capabilities"]),
-            **{key: str(m[key]) for key in ("graph", "precision", "model", "model_hash", "library",
-                                            "library_version", "sha256")},
-            **{key: int(m[key]) for key in ("frames", "streams", "bytes")},
-        )  # fmt: skip
+            bytes=int(m["bytes"]),
+            sha256=str(m["sha256"]),
+        )
     except OSError as error:
         raise BackendError(f"engine {sidecar}: {error.strerror}{remedy}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -122,15 +122,12 @@ class _Graph:
     def finish(
         self, name: str, inputs: Sequence[Port], outputs: Sequence[Port], notes: dict[str, str]
     ) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self._nodes,
-            name,
-            *(
-                [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in ports]
-                for ports in (inputs, outputs)
-            ),
-            list(self._constants.values()),
-        )
+        ports = [
+            [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in side]
+            for side in (inputs, outputs)
+        ]
+        constants = list(self._constants.values())
+        graph = helper.make_graph(self._nodes, name, ports[0], ports[1], constants)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,9 +104,8 @@ def build(
                 else onnx_export.sampler_ports(bundle, frames)[0]
             )
             blob = _build_engine(
-                trt, model.SerializeToString(), inputs, plan, capabilities,
-                lambda share, name=name: progress(name, share),
-            )  # fmt: skip
+                trt, model.SerializeToString(), inputs, plan, capabilities, partial(progress, name)
+            )
             engine = engines.Engine(
                 path=sidecar.with_suffix(".engine"),
                 graph=graph,
