@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from diffusiontalker import Runtime, _core, engines
 from diffusiontalker import bundle as bundles
@@ -75,7 +75,7 @@ class GraphInTorch:
         if kind in simple:
             return [simple[kind](*x)]
         if kind == "Cast":
-            half = attributes["to"].i == onnx_export.TensorProto.FLOAT16
+            half = attributes["to"].i == TensorProto.FLOAT16
             return [x[0].to(torch.float16 if half else torch.float32)]
         if kind == "Reshape":
             return [x[0].reshape(x[1].tolist())]
@@ -282,7 +282,7 @@ def tensorrt_rows(
     for steps, variant in variants.items():
         build(variant, folder / str(steps), rtx, frames=(1, 4), precisions=onnx_export.PRECISIONS)
 
-    report.say("Parity with the C++ CPU backend, curves of 4 s of voice:\n")
+    report.say("Parity with the C++ CPU backend, curves of 4 s of voice, and the whole runtime:\n")
     audio = voice(4)
     reference = Runtime(whole, seed=1)
     expected = np.concatenate([reference.step(audio), reference.flush()])
@@ -294,6 +294,8 @@ def tensorrt_rows(
         got = np.concatenate([runtime.step(audio), runtime.flush()])
         error = float(np.abs(got - expected).max())
         report.check(f"{precision}, CPU against TensorRT", error, limit)
+        took = runtime.stats.compute_seconds / len(got) / 1e-4
+        report.say(f"- {precision}, whole runtime, encoder in: ITF {took:.2f}e-4 s a frame")
         rng = np.random.default_rng(0)
         for _ in range(3):
             runtime.reset()
@@ -318,6 +320,13 @@ def tensorrt_rows(
                 inputs = random_inputs(variant, 1, frames)
                 taken = time_calls(lambda s=sampler, i=inputs: s.sample(*i), seconds)
                 report.say(row(f"{steps} steps, {precision}, {frames} frame(s)", taken, frames))
+        loop = tensorrt_build.Plan(rtx=rtx, frames=(1,), loop=True)
+        built = [b.engine for b in tensorrt_build.build(variant, loop, folder / str(steps))]
+        options = engines.core_options([e for e in built if e.graph == "sampler_loop"])
+        sampler = _core.TensorRtSampler(core_model(variant), options, 1)
+        inputs = random_inputs(variant, 1, 1)
+        taken = time_calls(lambda s=sampler, i=inputs: s.sample(*i), seconds)
+        report.say(row(f"{steps} steps, float32, GRU nodes, 1 frame", taken, 1))
     report.say(f"\n{sampler.describe()}")
 
     report.say(f"\nStreams a GPU at {FACE_RATE_HZ} fps, float32, one frame a launch, copies in:\n")

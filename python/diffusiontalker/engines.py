@@ -198,14 +198,14 @@ def options(bundle: Bundle, *, frames: Sequence[int] = (1,)) -> dict[str, Any]:
     """
     # What is missing is asked for in the order in which a user would get it.
     probe()
-    candidates = find(bundle)
-    newest: dict[int, Engine] = {}
-    for engine in candidates:
-        if engine.frames in frames:
-            newest[engine.frames] = engine
+    return core_options([e for e in find(bundle) if e.frames in frames])
+
+
+def core_options(chosen: Sequence[Engine]) -> dict[str, Any]:
+    """`_core`'s options for these engines; it takes those that fit the GPU and the library."""
     return {
         "plugin": plugin_path(),
-        "library": library_path(candidates[0].library),
+        "library": library_path(chosen[0].library if chosen else ""),
         "engines": [
             {
                 "path": str(e.path),
@@ -213,7 +213,7 @@ def options(bundle: Bundle, *, frames: Sequence[int] = (1,)) -> dict[str, Any]:
                 "library_version": e.library_version,
                 "capabilities": [int(c.replace(".", "")) for c in e.capabilities],
             }
-            for e in newest.values()
+            for e in chosen
         ],
     }
 

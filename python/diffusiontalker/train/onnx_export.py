@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from .. import engines
 from ..bundle import BANDS, Bundle
@@ -121,7 +121,7 @@ class _Graph:
 
     def finish(
         self, name: str, inputs: Sequence[Port], outputs: Sequence[Port], notes: dict[str, str]
-    ) -> onnx.ModelProto:
+    ) -> ModelProto:
         ports = [
             [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in side]
             for side in (inputs, outputs)
@@ -157,7 +157,7 @@ def encoder_ports(bundle: Bundle) -> tuple[list[Port], list[Port]]:
     return inputs, outputs
 
 
-def encoder_graph(bundle: Bundle, precision: str = "float32") -> onnx.ModelProto:
+def encoder_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
     """The causal encoder; see the module's text for its inputs and outputs."""
     g, t = _Graph(precision), bundle.tensors
 
@@ -232,7 +232,7 @@ def _ddim(bundle: Bundle) -> list[tuple[float, float]]:
     return [*scales, (0.0, 1.0)]
 
 
-def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> onnx.ModelProto:
+def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> ModelProto:
     """The sampler for `frames` frames; see the module's text for its inputs and outputs.
 
     Cell (frame f, step s) needs only (f - 1, s) and (f, s - 1), so the cells of a diagonal f + s
@@ -323,8 +323,8 @@ def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> on
     return g.finish(f"sampler_{frames}", inputs, outputs, _notes(bundle, precision))
 
 
-def loop_sampler_graph(bundle: Bundle) -> onnx.ModelProto:
-    """The same sampler with GRU nodes over a free number of frames, float32: the baseline."""
+def loop_sampler_graph(bundle: Bundle, frames: int | str = "frames") -> ModelProto:
+    """The same sampler with GRU nodes, float32: the baseline. Any number of frames, or `frames`."""
     g, t, m = _Graph("float32"), bundle.tensors, bundle.manifest
     steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
     hidden, step_dim = int(m["decoder"]["hidden"]), int(m["decoder"]["step_dim"])
@@ -367,7 +367,7 @@ def loop_sampler_graph(bundle: Bundle) -> onnx.ModelProto:
         )
     g.output(g.transpose(x, (1, 0, 2)), "x0")
     g.output(g.reshape(g.join(after), (steps, layers, -1, hidden)), "next_state")
-    inputs, outputs = sampler_ports(bundle, "frames")
+    inputs, outputs = sampler_ports(bundle, frames)
     return g.finish("sampler_loop", inputs, outputs, _notes(bundle, "float32"))
 
 
@@ -393,7 +393,7 @@ def export_onnx(
     """
     if bad := [f for f in frames if not 1 <= f <= MOST_FRAMES]:
         raise ValueError(f"frames: expected whole numbers from 1 to {MOST_FRAMES}, got {bad[0]}")
-    graphs: list[tuple[str, Callable[[], onnx.ModelProto]]] = [
+    graphs: list[tuple[str, Callable[[], ModelProto]]] = [
         ("sampler_loop.onnx", lambda: loop_sampler_graph(bundle))
     ]
     for p in precisions:

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from onnx import ModelProto
+
 from .. import engines
 from ..bundle import Bundle
 from . import onnx_export
@@ -40,6 +42,7 @@ class Plan:
     frames: tuple[int, ...] = (1, 4)  #: frames a launch of the sampler, an engine each
     streams: int = 1  #: most voices a launch
     precisions: tuple[str, ...] = ("float32",)
+    loop: bool = False  #: the sampler with GRU nodes, float32: the baseline to measure against
 
     @property
     def library(self) -> str:
@@ -80,7 +83,8 @@ def build(
     digest = engines.model_hash(bundle)
     built = []
     for precision in plan.precisions:
-        for graph, frames in [("encoder", ENCODER_COLUMNS)] + [("sampler", f) for f in plan.frames]:
+        sampler = "sampler_loop" if plan.loop else "sampler"
+        for graph, frames in [("encoder", ENCODER_COLUMNS)] + [(sampler, f) for f in plan.frames]:
             stem = engines.file_stem(
                 graph, frames, plan.streams, precision, digest, plan.library, version, capabilities
             )
@@ -93,16 +97,7 @@ def build(
                 pass  # not there, or damaged: built anew
             name = f"{graph} {frames} {precision}"
             progress(name, 0.0)
-            model = (
-                onnx_export.encoder_graph(bundle, precision)
-                if graph == "encoder"
-                else onnx_export.sampler_graph(bundle, frames, precision)
-            )
-            inputs = (
-                onnx_export.encoder_ports(bundle)[0]
-                if graph == "encoder"
-                else onnx_export.sampler_ports(bundle, frames)[0]
-            )
+            model, inputs = _graph(bundle, graph, frames, precision)
             blob = _build_engine(
                 trt, model.SerializeToString(), inputs, plan, capabilities, partial(progress, name)
             )
@@ -126,6 +121,18 @@ def build(
             progress(name, 1.0)
             built.append(Built(engine, False, time.monotonic() - started))
     return built
+
+
+def _graph(
+    bundle: Bundle, graph: str, frames: int, precision: str
+) -> tuple[ModelProto, list[onnx_export.Port]]:
+    """A graph by its name in an engine's file, and its inputs."""
+    if graph == "encoder":
+        return onnx_export.encoder_graph(bundle, precision), onnx_export.encoder_ports(bundle)[0]
+    inputs = onnx_export.sampler_ports(bundle, frames)[0]
+    if graph == "sampler_loop":
+        return onnx_export.loop_sampler_graph(bundle, frames), inputs
+    return onnx_export.sampler_graph(bundle, frames, precision), inputs
 
 
 def _replace(path: Path, data: bytes) -> None:
