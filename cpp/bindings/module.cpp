@@ -142,6 +142,7 @@ dt::ModelConfig model_config(const py::dict& dict) {
   read(dict, where, "step_dim", &config.step_dim);
   read(dict, where, "train_steps", &config.train_steps);
   read(dict, where, "alpha_bar", &config.alpha_bar);
+  read(dict, where, "noise_scale", &config.noise_scale);
   read(dict, where, "default_identity", &config.default_identity);
   read(dict, where, "gate", &gate);
   read(dict, where, "postprocess", &postprocess);

@@ -67,6 +67,13 @@ void check_config(const ModelConfig& c) {
              "values that fall from below 1 to above 0", c.alpha_bar[n]);
     }
   }
+  if (!c.noise_scale.empty() && c.noise_scale.size() != c.curves.size()) {
+    refuse("config noise_scale", "none or one a curve (" + std::to_string(curves) + ")",
+           c.noise_scale.size());
+  }
+  for (const float scale : c.noise_scale) {
+    check_range("noise_scale", static_cast<double>(scale), 0.0, 1.0);
+  }
   const GateOptions& g = c.gate;
   for (const double level : {g.floor_initial_db, g.floor_minimum_db, g.floor_maximum_db,
                              g.threshold_minimum_db, g.threshold_maximum_db}) {

@@ -49,6 +49,7 @@ struct ModelConfig {
   std::int64_t step_dim = 64;           // width of the step table
   std::int64_t train_steps = 32;        // rows of the step table
   std::vector<double> alpha_bar;        // one for each sampling step, falling
+  std::vector<float> noise_scale;       // of a curve's starting noise, 0 to 1; empty = 1 for all
   GateOptions gate;
   std::vector<CurveOptions> curve_options;  // one a curve
   std::int64_t default_identity = 0;
