@@ -10,7 +10,7 @@ import pytest
 from test_runtime import speech_like
 
 from diffusiontalker import CURVES, Runtime, _core, engines
-from diffusiontalker.bundle import Bundle
+from diffusiontalker.bundle import Bundle, read
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -83,23 +83,26 @@ def test_encoder_in_any_chunks_is_the_runtimes(bundle_at_60: Bundle, encoder, co
         np.testing.assert_allclose(streaming.state[name], history, atol=1e-5)
 
 
-def test_frame_by_frame_is_runtime_step_state_for_state(
-    bundle_at_60: Bundle, encoder, samplers, core
-) -> None:
+@pytest.mark.parametrize("model", ["random", "embedded"])
+def test_frame_by_frame_is_runtime_step_state_for_state(bundle_at_60: Bundle, model: str) -> None:
     """200 frames: audio in random chunks through both; curves and GRU states within 1e-4.
 
     A gate that is always open, a pinned identity and no post-processing leave what the graphs
     compute; log-mel, alignment and noise are the runtime's own.
     """
+    source = bundle_at_60 if model == "random" else read()
     manifest = {
-        **bundle_at_60.manifest,
+        **source.manifest,
         "gate": {"threshold_minimum_db": -150.0, "threshold_maximum_db": -140.0, "attack_ms": 0.0},
         "postprocess": {name: {"minimum": -1000.0, "maximum": 1000.0} for name in CURVES},
     }
-    bundle = Bundle(bundle_at_60.path, manifest, bundle_at_60.tensors)
+    bundle = Bundle(source.path, manifest, source.tensors)
+    encoder = session(onnx_export.encoder_graph(bundle))
+    samplers = {f: session(onnx_export.sampler_graph(bundle, f)) for f in FRAMES}
+    core = _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
     rng = np.random.default_rng(2)
     audio = speech_like(200 / 60, 16000)
-    rt = Runtime(bundle, seed=4, identity="cat")
+    rt = Runtime(bundle, seed=4, identity=bundle.identities[2])
     parts, at = [], 0
     while at < len(audio):
         size = int(rng.integers(0, 1200))
@@ -137,7 +140,7 @@ def test_frame_by_frame_is_runtime_step_state_for_state(
             inputs = {
                 "audio": np.stack(audio_features[at : at + step])[None],
                 "identity": np.repeat(identity[None, None], step, axis=1),
-                "noise": _core.noise(4, frame, step)[None],
+                "noise": (_core.noise(4, frame, step) * bundle.noise_scale())[None],
             }
             x0 = sample(samplers[step], **inputs, step_table=table)[0]
             curves = x0 * statistics["statistics.std"] + statistics["statistics.mean"]

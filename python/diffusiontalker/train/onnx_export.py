@@ -9,7 +9,8 @@ encoder.onnx, for any number of columns at 100 Hz, the history of each convoluti
     -> features (streams, columns, channels), next_history_input, next_history_{i}
 
 sampler_{F}.onnx, for F frames, one GRU state a sampling step in and out:
-    audio, identity (streams, F, channels), noise (streams, F, 52),
+    audio, identity (streams, F, channels),
+    noise (streams, F, 52), normal noise times the bundle's `noise_scale`,
     step_table (steps, step_dim), the rows that the steps look up, in the order of sampling,
     state (steps, layers, streams, hidden)
     -> x0 (streams, F, 52) in standardised units, next_state
