@@ -370,13 +370,15 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
     torch.set_num_threads(1)
+    # As in the engines: everything called float32 is.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     bundle = bundles.read(arguments.bundle)
     report = Report()
     gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if gpu else "no GPU"
     today = datetime.date.today().isoformat()
-    report.say(f"# {device}, {today}, {platform.machine()}, model {bundle.name!r}")
+    report.say(f"# {device}, {today}, {platform.machine()}, model {bundle.name!r}, TF32 off")
     if not gpu:
         report.say("\nPyTorch finds no GPU here: its rows run on the CPU, to show that the script "
                    "and the exported graphs work. They are no result.")  # fmt: skip

@@ -99,7 +99,13 @@ def build(
             progress(name, 0.0)
             model, inputs = _graph(bundle, graph, frames, precision)
             blob = _build_engine(
-                trt, model.SerializeToString(), inputs, plan, capabilities, partial(progress, name)
+                trt,
+                model.SerializeToString(),
+                precision,
+                inputs,
+                plan,
+                capabilities,
+                partial(progress, name),
             )
             engine = engines.Engine(
                 path=sidecar.with_suffix(".engine"),
@@ -201,6 +207,7 @@ def _check_capabilities(trt: ModuleType, plan: Plan, capabilities: Sequence[str]
 def _build_engine(
     trt: ModuleType,
     model: bytes,
+    precision: str,
     inputs: Sequence[onnx_export.Port],
     plan: Plan,
     capabilities: Sequence[str],
@@ -222,14 +229,21 @@ def _build_engine(
 
     log = Log()
     builder = trt.Builder(log)
-    # TensorRT 11 and TensorRT for RTX know nothing but strong types; before, it is a flag.
-    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    network = builder.create_network(0 if flag is None else 1 << int(flag))
+    # What each version knows of: 8.6 must be told that batches are explicit and has no strong types,
+    # 10 has both, 11 and TensorRT for RTX know nothing but strong types.
+    known = trt.NetworkDefinitionCreationFlag.__members__
+    flags = [known[name] for name in ("EXPLICIT_BATCH", "STRONGLY_TYPED") if name in known]
+    network = builder.create_network(sum(1 << int(flag) for flag in flags))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(model):
         complaints.extend(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise refuse("cannot read the graph")
     config = builder.create_builder_config()
+    # Its ten bits would not hold the tolerance of float32.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    half = trt.BuilderFlag.__members__.get("FP16")
+    if precision == "float16" and half is not None and "STRONGLY_TYPED" not in known:
+        config.set_flag(half)
     profile = builder.create_optimization_profile()
     limits = {"streams": (1, plan.streams, plan.streams), "columns": (1, 2, ENCODER_COLUMNS)}
     for port in inputs:
