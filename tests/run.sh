@@ -19,7 +19,8 @@ say "environment: $venv"
 "$venv/bin/python" -m pip install --quiet --upgrade pip
 "$venv/bin/python" -m pip install --quiet '.[train,test]'
 PATH=$(cd "$venv/bin" && pwd):$PATH
-export PATH
+CMAKE_GENERATOR=Ninja
+export PATH CMAKE_GENERATOR
 
 cpp() { # preset
   say "C++: $1"

@@ -418,7 +418,9 @@ def _rows(report: dict[str, Any]) -> list[list[str]]:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     header, *rows = _rows(report)
-    table = Table(*header)
+    table = Table()
+    for column in header:
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
