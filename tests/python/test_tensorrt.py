@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,8 +147,6 @@ def export(*arguments: str) -> int:
 
 def test_building_says_what_is_missing(bundle_at_60: Bundle, capsys, monkeypatch) -> None:
     pytest.importorskip("onnx")
-    import sys
-
     for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     folder = str(bundle_at_60.path)
@@ -208,3 +208,20 @@ def test_rtx_reads_the_large_and_half_graphs(bundle_at_60: Bundle) -> None:
         parser = trt.OnnxParser(network, logger)
         assert parser.parse(model.SerializeToString()), parser.get_error(0)
         assert all(network.get_input(i).dtype == trt.float32 for i in range(network.num_inputs))
+
+
+@pytest.mark.slow
+def test_the_gpu_report_runs_as_far_as_it_can(bundle_at_60: Bundle, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    if torch.cuda.is_available():
+        pytest.skip("on a GPU it is run by hand")
+    script = Path(__file__).resolve().parents[2] / "cpp/bench/gpu_report.py"
+    out = tmp_path / "report.md"
+    command = [sys.executable, str(script), str(bundle_at_60.path), "--seconds", "0.01",
+               "--out", str(out)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    text = out.read_text()
+    assert "# no GPU" in text
+    assert "TensorRT was not measured: TensorRT backend: " in text
+    assert "BEYOND" not in text

@@ -229,8 +229,8 @@ def _build_engine(
 
     log = Log()
     builder = trt.Builder(log)
-    # What each version knows of: 8.6 must be told that batches are explicit and has no strong types,
-    # 10 has both, 11 and TensorRT for RTX know nothing but strong types.
+    # 8.6 must be told that batches are explicit, and has no strong types; 10 has both flags;
+    # 11 and TensorRT for RTX know nothing but strong types.
     known = trt.NetworkDefinitionCreationFlag.__members__
     flags = [known[name] for name in ("EXPLICIT_BATCH", "STRONGLY_TYPED") if name in known]
     network = builder.create_network(sum(1 << int(flag) for flag in flags))
