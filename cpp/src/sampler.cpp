@@ -4,8 +4,8 @@
 
 namespace dt {
 
-Sampler::Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const std::string& backend,
-                 std::int64_t max_frames)
+Sampler::Sampler(std::shared_ptr<const Model> model, std::uint64_t seed,
+                 const BackendOptions& backend, std::int64_t max_frames)
     : model_(std::move(model)),
       seed_(seed),
       backend_(make_backend(backend, model_)),

@@ -77,7 +77,12 @@ def _parser() -> Parser:
     face.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
     )
-    face.add_argument("--backend", default="cpu", metavar="NAME", help="cpu (default)")
+    face.add_argument(
+        "--backend",
+        default="cpu",
+        metavar="NAME",
+        help="cpu (default), tensorrt (an NVIDIA GPU), or auto: tensorrt where it can be used",
+    )
 
     out = parser.add_argument_group("where the curves go")
     out.add_argument(
