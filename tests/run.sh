@@ -4,13 +4,13 @@
 # runs the Python suite against the installed package.
 #
 #   sh tests/run.sh                 everything
-#   sh tests/run.sh python          only the named stages: lint cpp sanitizers python
+#   sh tests/run.sh python          only the named stages: lint cpp sanitizers python tensorrt
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
-stages=${*:-lint cpp sanitizers python}
+stages=${*:-lint cpp sanitizers python tensorrt}
 
 say() { printf '\n==== %s\n' "$*"; }
 
@@ -19,7 +19,8 @@ say "environment: $venv"
 "$venv/bin/python" -m pip install --quiet --upgrade pip
 "$venv/bin/python" -m pip install --quiet '.[train,test]'
 PATH=$(cd "$venv/bin" && pwd):$PATH
-export PATH
+CMAKE_GENERATOR=Ninja
+export PATH CMAKE_GENERATOR
 
 cpp() { # preset
   say "C++: $1"
@@ -46,8 +47,14 @@ for stage in $stages; do
       say "Python"
       python -m pytest
       ;;
+    tensorrt)
+      # Engines are built for real, which needs no GPU; running them does.
+      say "TensorRT for RTX"
+      python -m pip install --quiet '.[tensorrt]'
+      python -m pytest tests/python/test_tensorrt.py
+      ;;
     *)
-      echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers python" >&2
+      echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers python tensorrt" >&2
       exit 2
       ;;
   esac

@@ -1,11 +1,11 @@
-// Time per frame of the runtime on a random model of the embedded model's size, each figure beside
-// a baseline measured in the same run, because times alone say little about another machine.
+// Processor time a frame of the runtime on a random model of the embedded model's size, each figure
+// beside a baseline measured in the same run, because times alone say little about another machine.
 //
 //   bench_runtime [seconds per measurement, 0.5]
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,18 +15,18 @@
 
 namespace {
 
-// Nanoseconds a frame: the best of the repetitions that fit into `seconds`.
+// Nanoseconds of processor time a frame: the best of the repetitions that fit into `seconds` of it.
+// Processor time (Windows: wall-clock time), so that other programs disturb it less.
 double measure(double seconds, std::int64_t frames, const std::function<void()>& work) {
-  using Clock = std::chrono::steady_clock;
+  const auto now = [] { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; };
   work();
   double best = 1e30;
-  const auto start = Clock::now();
+  const double start = now();
   do {
-    const auto before = Clock::now();
+    const double before = now();
     work();
-    const double ns = std::chrono::duration<double, std::nano>(Clock::now() - before).count();
-    best = std::min(best, ns / static_cast<double>(frames));
-  } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
+    best = std::min(best, (now() - before) * 1e9 / static_cast<double>(frames));
+  } while (now() - start < seconds);
   return best;
 }
 
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
 
   std::printf("\nwhole runtime, 60 Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n");
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
-              "share of real time");
+              "share of one core");
   const double whole_baseline = runtime_ns(random_model.build("scalar"), 160, seconds);
   for (const std::string& kernel : dt::available_kernels()) {
     const auto model = random_model.build(kernel);

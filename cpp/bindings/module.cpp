@@ -15,6 +15,7 @@
 #include "dt/noise.h"
 #include "dt/runtime.h"
 #include "encoder.h"
+#include "tensorrt_sampler.h"
 
 namespace py = pybind11;
 
@@ -141,12 +142,37 @@ dt::ModelConfig model_config(const py::dict& dict) {
   read(dict, where, "step_dim", &config.step_dim);
   read(dict, where, "train_steps", &config.train_steps);
   read(dict, where, "alpha_bar", &config.alpha_bar);
+  read(dict, where, "noise_scale", &config.noise_scale);
   read(dict, where, "default_identity", &config.default_identity);
   read(dict, where, "gate", &gate);
   read(dict, where, "postprocess", &postprocess);
   config.gate = gate_options(gate);
   config.curve_options = curve_options(postprocess, config.curves.size());
   return config;
+}
+
+// `tensorrt` holds plugin, library and engines; see diffusiontalker/engines.py.
+dt::BackendOptions backend_options(const std::string& name, const py::object& tensorrt) {
+  dt::BackendOptions options(name);
+  const py::dict dict = tensorrt.is_none() ? py::dict() : tensorrt.cast<py::dict>();
+  if (dict.empty()) {
+    return options;
+  }
+  const std::string where = "tensorrt";
+  read(dict, where, "plugin", &options.plugin);
+  read(dict, where, "library", &options.library);
+  py::list engines;
+  read(dict, where, "engines", &engines);
+  for (const py::handle& item : engines) {
+    const auto fields = item.cast<py::dict>();
+    dt::TensorRtEngine engine;
+    read(fields, where, "path", &engine.path);
+    read(fields, where, "frames", &engine.frames);
+    read(fields, where, "library_version", &engine.library_version);
+    read(fields, where, "capabilities", &engine.capabilities);
+    options.engines.push_back(std::move(engine));
+  }
+  return options;
 }
 
 dt::TensorView view(const FloatArray& array) {
@@ -193,7 +219,7 @@ class Turn {
 class PyRuntime {
  public:
   PyRuntime(ModelPointer model, std::uint64_t seed, std::int64_t identity,
-            const std::string& backend)
+            const dt::BackendOptions& backend)
       : model_(std::move(model)), runtime_(model_, seed, identity, backend) {}
 
   FloatArray step(const py::object& samples) {
@@ -247,7 +273,7 @@ class PyRuntime {
 class PyLiveRuntime {
  public:
   PyLiveRuntime(ModelPointer model, std::uint64_t seed, std::int64_t identity,
-                const std::string& backend, std::int64_t ring_capacity_samples,
+                const dt::BackendOptions& backend, std::int64_t ring_capacity_samples,
                 std::int64_t frame_capacity)
       : model_(std::move(model)),
         live_(model_, seed, identity, backend, ring_capacity_samples, frame_capacity) {}
@@ -362,6 +388,14 @@ class PySampler {
     return out;
   }
 
+  FloatArray state() {
+    const Turn turn(&busy_);
+    const dt::ModelConfig& config = model_->config();
+    FloatArray out({model_->sample_steps(), config.layers, config.hidden});
+    backend_.read_state(out.mutable_data());
+    return out;
+  }
+
   void reset() {
     const Turn turn(&busy_);
     backend_.reset();
@@ -387,6 +421,77 @@ class PySampler {
 
   ModelPointer model_;
   dt::CpuBackend backend_;
+  std::atomic<bool> busy_{false};
+};
+
+class PyTensorRtSampler {
+ public:
+  PyTensorRtSampler(ModelPointer model, const py::dict& tensorrt, std::int64_t streams)
+      : model_(std::move(model)),
+        sampler_(model_, backend_options("tensorrt", tensorrt), streams) {}
+
+  FloatArray sample(const py::object& audio_object, const py::object& identity_object,
+                    const py::object& noise_object, const py::object& active_object) {
+    const std::int64_t channels = model_->config().channels, curves = model_->curve_count();
+    const FloatArray audio = floats("audio", audio_object, 3);
+    const py::ssize_t frames = audio.shape(1);
+    const auto shaped = [&](const char* what, const py::object& object, std::int64_t width) {
+      const FloatArray array = floats(what, object, 3);
+      if (array.shape(0) != sampler_.streams() || array.shape(1) != frames ||
+          array.shape(2) != width) {
+        throw py::value_error(std::string(what) + ": expected shape (" +
+                              std::to_string(sampler_.streams()) + ", " + std::to_string(frames) +
+                              ", " + std::to_string(width) + "), got " + shape_text(array));
+      }
+      return array;
+    };
+    shaped("audio", audio, channels);
+    const FloatArray identity = shaped("identity", identity_object, channels);
+    const FloatArray noise = shaped("noise", noise_object, curves);
+    std::vector<std::uint8_t> active(static_cast<std::size_t>(sampler_.streams()), 1);
+    if (!active_object.is_none()) {
+      const auto wanted = active_object.cast<std::vector<bool>>();
+      if (wanted.size() != active.size()) {
+        throw py::value_error("active: expected " + std::to_string(active.size()) +
+                              " values, got " + std::to_string(wanted.size()));
+      }
+      std::copy(wanted.begin(), wanted.end(), active.begin());
+    }
+    const Turn turn(&busy_);
+    FloatArray out(
+        {static_cast<py::ssize_t>(sampler_.streams()), frames, static_cast<py::ssize_t>(curves)});
+    float* x0 = out.mutable_data();
+    std::fill(x0, x0 + out.size(), 0.0F);
+    {
+      py::gil_scoped_release release;
+      sampler_.sample(frames, active.data(), audio.data(), identity.data(), noise.data(), x0);
+    }
+    return out;
+  }
+
+  FloatArray state() {
+    const Turn turn(&busy_);
+    const dt::ModelConfig& config = model_->config();
+    FloatArray out({model_->sample_steps(), config.layers, sampler_.streams(), config.hidden});
+    sampler_.read_state(out.mutable_data());
+    return out;
+  }
+
+  void reset(std::int64_t stream) {
+    const Turn turn(&busy_);
+    if (stream == -1) {
+      sampler_.reset();
+    } else {
+      sampler_.reset(stream);
+    }
+  }
+
+  std::int64_t streams() const { return sampler_.streams(); }
+  std::string describe() const { return sampler_.describe(); }
+
+ private:
+  ModelPointer model_;
+  dt::TensorRtSampler sampler_;
   std::atomic<bool> busy_{false};
 };
 
@@ -439,6 +544,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("cpu_info", &cpu_info,
         "The kernel in use and those available. ValueError if DT_KERNEL names another.");
 
+  m.def("probe_tensorrt", &dt::probe_tensorrt, py::arg("plugin"), py::arg("library"),
+        "The GPU and TensorRT in a sentence. RuntimeError says what is missing.");
+
   py::class_<dt::Model, std::shared_ptr<dt::Model>>(
       m, "Model", "Checked and packed weights; immutable, shared by any number of runtimes.")
       .def(py::init([](const py::dict& config, const py::dict& tensors,
@@ -461,8 +569,13 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("kernel", &dt::Model::kernel);
 
   py::class_<PyRuntime>(m, "Runtime", "One stream of 16 kHz speech; any chunking, the same bits.")
-      .def(py::init<ModelPointer, std::uint64_t, std::int64_t, const std::string&>(),
+      .def(py::init([](ModelPointer model, std::uint64_t seed, std::int64_t identity,
+                       const std::string& backend, const py::object& tensorrt) {
+             return std::make_unique<PyRuntime>(std::move(model), seed, identity,
+                                                backend_options(backend, tensorrt));
+           }),
            py::arg("model"), py::arg("seed"), py::arg("identity"), py::arg("backend") = "cpu",
+           py::kw_only(), py::arg("tensorrt") = py::none(),
            "identity: a row of the library, or -1 to follow the voice.")
       .def("step", &PyRuntime::step, py::arg("samples"),
            "float32 (n,) at 16 kHz -> the frames now due, float32 (frames, curves).")
@@ -478,10 +591,16 @@ PYBIND11_MODULE(_core, m) {
                              [](PyRuntime& r) { return r.get(&dt::Runtime::compute_seconds); });
 
   py::class_<PyLiveRuntime> live(m, "LiveRuntime", "A Runtime behind a ring buffer, in a thread.");
-  live.def(py::init<ModelPointer, std::uint64_t, std::int64_t, const std::string&, std::int64_t,
-                    std::int64_t>(),
+  live.def(py::init([](ModelPointer model, std::uint64_t seed, std::int64_t identity,
+                       const std::string& backend, std::int64_t ring_capacity_samples,
+                       std::int64_t frame_capacity, const py::object& tensorrt) {
+             return std::make_unique<PyLiveRuntime>(std::move(model), seed, identity,
+                                                    backend_options(backend, tensorrt),
+                                                    ring_capacity_samples, frame_capacity);
+           }),
            py::arg("model"), py::arg("seed"), py::arg("identity"), py::arg("backend") = "cpu",
-           py::arg("ring_capacity_samples") = 64000, py::arg("frame_capacity") = 512)
+           py::arg("ring_capacity_samples") = 64000, py::arg("frame_capacity") = 512, py::kw_only(),
+           py::arg("tensorrt") = py::none())
       .def("push", &PyLiveRuntime::push, py::arg("samples"),
            "float32 (n,) at 16 kHz -> samples taken; the rest is dropped and counted.")
       .def("poll", &PyLiveRuntime::poll, py::arg("max_frames") = 64, py::arg("timeout_s") = 0.0,
@@ -515,5 +634,20 @@ PYBIND11_MODULE(_core, m) {
            "(n, channels), (n, channels), (n, curves) -> x0 (n, curves), standardised.")
       .def("trace", &PySampler::trace, py::arg("audio"), py::arg("identity"), py::arg("noise"),
            "The same, every x on the way: (steps + 1, n, curves), the noise first.")
+      .def("state", &PySampler::state, "Recurrent states: (steps, layers, hidden).")
       .def("reset", &PySampler::reset);
+
+  py::class_<PyTensorRtSampler>(m, "TensorRtSampler",
+                                "The diffusion sampler on a GPU, a number of voices in one launch.")
+      .def(py::init<ModelPointer, const py::dict&, std::int64_t>(), py::arg("model"),
+           py::arg("tensorrt"), py::arg("streams") = 1,
+           "tensorrt: see diffusiontalker.engines. RuntimeError says what is missing.")
+      .def_property_readonly("streams", &PyTensorRtSampler::streams)
+      .def("sample", &PyTensorRtSampler::sample, py::arg("audio"), py::arg("identity"),
+           py::arg("noise"), py::arg("active") = py::none(),
+           "(streams, n, channels) twice, (streams, n, curves) -> x0 (streams, n, curves). Voices "
+           "that are not active keep their state; their rows are zeros.")
+      .def("state", &PyTensorRtSampler::state, "(steps, layers, streams, hidden).")
+      .def("reset", &PyTensorRtSampler::reset, py::arg("stream") = -1)
+      .def("describe", &PyTensorRtSampler::describe);
 }

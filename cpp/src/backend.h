@@ -1,10 +1,9 @@
-// What runs the denoising network: all sampling steps of a few frames at once. The CPU has one; an
-// accelerator would be another.
+// What runs the denoising network: all sampling steps of a few frames at once. On the CPU
+// (backend_cpu.h), or on an NVIDIA GPU (tensorrt_sampler.h).
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "dt/runtime.h"
 
@@ -22,7 +21,9 @@ class Backend {
   virtual void reset() = 0;
 };
 
-// Throws std::invalid_argument, naming the backends that this build has.
-std::unique_ptr<Backend> make_backend(const std::string& name, std::shared_ptr<const Model> model);
+// Throws std::invalid_argument for a name that is no backend's, std::runtime_error, with a remedy,
+// where TensorRT cannot be used.
+std::unique_ptr<Backend> make_backend(const BackendOptions& options,
+                                      std::shared_ptr<const Model> model);
 
 }  // namespace dt

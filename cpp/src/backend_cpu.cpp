@@ -1,16 +1,8 @@
 #include "backend_cpu.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace dt {
-
-std::unique_ptr<Backend> make_backend(const std::string& name, std::shared_ptr<const Model> model) {
-  if (name == "cpu") {
-    return std::make_unique<CpuBackend>(std::move(model));
-  }
-  throw std::invalid_argument("backend: expected one of cpu in this build, got '" + name + "'");
-}
 
 CpuBackend::CpuBackend(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
@@ -31,6 +23,26 @@ CpuBackend::CpuBackend(std::shared_ptr<const Model> model)
 void CpuBackend::reset() {
   for (AlignedFloats& layer : state_) {
     std::fill(layer.begin(), layer.end(), 0.0F);
+  }
+}
+
+void CpuBackend::read_state(float* state) const {
+  const std::int64_t hidden = weights_.config.hidden;
+  for (std::int64_t step = 0; step < steps_; ++step) {
+    for (const AlignedFloats& layer : state_) {
+      const float* row = &layer[static_cast<std::size_t>(step * hidden_stride_)];
+      state = std::copy(row, row + hidden, state);
+    }
+  }
+}
+
+void CpuBackend::write_state(const float* state) {
+  const std::int64_t hidden = weights_.config.hidden;
+  for (std::int64_t step = 0; step < steps_; ++step) {
+    for (AlignedFloats& layer : state_) {
+      std::copy(state, state + hidden, &layer[static_cast<std::size_t>(step * hidden_stride_)]);
+      state += hidden;
+    }
   }
 }
 

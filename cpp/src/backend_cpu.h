@@ -26,6 +26,10 @@ class CpuBackend final : public Backend {
   void trace(std::int64_t frames, const float* audio, const float* identity, const float* noise,
              float* x);
 
+  // The recurrent states, for the same purpose: (steps, layers, hidden).
+  void read_state(float* state) const;
+  void write_state(const float* state);
+
  private:
   static constexpr std::int64_t kBlockFrames = 64;
 

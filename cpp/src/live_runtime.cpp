@@ -107,7 +107,7 @@ class FrameQueue {
 
 struct LiveRuntime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
-       const std::string& backend, std::int64_t ring_capacity, std::int64_t frame_capacity)
+       const BackendOptions& backend, std::int64_t ring_capacity, std::int64_t frame_capacity)
       : model(std::move(shared_model)),
         runtime(model, seed, pinned_identity, backend),
         ring(at_least_one("ring_capacity_samples", ring_capacity)),
@@ -206,7 +206,7 @@ struct LiveRuntime::Impl {
 };
 
 LiveRuntime::LiveRuntime(std::shared_ptr<const Model> model, std::uint64_t seed,
-                         std::int64_t identity, const std::string& backend,
+                         std::int64_t identity, const BackendOptions& backend,
                          std::int64_t ring_capacity_samples, std::int64_t frame_capacity)
     : impl_(std::make_unique<Impl>(std::move(model), seed, identity, backend, ring_capacity_samples,
                                    frame_capacity)) {

@@ -67,6 +67,13 @@ void check_config(const ModelConfig& c) {
              "values that fall from below 1 to above 0", c.alpha_bar[n]);
     }
   }
+  if (!c.noise_scale.empty() && c.noise_scale.size() != c.curves.size()) {
+    refuse("config noise_scale", "none or one a curve (" + std::to_string(curves) + ")",
+           c.noise_scale.size());
+  }
+  for (const float scale : c.noise_scale) {
+    check_range("noise_scale", static_cast<double>(scale), 0.0, 1.0);
+  }
   const GateOptions& g = c.gate;
   for (const double level : {g.floor_initial_db, g.floor_minimum_db, g.floor_maximum_db,
                              g.threshold_minimum_db, g.threshold_maximum_db}) {
@@ -171,16 +178,27 @@ EncoderWeights load_encoder(const ModelConfig& c, const Loader& load) {
   return encoder;
 }
 
-// Row s is the first layer's product with the step's embedding: sampling step n of K = n T / K of
-// the table, 1-based, K first.
-AlignedFloats step_rows(const ModelConfig& c, const float* table, const float* weight,
-                        std::int64_t row_stride) {
+// The embeddings that the sampling steps look up: step n of K = row n T / K of the table, 1-based,
+// K first.
+std::vector<float> step_table(const ModelConfig& c, const float* table) {
+  const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
+  std::vector<float> rows;
+  for (std::int64_t n = steps; n >= 1; --n) {
+    const float* row = table + (n * c.train_steps / steps - 1) * c.step_dim;
+    rows.insert(rows.end(), row, row + c.step_dim);
+  }
+  return rows;
+}
+
+// Row s is the first layer's product with the embedding of sampling step s.
+AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddings,
+                        const float* weight, std::int64_t row_stride) {
   const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
   const std::int64_t gates = 3 * c.hidden;
   AlignedFloats rows;
   std::vector<float> row(static_cast<std::size_t>(gates));
-  for (std::int64_t n = steps; n >= 1; --n) {
-    const float* embedding = table + (n * c.train_steps / steps - 1) * c.step_dim;
+  for (std::int64_t s = 0; s < steps; ++s) {
+    const float* embedding = &embeddings[static_cast<std::size_t>(s * c.step_dim)];
     for (std::int64_t r = 0; r < gates; ++r) {
       double sum = 0.0;
       for (std::int64_t k = 0; k < c.step_dim; ++k) {
@@ -209,7 +227,8 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
       const float* table = load.get("decoder.steps.weight", {c.train_steps, c.step_dim});
       decoder.audio = pack(input, 3, hidden, audio, width);
       decoder.identity = pack(input + audio, 3, hidden, audio, width);
-      decoder.step_rows = step_rows(c, table, input + 2 * audio, width);
+      decoder.step_table = step_table(c, table);
+      decoder.step_rows = step_rows(c, decoder.step_table, input + 2 * audio, width);
       gru.input = pack(input + 2 * audio + c.step_dim, 3, hidden, curves, width);
     } else {
       gru.input = pack(input, 3, hidden, depth, depth);

@@ -43,6 +43,7 @@ struct GruWeights {
 // identity once a frame, the step's once and for all, and only x_t's at every step.
 struct DecoderWeights {
   PackedMatrix audio, identity;
+  std::vector<float> step_table;  // (sample_steps, step_dim): the rows looked up, as step_rows
   AlignedFloats step_rows;  // (sample_steps, 3 hidden), in the order of sampling: step K first
   std::vector<GruWeights> layers;
   PackedMatrix head;

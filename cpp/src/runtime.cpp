@@ -43,7 +43,7 @@ void check_samples(const float* samples, std::int64_t count) {
 
 struct Runtime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
-       const std::string& backend)
+       const BackendOptions& backend)
       : model(std::move(shared_model)),
         time(model->weights().time),
         block_frames(time.most_frames_in(kBlockSamples)),
@@ -144,7 +144,7 @@ class Stopwatch {
 }  // namespace
 
 Runtime::Runtime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
-                 const std::string& backend)
+                 const BackendOptions& backend)
     : impl_(std::make_unique<Impl>(std::move(model), seed, identity, backend)) {}
 Runtime::~Runtime() = default;
 Runtime::Runtime(Runtime&&) noexcept = default;

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "aligned.h"
 #include "backend.h"
@@ -16,7 +15,7 @@ namespace dt {
 class Sampler {
  public:
   // `max_frames` bounds the frames of a push.
-  Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const std::string& backend,
+  Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const BackendOptions& backend,
           std::int64_t max_frames);
 
   // audio, identity (frames, channels) -> curve values (frames, curves), the next frames in order.

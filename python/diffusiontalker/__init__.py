@@ -2,6 +2,7 @@
 
 from .bundle import BundleError
 from .curves import CURVES
+from .engines import BackendError
 from .runtime import Frame, Runtime, RuntimeStats
 
-__all__ = ["CURVES", "BundleError", "Frame", "Runtime", "RuntimeStats"]
+__all__ = ["CURVES", "BackendError", "BundleError", "Frame", "Runtime", "RuntimeStats"]

@@ -107,6 +107,15 @@ class Bundle:
         out = np.maximum(hidden, 0) @ t["identity.mlp.2.weight"].T + t["identity.mlp.2.bias"]
         return np.ascontiguousarray(out, dtype=np.float32)
 
+    def noise_scale(self) -> FloatArray:
+        """(52,) factor on the noise that a curve's sampling starts from, 1 where none is given.
+
+        0 gives the curve's most settled course: it then differs between seeds only by what the
+        other curves do.
+        """
+        scale = self.manifest["diffusion"].get("noise_scale", {})
+        return np.array([float(scale.get(c, 1.0)) for c in CURVES], np.float32)
+
     def core_config(self) -> dict[str, Any]:
         """The flat settings that the C++ runtime takes beside the tensors."""
         m = self.manifest
@@ -132,6 +141,7 @@ class Bundle:
             "alpha_bar": [float(a) for a in m["diffusion"]["alpha_bar"]],
             "gate": {**GATE_DEFAULTS, **m.get("gate", {})},
             "postprocess": post,
+            "noise_scale": self.noise_scale().tolist(),
             "default_identity": self.default_identity,
         }
 
@@ -352,6 +362,12 @@ def _check_manifest(folder: Path, m: Any) -> None:
             and all(b < a for a, b in pairwise(v))
         ),
     )
+    if "noise_scale" in m["diffusion"]:
+        scale = want("diffusion.noise_scale", "an object", lambda v: isinstance(v, dict))
+        for curve in scale:
+            if curve not in CURVES:
+                raise _refuse(folder, "diffusion.noise_scale", "ARKit curve names", curve)
+            want(f"diffusion.noise_scale.{curve}", "0 to 1", lambda v: _is_number(v, 0, 1))
     identities = want(
         "identities.names",
         "distinct names, none of them 'auto'",

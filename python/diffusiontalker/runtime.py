@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, engines
 from . import bundle as _bundle
 from .bundle import CORE_RATE_HZ, Bundle
 from .curves import CURVES
+from .engines import BackendError
 from .resample import Resampler, delay_samples
 
 FloatArray = NDArray[np.float32]
+_Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)
 
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
@@ -59,10 +63,12 @@ class Runtime:
             resampled; the delay of that is part of `lookahead_ms`.
         seed: 0 to 2**64 - 1; the same seed and audio give the same frames.
         identity: a name from `identities`, or "auto" to follow the voice.
-        backend: "cpu".
+        backend: "cpu", "tensorrt" (an NVIDIA GPU, docs/tensorrt.md), or "auto": TensorRT where it
+            can be used, the CPU elsewhere, saying so once through the logger "diffusiontalker".
 
     Raises:
         BundleError: the bundle cannot be used.
+        BackendError: TensorRT was asked for and cannot be used; says what is missing.
         ValueError: an argument is out of range; the message names it and what would do.
     """
 
@@ -94,11 +100,19 @@ class Runtime:
         self._rate = int(sample_rate)
         self._seed = int(seed)
         self._pinned = self._identity_index(identity)
-        self._backend = backend
         self._model = _core.Model(
             self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
         )
-        self._core = _core.Runtime(self._model, self._seed, self._pinned, backend)
+        self._backend, self._backend_options, reason = engines.choose(backend, self._bundle)
+        try:
+            self._core = self._new(_core.Runtime)
+        except RuntimeError as error:
+            if backend != "auto":
+                raise BackendError(str(error)) from None
+            self._backend, self._backend_options, reason = "cpu", {}, str(error)
+            self._core = self._new(_core.Runtime)
+        if reason:
+            engines.tell_once(reason)
         self._live: _core.LiveRuntime | None = None
         self._resampler = None if self._rate == CORE_RATE_HZ else Resampler(self._rate)
         self._lookahead = self._model.lookahead_samples
@@ -107,6 +121,12 @@ class Runtime:
                 Fraction(self._lookahead * self._rate, CORE_RATE_HZ)
             ) + delay_samples(self._rate)
         self._clear()
+
+    def _new(self, kind: Callable[..., _Core]) -> _Core:
+        """A runtime of the core, or a live one, with this object's settings."""
+        return kind(
+            self._model, self._seed, self._pinned, self._backend, tensorrt=self._backend_options
+        )
 
     def _clear(self) -> None:
         self._samples = 0
@@ -142,6 +162,7 @@ class Runtime:
 
     @property
     def backend(self) -> str:
+        """What runs the sampler: "cpu" or "tensorrt"."""
         return self._backend
 
     @property
@@ -269,7 +290,7 @@ class Runtime:
         """Begins a live stream from its start: a worker thread computes what `push` brings in."""
         self._refuse_live("start")
         self.reset()
-        self._live = _core.LiveRuntime(self._model, self._seed, self._pinned, self._backend)
+        self._live = self._new(_core.LiveRuntime)
 
     def push(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> int:
         """Hands samples to the worker and returns at once; see `step` for the chunk.

@@ -74,6 +74,8 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       {"alpha_bar", [](ModelConfig& c) { c.alpha_bar.pop_back(); }},
       {"alpha_bar[0]", [](ModelConfig& c) { c.alpha_bar[0] = 1.0; }},
       {"alpha_bar[3]", [](ModelConfig& c) { c.alpha_bar[3] = c.alpha_bar[2]; }},
+      {"noise_scale", [](ModelConfig& c) { c.noise_scale = {1.0F, 1.0F}; }},
+      {"noise_scale", [](ModelConfig& c) { c.noise_scale.assign(c.curves.size(), 1.5F); }},
       {"gate level", [](ModelConfig& c) { c.gate.floor_initial_db = NAN; }},
       {"floor_maximum_db", [](ModelConfig& c) { c.gate.floor_maximum_db = -90.0; }},
       {"gate time", [](ModelConfig& c) { c.gate.hold_ms = -1.0; }},

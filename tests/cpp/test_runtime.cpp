@@ -169,6 +169,18 @@ TEST(Runtime, AllocatesNothingOnceBuilt) {
   EXPECT_EQ(dt_test::allocations(), before);
 }
 
+TEST(Runtime, NoiseOfScaleZeroLeavesTheSeedWithoutEffect) {
+  RandomModel random_model = RandomModel::small();
+  const std::vector<float> audio = speech_like(8000);
+  const auto frames = [&](std::uint64_t seed) {
+    Runtime runtime(random_model.build(), seed, 0);
+    return run(runtime, kCurves, audio);
+  };
+  EXPECT_NE(frames(1), frames(2));
+  random_model.config.noise_scale.assign(kCurves, 0.0F);
+  EXPECT_EQ(frames(1), frames(2));
+}
+
 TEST(Runtime, ReportsWhatItDid) {
   Runtime runtime(RandomModel::small().build(), 3, 1);
   EXPECT_EQ(runtime.level_db(), -120.0F);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from processes import Process, Start
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 import random_bundle
+
+# A runner that a shell put into the background ignores SIGINT, and what it starts inherits that. A
+# handler of our own becomes the default again in every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

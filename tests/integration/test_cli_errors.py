@@ -119,7 +119,7 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("speech.wav",), "'speech.wav': expected devices or doctor"),
     ):
         more = () if "speech.wav" in arguments else ("--bundle", bundle)
-        line = error_line(run("dt-stream", *arguments, *more, cwd=tmp_path))
+        line = error_line(run("dt-stream", *arguments, *more))
         assert re.search(words, line), line
     line = error_line(run("dt-stream", "--demo", "--bundle", tmp_path / "none"))
     assert "expected a folder with manifest.json" in line

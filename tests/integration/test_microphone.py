@@ -15,7 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import PATIENCE_S, Start, command, error_line, need, parse, run, subscribe
+from processes import (
+    PATIENCE_S,
+    Start,
+    command,
+    error_line,
+    need,
+    parse,
+    run,
+    subscribe,
+    wait_for_frames,
+)
 
 import diffusiontalker
 from diffusiontalker.curves import CURVES
@@ -103,7 +113,7 @@ def test_a_voice_at_the_microphone_moves_a_face(
     # server to wake.
     late_ms = [(m.arrival_ns - m.fields[9]) / 1e6 for m in frames[60:-10]]
     assert np.median(late_ms) > schema["lookahead_ms"] - 15
-    assert np.median(late_ms) < 1000
+    assert np.median(late_ms) < 3000
 
 
 def test_an_unplugged_microphone_ends_it_in_one_line(
@@ -116,11 +126,9 @@ def test_an_unplugged_microphone_ends_it_in_one_line(
         *command("dt-stream"), "--mic", "--device", "pulse", "--bind", endpoint,
         "--bundle", bundle, "--out", out, env=microphone.env,
     )  # fmt: skip
-    while '"frame"' not in (subscriber.next_line() or ""):
-        assert stream.popen.poll() is None
-    time.sleep(1.0)
+    messages = wait_for_frames(subscriber, 40)
     microphone.unplug()
-    messages = [parse(line) for line in subscriber.rest()]
+    messages += [parse(line) for line in subscriber.rest()]
     code, errors = stream.finish()
     assert code == 2
     ours = [line for line in errors.splitlines() if line.startswith("dt-stream:")]
@@ -128,7 +136,8 @@ def test_an_unplugged_microphone_ends_it_in_one_line(
     assert "was it unplugged?" in ours[0]
     assert messages[-1].kind == "bye"
     assert messages[-2].fields[10] == 3, "the face is left neutral"
-    assert len(out.read_text().splitlines()) > 30, "what was heard before is kept"
+    heard = [m.fields[4] for m in messages if m.kind == "frame" and not m.fields[10] & 1]
+    assert len(out.read_text().splitlines()) == heard[-1] + 2, "what was heard before is kept"
 
 
 def test_devices_are_listed_and_named_in_refusals(

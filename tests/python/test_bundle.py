@@ -104,6 +104,8 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
         ({"decoder": None}, ["decoder.hidden"]),
         ({"diffusion__sample_steps": 5}, ["diffusion.sample_steps", "divisor of 32", "5"]),
         ({"diffusion__alpha_bar": [0.9] * 8}, ["diffusion.alpha_bar"]),
+        ({"diffusion__noise_scale": {"jaw": 0.5}}, ["diffusion.noise_scale", "jaw"]),
+        ({"diffusion__noise_scale": {"jawOpen": 1.5}}, ["diffusion.noise_scale.jawOpen", "1.5"]),
         ({"identities__names": ["ann", "ann", "cat"]}, ["identities.names", "distinct"]),
         ({"identities__names": ["ann", "bob"]}, ["tensor identity.embeddings", "(2, 32)"]),
         ({"identities__default": "dora"}, ["identities.default", "dora"]),

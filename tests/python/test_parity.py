@@ -103,6 +103,10 @@ def test_the_whole_path(talker, bundle_at_60: Bundle) -> None:
             name: {"minimum": -1000.0, "maximum": 1000.0} for name in CURVES
         },
     }  # fmt: skip
+    manifest["diffusion"] = {
+        **manifest["diffusion"],
+        "noise_scale": {"jawOpen": 0.0, "eyeBlinkLeft": 0.5},
+    }
     rt = Runtime(Bundle(bundle_at_60.path, manifest, bundle_at_60.tensors), seed=4, identity="cat")
     got = np.concatenate([rt.step(audio), rt.flush()])
 
@@ -116,7 +120,10 @@ def test_the_whole_path(talker, bundle_at_60: Bundle) -> None:
         def network(x: torch.Tensor, n: int) -> torch.Tensor:
             return talker.decoder(features, row[None], torch.tensor([table_row(n, 8, 32)]), x)[0]
 
-        x0 = sample(network, torch.from_numpy(_core.noise(4, 0, frames))[None], alpha_bars(32, 8))
+        scale = np.ones(52, np.float32)
+        scale[[CURVES.index("jawOpen"), CURVES.index("eyeBlinkLeft")]] = 0.0, 0.5
+        noise = torch.from_numpy(_core.noise(4, 0, frames) * scale)
+        x0 = sample(network, noise[None], alpha_bars(32, 8))
         expected = (x0 * talker.std + talker.mean)[0].numpy()
     np.testing.assert_allclose(got, expected, atol=1e-4)
     assert talker.rate == Fraction(60)

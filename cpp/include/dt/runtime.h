@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dt {
@@ -48,10 +49,32 @@ struct ModelConfig {
   std::int64_t step_dim = 64;           // width of the step table
   std::int64_t train_steps = 32;        // rows of the step table
   std::vector<double> alpha_bar;        // one for each sampling step, falling
+  std::vector<float> noise_scale;       // of a curve's starting noise, 0 to 1; empty = 1 for all
   GateOptions gate;
   std::vector<CurveOptions> curve_options;  // one a curve
   std::int64_t default_identity = 0;
   std::string kernel;  // "" = DT_KERNEL from the environment, else the best
+};
+
+// An engine file of the sampler (docs/tensorrt.md).
+struct TensorRtEngine {
+  std::string path;
+  std::int64_t frames = 1;                 // frames a launch
+  std::string library_version;             // of the TensorRT that built it: major.minor.patch
+  std::vector<std::int32_t> capabilities;  // compute capabilities it is for: 10 major + minor
+};
+
+// What runs the denoising network.
+struct BackendOptions {
+  BackendOptions() = default;
+  BackendOptions(const char* backend) : name(backend) {}
+  BackendOptions(std::string backend) : name(std::move(backend)) {}
+
+  std::string name = "cpu";             // or "tensorrt", which wants the rest:
+  std::string plugin;                   // file of the backend's own library; "" = not built
+  std::string library;                  // file of TensorRT's library; "" = by its usual name
+  std::vector<TensorRtEngine> engines;  // one of them for single frames; longer ones are used
+                                        // where as many frames are due at once
 };
 
 // A borrowed float32 tensor, row-major and contiguous.
@@ -91,9 +114,10 @@ constexpr std::int64_t kAutoIdentity = -1;
 class Runtime {
  public:
   // `identity` is a row of the library, or kAutoIdentity to follow the voice. Throws
-  // std::invalid_argument for an identity or a backend that does not exist.
+  // std::invalid_argument for an identity or a backend that does not exist, std::runtime_error for
+  // a backend that cannot be used here.
   Runtime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
-          const std::string& backend = "cpu");
+          const BackendOptions& backend = {});
   ~Runtime();
   Runtime(Runtime&&) noexcept;
 
@@ -133,7 +157,7 @@ class Runtime {
 class LiveRuntime {
  public:
   LiveRuntime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
-              const std::string& backend = "cpu", std::int64_t ring_capacity_samples = 64000,
+              const BackendOptions& backend = {}, std::int64_t ring_capacity_samples = 64000,
               std::int64_t frame_capacity = 512);
   ~LiveRuntime();  // stops and joins
 

@@ -77,7 +77,12 @@ def _parser() -> Parser:
     face.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
     )
-    face.add_argument("--backend", default="cpu", metavar="NAME", help="cpu (default)")
+    face.add_argument(
+        "--backend",
+        default="cpu",
+        metavar="NAME",
+        help="cpu (default), tensorrt (an NVIDIA GPU), or auto: tensorrt where it can be used",
+    )
 
     out = parser.add_argument_group("where the curves go")
     out.add_argument(
@@ -283,6 +288,8 @@ def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title:
         except BaseException as error:
             failure.append(error)
 
+    # Python lets a thread run for 5 ms before it looks whether another waits: too long for frames.
+    sys.setswitchinterval(0.001)
     worker = threading.Thread(target=work, name="dt-stream session")
     with on_leave(session.stop):
         if not args.quiet and screen.plain:
@@ -333,6 +340,7 @@ def _lost(session: LiveSession, source: Source) -> str:
     counts = (
         (stats.dropped_samples, "samples"),
         (stats.dropped_frames, "frames"),
+        (stats.invalid_samples, "invalid samples"),
         (source.lost_blocks, "device overflows"),
     )
     return ", ".join(f"{n} {what}" for n, what in counts if n) or "0"

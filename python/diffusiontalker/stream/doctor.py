@@ -13,7 +13,8 @@ from pathlib import Path
 import msgpack
 import zmq
 
-from .. import BundleError, Runtime, _core
+from .. import BundleError, Runtime, _core, engines
+from .. import bundle as bundles
 from . import StreamError, microphone
 from .publisher import DEFAULT_ENDPOINT
 
@@ -40,7 +41,7 @@ def examine(bundle: str | Path | None) -> list[Finding]:
             f"msgpack {'.'.join(map(str, msgpack.version))}",
         ),
         _port(),
-        *_gpu(),
+        *_gpu(bundle),
     ]  # fmt: skip
 
 
@@ -117,10 +118,40 @@ def _port() -> Finding:
     return Finding("ok", "port", f"{DEFAULT_ENDPOINT} is free")
 
 
-def _gpu() -> list[Finding]:
+def _gpu(bundle: str | Path | None) -> list[Finding]:
     driver = ctypes.util.find_library("nvcuda" if sys.platform == "win32" else "cuda")
     found = f"driver library {driver}" if driver else "no driver on this machine"
     return [
-        Finding("note", "CUDA", f"{found}; nothing here uses it"),
-        Finding("note", "TensorRT", "TensorRT backend: not built"),
+        Finding("note", "CUDA", f"{found}; only the TensorRT backend uses it"),
+        *_tensorrt(bundle),
     ]
+
+
+def _tensorrt(bundle: str | Path | None) -> list[Finding]:
+    """The backend, its GPU and library, and the bundle's engines."""
+    if not engines.plugin_path():
+        return [
+            Finding(
+                "note", "TensorRT",
+                "TensorRT backend: not built; build with TENSORRT_ROOT (docs/tensorrt.md)",
+            )
+        ]  # fmt: skip
+    try:
+        findings = [Finding("ok", "TensorRT", engines.probe())]
+    except engines.BackendError as error:
+        findings = [Finding("note", "TensorRT", str(error))]
+    try:
+        found = engines.find(bundles.read(bundle))
+    except ValueError as error:
+        return [*findings, Finding("note", "engines", str(error))]
+    return [
+        *findings,
+        *(
+            Finding(
+                "ok", "engine",
+                f"{e.frames} frame(s), {e.precision}, compute capability "
+                f"{', '.join(e.capabilities)}: {e.path}",
+            )
+            for e in found
+        ),
+    ]  # fmt: skip

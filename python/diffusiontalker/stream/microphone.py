@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ BLOCK_S = 0.01
 #: take longer: sound servers need over a second to wake.
 SILENT_DEVICE_S = 2.0
 FIRST_BLOCK_S = 10.0
+# Closing a device takes milliseconds, unless it hangs.
+_CLOSE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -220,13 +224,28 @@ class Microphone:
         return self._clock.capture_ns(position)
 
     def stop(self) -> None:
-        """Closes the device; no callback runs after it."""
+        """Closes the device; no block is pushed after it."""
         if self._stream is None:
             return
+        self.finished = True
+        stream, self._stream = self._stream, None
+        # Closing waits for the device's thread, and some sound servers never let that thread go
+        # when they die (ALSA's pulse plugin deadlocks): do not wait for ever with it.
+        closer = threading.Thread(target=self._close, args=(stream,), daemon=True)
+        closer.start()
+        closer.join(_CLOSE_S)
+        if closer.is_alive():
+            # What sounddevice does at exit would hang in the same place.
+            atexit.unregister(getattr(self._sounddevice, "_exit_handler", _nothing))
+
+    def _close(self, stream: Any) -> None:
         # A device that is gone cannot be closed.
         with contextlib.suppress(self._sounddevice.PortAudioError):
-            self._stream.close()
-        self._stream = None
+            stream.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _reason(error: Exception) -> str:

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from .meter import Figures
 
-_DRAWS_A_SECOND = 15
+_DRAWS_A_SECOND = 12
 _BAR_CELLS = 32
 _MOST_BARS = 14
+# The level meter's range, dBFS; above _LOUDEST_DB it turns red.
 _QUIETEST_DB = -70.0
+_LOUDEST_DB = -3.0
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -53,45 +54,35 @@ def plain_line(picture: Picture) -> str:
     return " | ".join(parts)
 
 
-def draw(picture: Picture, height: int, ascii_only: bool = False) -> RenderableType:
+def draw(picture: Picture, height: int, ascii_only: bool = False) -> Text:
     """The screen for a terminal of `height` lines."""
-    rows: list[RenderableType] = [
-        Text(picture.title, style="bold", no_wrap=True, overflow="ellipsis"),
-        Text(picture.status, no_wrap=True, overflow="ellipsis"),
-    ]
+    # One text of plain lines: rich takes milliseconds to lay out a table, and frames would wait.
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(picture.title, style="bold").append(f"\n{picture.status}\n\n")
 
-    def bar_cell(share: float, style: str) -> Text:
-        text = bar(share, _BAR_CELLS)
+    def row(label: str, share: float, style: str, value: str) -> None:
+        cells = bar(share, _BAR_CELLS)
         if ascii_only:
-            text = ("#" * round(min(max(share, 0.0), 1.0) * _BAR_CELLS)).ljust(_BAR_CELLS, ".")
-        return Text(text, style=style)
+            cells = ("#" * len(cells.strip())).ljust(_BAR_CELLS, ".")
+        text.append(f"{label:18.18} ").append(cells, style=style).append(f" {value:>7}\n")
 
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=18, no_wrap=True)
-    table.add_column(width=_BAR_CELLS, no_wrap=True)
-    table.add_column(width=7, justify="right", no_wrap=True)
+    taken = 6
     if picture.level_db is not None:
         share = 1.0 - picture.level_db / _QUIETEST_DB
-        style = "red" if picture.level_db > -3 else "green"
-        level = f"{max(picture.level_db, _QUIETEST_DB):.0f} dB"
-        table.add_row("level", bar_cell(share, style), level)
-        table.add_row()
+        style = "red" if picture.level_db > _LOUDEST_DB else "green"
+        row("level", share, style, f"{max(picture.level_db, _QUIETEST_DB):.0f} dB")
+        text.append("\n")
+        taken += 2
     if picture.figures is not None:
-        room = height - len(rows) - table.row_count - 4
-        for name, value in picture.figures.curves[: max(3, min(_MOST_BARS, room))]:
-            table.add_row(name, bar_cell(value, "cyan"), f"{value:.2f}")
-    rows += [Text(), table, Text()]
-
-    numbers = Text(no_wrap=True, overflow="ellipsis")
-    if picture.figures is not None:
+        for name, value in picture.figures.curves[: max(3, min(_MOST_BARS, height - taken))]:
+            row(name, value, "cyan", f"{value:.2f}")
         f = picture.figures
-        numbers.append(f"{f.rate_hz:.1f}", style="bold").append(" fps   latency p50 ")
-        numbers.append(f"{f.latency_p50_ms:.0f}", style="bold").append(" p99 ")
-        numbers.append(f"{f.latency_p99_ms:.0f}", style="bold").append(" ms   ")
+        text.append(f"\n{f.rate_hz:.1f}", style="bold").append(" fps   latency p50 ")
+        text.append(f"{f.latency_p50_ms:.0f}", style="bold").append(" p99 ")
+        text.append(f"{f.latency_p99_ms:.0f}", style="bold").append(" ms   ")
     for label, fact in picture.facts:
-        numbers.append(f"{label} ").append(fact, style="bold").append("   ")
-    rows.append(numbers)
-    return Group(*rows)
+        text.append(f"{label} ").append(fact, style="bold").append("   ")
+    return text
 
 
 class Screen:

@@ -17,6 +17,9 @@ Block = NDArray[np.float32]
 #: Audio handed on at a time, seconds: as a sound card would.
 BLOCK_S = 0.01
 
+# Float files may exceed full scale a little; one that holds 16-bit values as floats is a mistake.
+_LARGEST = 16.0
+
 # A pace that has fallen this far behind (a laptop that slept) starts anew instead of racing.
 _GIVE_UP_NS = 1_000_000_000
 
@@ -76,8 +79,8 @@ class WavSource:
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Block]:
         """Yields mono blocks of `block_s` seconds, the last one shorter.
 
-        Channels are mixed with equal weights. Raises StreamError for a sample that is no number,
-        naming its index and time, and for a file that cannot be read on.
+        Channels are mixed with equal weights. Raises StreamError for a sample that is no number or
+        no audio, naming its index and time, and for a file that cannot be read on.
         """
         block_samples = max(1, round(block_s * self.sample_rate))
         position = 0
@@ -94,7 +97,7 @@ class WavSource:
                     return  # shorter than its header says: what is there is what there is
                 self._file.seek(0)
                 continue
-            self._refuse_non_numbers(data, position)
+            self._refuse_non_audio(data, position)
             mono = data[:, 0] if data.shape[1] == 1 else data.mean(axis=1, dtype=np.float32)
             position += len(mono)
             yield np.ascontiguousarray(mono)
@@ -102,15 +105,18 @@ class WavSource:
     def close(self) -> None:
         self._file.close()
 
-    def _refuse_non_numbers(self, data: Block, position: int) -> None:
-        finite = np.isfinite(data).all(axis=1)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            bad = data[row][~np.isfinite(data[row])][0]
+    def _refuse_non_audio(self, data: Block, position: int) -> None:
+        # NaN fails the comparison too.
+        good = (np.abs(data) <= _LARGEST).all(axis=1)
+        if not good.all():
+            row = int(np.argmin(good))
+            value = next(float(v) for v in data[row] if not abs(v) <= _LARGEST)
+            what = f"{value:g}; expected full scale to be 1.0"
+            if not np.isfinite(value):
+                what = "NaN" if np.isnan(value) else "infinite"
             index = position + row
             raise StreamError(
-                f"{self.path}: sample {index} ({index / self.sample_rate:.3f} s) is "
-                f"{'NaN' if np.isnan(bad) else 'infinite'}"
+                f"{self.path}: sample {index} ({index / self.sample_rate:.3f} s) is {what}"
             )
 
 

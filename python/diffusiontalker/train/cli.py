@@ -17,6 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -34,6 +35,9 @@ examples:
   dt-train run configs/default.toml                      train, distil, export, evaluate
   dt-train run configs/default.toml --data grid=~/grid   with a source's folder elsewhere
   dt-train export configs/default.toml --to my_bundle    write the bundle of a finished run again
+  dt-train export default --onnx out/                    ONNX graphs of a bundle
+  dt-train export default --tensorrt                     TensorRT engines for this machine's GPU
+  dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere
   dt-train evaluate my_bundle --config configs/default.toml
   dt-train evaluate default --data ~/takes               any folder of takes, all of them
 
@@ -89,11 +93,45 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--no-evaluate", action="store_true", help="stop after the export")
     training.set_defaults(run=_run)
 
-    exporting = add("export", "write the bundle of a finished run")
-    exporting.add_argument("config", help="configuration file (TOML)")
+    exporting = add(
+        "export",
+        "write the bundle of a finished run; or, of a bundle, ONNX graphs or TensorRT engines",
+    )
+    exporting.add_argument(
+        "config",
+        metavar="CONFIG | BUNDLE",
+        help='configuration file (TOML); with --onnx or --tensorrt a bundle folder or "default"',
+    )
     _sources(exporting)
-    exporting.add_argument("--out", help="run folder (default: runs/NAME)")
+    exporting.add_argument(
+        "--out",
+        help="run folder (default: runs/NAME); with --tensorrt the engines' folder (default: "
+        "engines/ in the bundle's)",
+    )
     exporting.add_argument("--to", help="bundle folder (default: the run folder's bundle)")
+    exporting.add_argument("--onnx", metavar="FOLDER", help="write ONNX graphs there")
+    exporting.add_argument("--tensorrt", action="store_true", help="build TensorRT engines")
+    exporting.add_argument(
+        "--rtx", action="store_true", help="with TensorRT for RTX, which needs no GPU to build"
+    )
+    exporting.add_argument(
+        "--capability",
+        metavar="LIST",
+        help="compute capabilities to build for (RTX), such as 8.6,8.9,12.0 "
+        "(default: this machine's GPU)",
+    )
+    exporting.add_argument(
+        "--frames",
+        metavar="LIST",
+        help="frames a launch, a graph or an engine each "
+        "(default: 1,2,4,8 for --onnx, 1,4 for --tensorrt)",
+    )
+    exporting.add_argument(
+        "--streams", type=int, default=1, help="most voices a launch of an engine (default 1)"
+    )
+    exporting.add_argument(
+        "--precision", default="float32", metavar="LIST", help="float32 (default), float16, or both"
+    )
     exporting.set_defaults(run=_export)
 
     judging = add("evaluate", "measure a bundle on held-out takes")
@@ -200,7 +238,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")
     if not arguments.no_evaluate:
         bundle = bundles.read(target)
-        report = _measure(bundle, config, data, evaluate.torch_engine(bundle))
+        report = _measure(bundle, config, data, evaluate.runtime_engine(bundle))
         (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
         # The bundle carries its own numbers.
         _write_bundle(talker, speakers, config, data, folder, target, metrics=report)
@@ -208,6 +246,80 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.onnx or arguments.tensorrt:
+        bundle = bundles.read(None if arguments.config == "default" else arguments.config)
+        if arguments.onnx:
+            _export_onnx(bundle, arguments, console)
+        if arguments.tensorrt:
+            _export_tensorrt(bundle, arguments, console)
+        return
+    _export_run(arguments, console)
+
+
+def _export_onnx(bundle: bundles.Bundle, arguments: argparse.Namespace, console: Console) -> None:
+    try:
+        from . import onnx_export
+    except ImportError as error:
+        raise ConfigError(f"--onnx needs more ({error}); pip install '.[train]'") from None
+    frames = _whole_numbers("--frames", arguments.frames) or onnx_export.FRAME_COUNTS
+    with console.status("writing graphs") as status:
+        paths = onnx_export.export_onnx(
+            bundle,
+            Path(arguments.onnx),
+            frames=frames,
+            precisions=arguments.precision.split(","),
+            note=lambda name: status.update(f"writing {name}"),
+        )
+    for path in paths:
+        console.print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", highlight=False)
+
+
+def _export_tensorrt(
+    bundle: bundles.Bundle, arguments: argparse.Namespace, console: Console
+) -> None:
+    try:
+        from . import tensorrt_build
+    except ImportError as error:
+        raise ConfigError(f"--tensorrt needs more ({error}); pip install '.[train]'") from None
+    if arguments.streams < 1:
+        raise ConfigError(f"--streams: expected at least 1, got {arguments.streams}")
+    plan = tensorrt_build.Plan(
+        rtx=arguments.rtx,
+        capabilities=tuple(arguments.capability.split(",")) if arguments.capability else (),
+        streams=arguments.streams,
+        precisions=tuple(arguments.precision.split(",")),
+    )
+    if arguments.frames:
+        plan = replace(plan, frames=_whole_numbers("--frames", arguments.frames))
+    bars: dict[str, TaskID] = {}
+    with _progress(console) as shown:
+
+        def progress(name: str, share: float) -> None:
+            if name not in bars:
+                bars[name] = shown.add_task(f"engine {name}", total=100, note="")
+                if not console.is_terminal:
+                    console.print(f"building the engine {name}")
+            shown.update(bars[name], completed=round(100 * share))
+
+        folder = Path(arguments.out) if arguments.out else None
+        built = tensorrt_build.build(bundle, plan, folder, progress)
+    for one in built:
+        how = "from the cache" if one.cached else f"built in {one.seconds:.1f} s"
+        console.print(
+            f"{one.engine.path}  {one.engine.bytes / 1e6:.1f} MB, {how}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _whole_numbers(option: str, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected whole numbers with commas") from None
+
+
+def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     config = load(arguments.config, _named_folders(arguments.data))
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     with _progress(console) as progress:
@@ -306,7 +418,9 @@ def _rows(report: dict[str, Any]) -> list[list[str]]:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     header, *rows = _rows(report)
-    table = Table(*header)
+    table = Table()
+    for column in header:
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -77,7 +77,10 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Stage:
-    """One run of the optimiser: the teacher, or one halving of its steps."""
+    """One run of the optimiser: the teacher, one halving of its steps, or more of the same.
+
+    A stage with as many steps as the one before goes on from it on the curves alone (no L_dis).
+    """
 
     steps: int  # sampler steps of the model that this stage trains
     epochs: int
@@ -87,6 +90,7 @@ class Stage:
     window_frames: int = 240
     draws: int = 1  # diffusion steps drawn for each window, over one pass of the encoder
     train_encoder: bool = True
+    velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,9 @@ class Config:
     decoder: DecoderConfig = DecoderConfig()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
+    noise_scale: dict[str, float] = field(
+        default_factory=dict
+    )  # curve or pattern -> factor; 1 elsewhere
     postprocess: dict[str, dict[str, float]] = field(default_factory=dict)
     folder: str = "."  # where the file lies; sources are relative to it
 
@@ -120,9 +127,10 @@ class Config:
         return (Path(self.folder) / source.path).resolve()
 
     def describe(self) -> dict[str, Any]:
-        """Everything that decides the result, as plain JSON values."""
+        """Everything that decides the trained weights, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        for key in ("folder", "threads", "save_every_s"):
+        not_weights = ("name", "default_identity", "dtype", "noise_scale", "postprocess")
+        for key in ("folder", "threads", "save_every_s", *not_weights):
             del plain[key]
         return plain
 
@@ -189,6 +197,8 @@ def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config
     if steps[1] != steps[0]:
         raise ConfigError(f"{file.name}: the first stage is the teacher and has {steps[0]} steps")
     for before, after in pairwise(steps[1:]):
-        if after * 2 != before:
-            raise ConfigError(f"{file.name}: a stage after {before} steps halves them, got {after}")
+        if after not in (before, before // 2):
+            raise ConfigError(
+                f"{file.name}: a stage after {before} steps keeps or halves them, got {after}"
+            )
     return dataclasses.replace(config, sources=sources)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..curves import CURVES, LIPS, indices
+from ..curves import LIPS, indices
 
 LIP_INDEX = indices(LIPS)
 
@@ -111,6 +111,3 @@ def velocity_loss(x0: Tensor, truth: Tensor) -> Tensor:
 def distillation_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """L_dis (eq. 16, with its square): weighted squared distance to the two teacher steps."""
     return (weight.to(x0.dtype)[:, None, None] * (target - x0).square()).mean()
-
-
-CURVE_COUNT = len(CURVES)

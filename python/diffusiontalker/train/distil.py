@@ -44,7 +44,7 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
 
         row = diffusion.table_row(n, stage.steps, config.train_steps)
         x0, _ = talker.decoder(window.features, talker.identity()[window.speaker], row, z_t)
-        terms = supervised_terms(x0, window.x0, config)
+        terms = supervised_terms(x0, window.x0, stage, config)
         weight = diffusion.distillation_weight(n, abar_student)
         terms["distillation"] = config.losses.distillation * diffusion.distillation_loss(
             x0, target, weight

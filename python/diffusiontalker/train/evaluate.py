@@ -44,6 +44,7 @@ def torch_engine(bundle: Bundle, sample_steps: int | None = None) -> Engine:
     train_steps = int(manifest["train_steps"])
     abar = diffusion.alpha_bars(train_steps, steps)
     library = talker.identity()
+    noise_scale = torch.from_numpy(bundle.noise_scale())
 
     def engine(takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
         results: list[Curves] = [np.zeros((0, len(CURVES)), np.float32)] * len(takes)
@@ -58,7 +59,7 @@ def torch_engine(bundle: Bundle, sample_steps: int | None = None) -> Engine:
                 if name in bundle.identities:
                     rows[k] = bundle.identities.index(name)
             noise = torch.from_numpy(_core.noise(seed, 0, features.shape[1], len(CURVES)))
-            noise = noise[None].expand(len(chosen), -1, -1)
+            noise = (noise * noise_scale)[None].expand(len(chosen), -1, -1)
 
             def network(
                 x: torch.Tensor, n: int, a: torch.Tensor = features, g: torch.Tensor = library[rows]
@@ -103,10 +104,14 @@ def runtime_engine(bundle: Bundle) -> Engine:
 
     def engine(takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
         results: list[Curves] = []
+        runtimes: dict[str, Runtime] = {}
         for take in takes:
             name = take.speaker if identity == "own" else identity
             known = name if name in bundle.identities else "auto"
-            runtime = Runtime(bundle.path, seed=seed, identity=known)
+            if known not in runtimes:
+                runtimes[known] = Runtime(bundle.path, seed=seed, identity=known)
+            runtime = runtimes[known]
+            runtime.reset()
             results.append(np.concatenate([runtime.step(take.audio), runtime.flush()]))
         return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import bundle as bundles
 from ..bundle import Bundle
 from ..curves import CURVES
 from . import diffusion
-from .config import Config
+from .config import Config, ConfigError
 from .identity import pool
 from .model import Talker
 from .streams import Stream, epoch_batches
@@ -22,12 +23,9 @@ _RENAMED = {"mean": "statistics.mean", "std": "statistics.std"}
 
 
 def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str]) -> None:
-    """Replace the running mean of training by the mean over one whole pass, speakers alike.
-
-    Each speaker weighs the same, so that a common one does not become the origin.
-    """
-    total = torch.zeros(len(speakers), talker.identity.pooled_mean.numel())
-    count = torch.zeros(len(speakers))
+    """Replace the running mean of training by the mean over one whole pass of windows."""
+    total = torch.zeros_like(talker.identity.pooled_mean)
+    count = 0
     batches = epoch_batches(
         streams,
         speakers,
@@ -42,12 +40,36 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
             batch = load()
             features = talker.features(torch.from_numpy(batch.mel), batch.curves.shape[1])
             pooled = pool(features, torch.from_numpy(batch.voiced))
-            for who, one in zip(batch.speaker.tolist(), pooled, strict=True):
-                total[who] += one
-                count[who] += 1
-    heard = count > 0
-    if bool(heard.any()):
-        talker.identity.pooled_mean.copy_((total[heard] / count[heard, None]).mean(dim=0))
+            total += pooled.sum(dim=0)
+            count += len(pooled)
+    if count:
+        talker.identity.pooled_mean.copy_(total / count)
+
+
+def fitting_curves(pattern: str, where: str) -> list[str]:
+    """Curves that a name or pattern ("brow*") means. Raises ConfigError if there are none."""
+    fitting = fnmatch.filter(CURVES, pattern)
+    if not fitting:
+        raise ConfigError(f"{where}.{pattern}: fits no ARKit curve")
+    return fitting
+
+
+def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
+    """Settings a curve; where patterns overlap, both count and the later one wins."""
+    settings: dict[str, dict[str, float]] = {}
+    for pattern, values in config.postprocess.items():
+        for name in fitting_curves(pattern, "postprocess"):
+            settings[name] = settings.get(name, {}) | {k: float(v) for k, v in values.items()}
+    return settings
+
+
+def noise_scale_of(config: Config) -> dict[str, float]:
+    """Factor on the starting noise of each curve that the configuration names."""
+    return {
+        name: float(factor)
+        for pattern, factor in config.noise_scale.items()
+        for name in fitting_curves(pattern, "noise_scale")
+    }
 
 
 def manifest_of(
@@ -75,10 +97,11 @@ def manifest_of(
             "train_steps": config.train_steps,
             "sample_steps": sample_steps,
             "alpha_bar": [float(a) for a in abar],
+            "noise_scale": noise_scale_of(config),
         },
         "identities": {"names": speakers, "default": config.default_identity or speakers[0]},
         "gate": {},
-        "postprocess": dict(config.postprocess),
+        "postprocess": postprocess_of(config),
         "training": training,
     }
 

@@ -144,7 +144,7 @@ def train(
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
     for index, stage in enumerate(config.stages):
-        if index == 0:
+        if index == 0 or stage.steps == config.stages[index - 1].steps:
             objective = teacher_objective(stage, config)
         else:
             objective = student_objective(copy.deepcopy(talker), stage, config)

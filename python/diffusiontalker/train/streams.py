@@ -268,7 +268,7 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config) -> str:
     described = config.describe()
     kept = {key: described[key] for key in ("sources", "seed", "frame_rate", "augmentation")}
     kept["lookahead"] = config.encoder.lookahead_columns
-    kept["format"] = 1
+    kept["format"] = 1  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:

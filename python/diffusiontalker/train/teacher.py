@@ -18,13 +18,14 @@ def repeat_draws(window: Window, draws: int) -> Window:
     return Window(*(torch.cat([t] * draws) for t in vars(window).values()))
 
 
-def supervised_terms(x0: Tensor, truth: Tensor, config: Config) -> dict[str, Tensor]:
-    """L_exp + L_lip + 0.5 L_vel, weighted; L_con is added by the loop."""
+def supervised_terms(x0: Tensor, truth: Tensor, stage: Stage, config: Config) -> dict[str, Tensor]:
+    """L_exp + L_lip + L_vel, weighted; L_con is added by the loop."""
     weights = config.losses
+    velocity = stage.velocity or weights.velocity
     return {
         "expression": weights.expression * diffusion.expression_loss(x0, truth),
         "lips": weights.lips * diffusion.lip_loss(x0, truth),
-        "velocity": weights.velocity * diffusion.velocity_loss(x0, truth),
+        "velocity": velocity * diffusion.velocity_loss(x0, truth),
     }
 
 
@@ -40,6 +41,6 @@ def teacher_objective(stage: Stage, config: Config) -> Objective:
         identity = talker.identity()[window.speaker]
         assert isinstance(row, Tensor)
         x0, _ = talker.decoder(window.features, identity, row, x_t)
-        return supervised_terms(x0, window.x0, config)
+        return supervised_terms(x0, window.x0, stage, config)
 
     return objective
