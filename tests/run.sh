@@ -4,13 +4,13 @@
 # runs the Python suite against the installed package.
 #
 #   sh tests/run.sh                 everything
-#   sh tests/run.sh python          only the named stages: lint cpp sanitizers python tensorrt
+#   sh tests/run.sh python          only the named stages: lint cpp sanitizers unreal python tensorrt
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
-stages=${*:-lint cpp sanitizers python tensorrt}
+stages=${*:-lint cpp sanitizers unreal python tensorrt}
 
 say() { printf '\n==== %s\n' "$*"; }
 
@@ -43,6 +43,16 @@ for stage in $stages; do
       cpp asan
       cpp tsan
       ;;
+    unreal)
+      # The tests with live senders take minutes more and want a quiet machine: sh tests/unreal/run.sh
+      say "Unreal plugin: its core, and its sources on stub headers"
+      (
+        cd tests/unreal
+        cmake --preset asan --log-level=WARNING
+        cmake --build --preset asan
+        ctest --preset asan -R '^core\.'
+      )
+      ;;
     python)
       say "Python"
       python -m pytest
@@ -54,7 +64,7 @@ for stage in $stages; do
       python -m pytest tests/python/test_tensorrt.py
       ;;
     *)
-      echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers python tensorrt" >&2
+      echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers unreal python tensorrt" >&2
       exit 2
       ;;
   esac
