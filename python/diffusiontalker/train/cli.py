@@ -25,9 +25,10 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, run, streams
+from . import checkpoint, corpora, evaluate, export, report, run, streams
 from .config import Config, ConfigError, load
 from .fit import build, stage_name
+from .head import read_head
 from .model import Talker
 
 EPILOG = """\
@@ -54,7 +55,8 @@ See docs/training.md.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words, argparse.Namespace(words=words))
     console = Console()
     try:
         arguments.run(arguments, console)
@@ -152,7 +154,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     judging.add_argument("--steps", type=int, help="torch engine: another number of DDIM steps")
     judging.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
-    judging.add_argument("--out", help="folder for report.json and report.md")
+    judging.add_argument("--clips", type=int, help="at most so many clips of each source")
+    judging.add_argument(
+        "--all", action="store_true", help="with --data: recordings that the bundle learnt from too"
+    )
+    judging.add_argument(
+        "--head", metavar="FILE", help="a .glb or .npz of ARKit blendshapes: adds LVE"
+    )
+    judging.add_argument(
+        "--run", dest="run_folder", metavar="FOLDER", help="a run folder: draws its losses too"
+    )
+    judging.add_argument("--out", help="folder for report.json, report.md and plots")
     judging.set_defaults(run=_evaluate)
     return parser
 
@@ -238,11 +250,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")
     if not arguments.no_evaluate:
         bundle = bundles.read(target)
-        report = _measure(bundle, config, data, evaluate.runtime_engine(bundle))
-        (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+        with _progress(console) as progress:
+            measured = _measure(
+                bundle, _held_out(config, data), evaluate.runtime_engine(bundle), progress
+            )
+        numbers = report.plain({name: one.report for name, one in measured.items()})
+        (folder / "report.json").write_text(json.dumps(numbers, indent=1) + "\n")
         # The bundle carries its own numbers.
-        _write_bundle(talker, speakers, config, data, folder, target, metrics=report)
-        _show(report, console)
+        _write_bundle(talker, speakers, config, data, folder, target, metrics=numbers)
+        _show(numbers, console)
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
@@ -332,8 +348,8 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     talker.load_state_dict(checkpoint.load(final)["talker"])
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
-    report = json.loads(report_file.read_text()) if report_file.exists() else None
-    _write_bundle(talker, data.speakers, config, data, folder, target, metrics=report)
+    numbers = json.loads(report_file.read_text()) if report_file.exists() else None
+    _write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
     console.print(f"bundle in {target}")
 
 
@@ -360,76 +376,130 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     bundle = bundles.read(None if arguments.bundle == "default" else arguments.bundle)
     if arguments.steps and arguments.engine != "torch":
         raise ConfigError("--steps needs --engine torch: the runtime samples as the bundle says")
+    if arguments.clips is not None and arguments.clips < 1:
+        raise ConfigError(f"--clips: expected at least 1, got {arguments.clips}")
+    head = read_head(arguments.head) if arguments.head else None
     engine = (
         evaluate.torch_engine(bundle, arguments.steps)
         if arguments.engine == "torch"
         else evaluate.runtime_engine(bundle)
     )
+    with _progress(console) as progress:
+        sources = _sources_to_measure(bundle, arguments, progress)
+        if arguments.clips:
+            sources = {name: _some(takes, arguments.clips) for name, takes in sources.items()}
+        started = time.monotonic()
+        measured = _measure(
+            bundle,
+            sources,
+            engine,
+            progress,
+            seed=arguments.seed,
+            head=head,
+            core=arguments.engine == "runtime",
+        )
+    seconds = time.monotonic() - started
+    speech_s = sum(take.duration_s for takes in sources.values() for take in takes)
+    _show({name: one.report for name, one in measured.items()}, console)
+    console.print(
+        f"{seconds:.0f} s for {speech_s:.0f} s of speech: {seconds / speech_s:.2f} of its duration"
+    )
+    if arguments.out:
+        about = {
+            "bundle": bundle.name,
+            "weights": bundle.sha256[:16],
+            "command": "dt-train " + " ".join(arguments.words),
+            "engine": arguments.engine,
+            "sampler steps": arguments.steps or bundle.manifest["diffusion"]["sample_steps"],
+            "seed": arguments.seed,
+            "clips": sum(map(len, sources.values())),
+            "speech_s": round(speech_s, 1),
+            "seconds": round(seconds, 1),
+            "seconds a second of speech": round(seconds / speech_s, 3),
+        }
+        run_folder = Path(arguments.run_folder) if arguments.run_folder else None
+        pictures = report.write(Path(arguments.out), about, measured, run_folder)
+        if not pictures:
+            console.print("no plots: they need matplotlib, pip install 'diffusiontalker[plots]'")
+        console.print(f"report in {arguments.out}")
+
+
+def _sources_to_measure(
+    bundle: bundles.Bundle, arguments: argparse.Namespace, progress: Progress
+) -> dict[str, list[corpora.Recording]]:
+    """Name -> takes of what the command line gives, without those that the bundle learnt from."""
     if arguments.config:
         config = load(arguments.config, _named_folders(arguments.data))
         torch.set_num_threads(config.threads)
-        with _progress(console) as progress:
-            data = _read(config, progress)
-        report = _measure(bundle, config, data, engine, arguments.seed)
-    elif arguments.data:
-        report = {}
-        for folder in arguments.data:
-            corpus = corpora.load(Path(folder).expanduser())
-            for skip in corpus.skipped:
-                console.print(f"skipped {skip.path.name}: {skip.reason}")
-            if not corpus.train:
-                raise ConfigError(f"{folder} holds no usable takes")
-            name = Path(folder).name
-            report[name] = evaluate.evaluate(bundle, corpus.train, engine, seed=arguments.seed)
-    else:
+        return _held_out(config, _read(config, progress))
+    if not arguments.data:
         raise ConfigError("evaluate needs --config or --data: there is nothing to measure on")
-    _show(report, console)
-    if arguments.out:
-        out = Path(arguments.out)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-        (out / "report.md").write_text(_markdown(report))
-        console.print(f"report in {out}")
+    sources: dict[str, list[corpora.Recording]] = {}
+    for given in arguments.data:
+        folder = Path(given).expanduser()
+        task = progress.add_task(f"reading {folder.name}", total=None, note="")
+        corpus = corpora.load(folder, on_take=lambda task=task: progress.advance(task))  # type: ignore[misc]
+        progress.update(task, total=progress.tasks[task].completed)
+        for skip in corpus.skipped:
+            progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+        if not corpus.train:
+            raise ConfigError(f"{folder} holds no usable takes")
+        takes = corpus.train if arguments.all else evaluate.fair_takes(bundle, corpus.train)
+        if len(takes) < len(corpus.train):
+            progress.console.print(
+                f"{folder.name}: {len(takes)} recordings that the bundle's training kept aside; "
+                f"{len(corpus.train) - len(takes)} others left out (--all takes them too)"
+            )
+        groups = evaluate.alike(takes)
+        for kind, group in groups.items():
+            sources[folder.name if len(groups) == 1 else f"{folder.name}, {kind}"] = group
+    return sources
+
+
+def _some(takes: list[corpora.Recording], count: int) -> list[corpora.Recording]:
+    """As many takes, chosen by their ids alone."""
+    return sorted(takes, key=lambda take: corpora.hold_out_order(take.id))[:count]
+
+
+def _held_out(config: Config, data: run.Data) -> dict[str, list[corpora.Recording]]:
+    pairs = zip(config.sources, data.held_out, strict=True)
+    return {source.name: takes for source, takes in pairs if takes}
 
 
 def _measure(
     bundle: bundles.Bundle,
-    config: Config,
-    data: run.Data,
+    sources: dict[str, list[corpora.Recording]],
     engine: evaluate.Engine,
-    seed: int = 0,
-) -> dict[str, Any]:
-    return {
-        source.name: evaluate.evaluate(bundle, takes, engine, seed=seed)
-        for source, takes in zip(config.sources, data.held_out, strict=True)
-        if takes
-    }
+    progress: Progress,
+    **options: Any,
+) -> dict[str, evaluate.Measured]:
+    """Every source measured, a progress bar each; `options` are those of evaluate.measure."""
+    measured = {}
+    for name, takes in sources.items():
+        total = evaluate.clips_to_play(bundle, takes)
+        task = progress.add_task(f"measuring {name}", total=total, note="")
+        measured[name] = evaluate.measure(
+            bundle,
+            takes,
+            engine,
+            on_clips=lambda count, task=task: progress.advance(task, count),  # type: ignore[misc]
+            **options,
+        )
+    return measured
 
 
-def _rows(report: dict[str, Any]) -> list[list[str]]:
-    columns = [(source, part) for source, parts in report.items() for part in parts]
-    keys = list(dict.fromkeys(key for source, part in columns for key in report[source][part]))
-    rows = []
-    for key in keys:
-        cells = [report[source][part].get(key) for source, part in columns]
-        rows.append([key] + ["" if c is None else f"{c:.4g}" for c in cells])
-    return [["metric"] + [f"{source} {part}" for source, part in columns], *rows]
-
-
-def _show(report: dict[str, Any], console: Console) -> None:
-    header, *rows = _rows(report)
+def _show(numbers: dict[str, Any], console: Console) -> None:
+    header, *rows = report.rows(numbers)
+    if not console.is_terminal:  # into a file or a pipe: nothing may be cut to a width
+        text = report.markdown_table([header, *rows])
+        console.print(text, soft_wrap=True, highlight=False, markup=False, end="")
+        return
     table = Table()
     for column in header:
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def _markdown(report: dict[str, Any]) -> str:
-    header, *rows = _rows(report)
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
                 "takes": entry["takes"],
                 "hours": entry["hours"],
                 "held_out_takes": len(entry["held_out"]),
+                "held_out": entry["held_out"],
                 "curves": entry["curves"],
                 "rest_taken_out": {
                     "percentile": source.rest_percentile,
