@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, report, run, streams
+from . import checkpoint, corpora, evaluate, export, parallel, report, run, streams
 from .config import Config, ConfigError, load
 from .fit import build, stage_name
 from .head import read_head
@@ -35,6 +35,8 @@ EPILOG = """\
 examples:
   dt-train run configs/default.toml                      train, distil, export, evaluate
   dt-train run configs/default.toml --data grid=~/grid   with a source's folder elsewhere
+  torchrun --nproc-per-node=2 -m diffusiontalker.train.cli run configs/default.toml
+                                                         the same in two processes (or GPUs)
   dt-train export configs/default.toml --to my_bundle    write the bundle of a finished run again
   dt-train export default --onnx out/                    ONNX graphs of a bundle
   dt-train export default --tensorrt                     TensorRT engines for this machine's GPU
@@ -220,6 +222,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.threads:
         config = replace(config, threads=arguments.threads)
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
+    ranks = parallel.join(config.device)
+    if not ranks.writes:
+        console = Console(quiet=True)
     started = time.monotonic()
     with _progress(console) as progress:
         data = _read(config, progress)
@@ -244,7 +249,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             folder,
             on_version=lambda version: progress.update(cache, completed=version + 1),
             on_step=on_step,
+            ranks=ranks,
         )
+    ranks.leave()
+    if not ranks.writes:
+        return
     target = folder / "bundle"
     _write_bundle(talker, speakers, config, data, folder, target)
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")

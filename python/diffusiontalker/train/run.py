@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from ..curves import CURVES
-from . import corpora, streams
+from . import corpora, plots, streams
 from .config import Config
 from .distil import student_objective
-from .fit import OnStep, build, fit, stage_name
+from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
-from .teacher import teacher_objective
+from .parallel import Ranks, processes_here
+from .teacher import regression_objective, teacher_objective
 
 
 @dataclass(frozen=True)
@@ -131,24 +132,32 @@ def train(
     *,
     on_version: Callable[[int], None] = lambda version: None,
     on_step: OnStep = lambda *_: None,
+    cache: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Talker, list[str]]:
-    """Run every stage that `folder` has not finished; returns the last student, speaker names."""
-    torch.set_num_threads(config.threads)
+    """Run every stage that `folder` has not finished; returns the last student, speaker names.
+
+    `cache` is the features' folder, by default one in `folder`. Processes that train together
+    (`ranks`) all call this.
+    """
+    torch.set_num_threads(max(1, config.threads // processes_here()))
     speakers = data.speakers
     if not speakers:
         raise ValueError("no usable takes: see the list of skipped ones in the report")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
-    versions = streams.prepare(data.train, config, folder / "cache", on_version)
+    cache = cache or folder / "cache"
+    if ranks.writes:
+        (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
+        streams.prepare(data.train, config, cache, on_version)
+    ranks.wait()
+    versions = streams.prepare(data.train, config, cache)
     talker = build(config, speakers)
     mean, std = streams.statistics(streams.load_streams(versions[0]))
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
+    talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
-        if index == 0 or stage.steps == config.stages[index - 1].steps:
-            objective = teacher_objective(stage, config)
-        else:
-            objective = student_objective(copy.deepcopy(talker), stage, config)
+        objective = objective_of(talker, index, config)
         stage_folder = folder / f"{index}-{stage_name(stage, config)}"
         stage_folder.mkdir(parents=True, exist_ok=True)
         fit(
@@ -161,5 +170,19 @@ def train(
             versions=versions,
             folder=stage_folder,
             on_step=on_step,
+            ranks=ranks,
         )
-    return talker, speakers
+        if ranks.writes and plots.available():
+            plots.loss_curve(folder, folder / "loss.png")
+    return talker.cpu(), speakers
+
+
+def objective_of(talker: Talker, index: int, config: Config) -> Objective:
+    """What stage `index` minimises; `talker` is as the stage before has left it."""
+    stage = config.stages[index]
+    if stage.regression:
+        return regression_objective(stage, config)
+    fewer = index > 0 and stage.steps < config.stages[index - 1].steps
+    if fewer and config.losses.distillation:
+        return student_objective(copy.deepcopy(talker), stage, config)
+    return teacher_objective(stage, config)
