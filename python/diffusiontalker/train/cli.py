@@ -25,9 +25,9 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, parallel, report, run, streams
+from . import checkpoint, corpora, evaluate, export, parallel, report, run, streams, tables
 from .config import Config, ConfigError, load
-from .fit import build, stage_name
+from .fit import OnStep, build, stage_name
 from .head import read_head
 from .model import Talker
 
@@ -42,7 +42,8 @@ examples:
   dt-train export default --tensorrt                     TensorRT engines for this machine's GPU
   dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere
   dt-train evaluate my_bundle --config configs/default.toml
-  dt-train evaluate default --data ~/takes               any folder of takes, all of them
+  dt-train evaluate default --data ~/takes --out report  any folder of takes, all of them
+  dt-train table4 configs/default.toml --out tables --epochs 0.25 --clips 50
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
@@ -168,6 +169,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     judging.add_argument("--out", help="folder for report.json, report.md and plots")
     judging.set_defaults(run=_evaluate)
+
+    for number, kind in tables.TABLES.items():
+        title = kind.title[0].lower() + kind.title[1:]
+        making = add(f"table{number}", f"train and measure the rows of a table: {title}")
+        making.add_argument("config", help="configuration file (TOML)")
+        _sources(making)
+        making.add_argument(
+            "--out",
+            required=True,
+            help="folder for runs, rows and tables; rows that it holds are not redone, and tables "
+            "in one folder share their runs",
+        )
+        making.add_argument(
+            "--epochs",
+            type=float,
+            default=1.0,
+            metavar="FACTOR",
+            help="scales every stage's epochs (default 1)",
+        )
+        making.add_argument("--clips", type=int, help="at most so many held-out clips a source")
+        making.add_argument("--head", metavar="FILE", help="a .glb or .npz head: adds LVE")
+        making.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
+        making.add_argument("--threads", type=int, help="torch threads (default: the file's)")
+        making.set_defaults(run=_table, table=number)
     return parser
 
 
@@ -217,6 +242,24 @@ def _read(config: Config, progress: Progress) -> run.Data:
     return data
 
 
+def _stage_bars(progress: Progress) -> OnStep:
+    """A progress bar a stage, with the epoch's loss."""
+    bars: dict[str, TaskID] = {}
+
+    def on_step(
+        name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
+    ) -> None:
+        total, completed = epochs * steps, epoch * steps + step
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=total, note="")
+        note = f"epoch {epoch + 1}/{epochs} loss {means['loss']:.4f}"
+        progress.update(bars[name], total=total, completed=completed, note=note)
+        if step == steps and not progress.console.is_terminal:
+            progress.console.print(f"{name} {note}")
+
+    return on_step
+
+
 def _run(arguments: argparse.Namespace, console: Console) -> None:
     config = load(arguments.config, _named_folders(arguments.data))
     if arguments.threads:
@@ -229,26 +272,12 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     with _progress(console) as progress:
         data = _read(config, progress)
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
-        bars: dict[str, Any] = {}
-
-        def on_step(
-            name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
-        ) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=epochs * steps, note="")
-            note = f"epoch {epoch + 1}/{epochs} loss {means['loss']:.4f}"
-            progress.update(
-                bars[name], total=epochs * steps, completed=epoch * steps + step, note=note
-            )
-            if step == steps and not console.is_terminal:
-                progress.console.print(f"{name} {note}")
-
         talker, speakers = run.train(
             config,
             data,
             folder,
             on_version=lambda version: progress.update(cache, completed=version + 1),
-            on_step=on_step,
+            on_step=_stage_bars(progress),
             ranks=ranks,
         )
     ranks.leave()
@@ -268,6 +297,42 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         # The bundle carries its own numbers.
         _write_bundle(talker, speakers, config, data, folder, target, metrics=numbers)
         _show(numbers, console)
+
+
+def _table(arguments: argparse.Namespace, console: Console) -> None:
+    config = load(arguments.config, _named_folders(arguments.data))
+    if arguments.threads:
+        config = replace(config, threads=arguments.threads)
+    if arguments.epochs <= 0:
+        raise ConfigError(f"--epochs: expected a factor above 0, got {arguments.epochs:g}")
+    if arguments.clips is not None and arguments.clips < 1:
+        raise ConfigError(f"--clips: expected at least 1, got {arguments.clips}")
+    head = read_head(arguments.head) if arguments.head else None
+    options = tables.Options(clips=arguments.clips, seed=arguments.seed, head=head)
+    ranks = parallel.join(config.device)
+    if not ranks.writes:
+        console = Console(quiet=True)
+    with _progress(console) as progress:
+        data = _read(config, progress)
+        rows = progress.add_task("rows", total=None, note="")
+        clips = progress.add_task("clips measured", total=None, note="")
+        target = tables.make(
+            arguments.table,
+            tables.scaled(config, arguments.epochs),
+            data,
+            Path(arguments.out),
+            options,
+            command="dt-train " + " ".join(arguments.words),
+            ranks=ranks,
+            on_row=lambda label, done, total: progress.update(
+                rows, total=total, completed=done, note=label
+            ),
+            on_step=_stage_bars(progress),
+            on_clips=lambda count: progress.advance(clips, count),
+        )
+    ranks.leave()
+    if target is not None:
+        console.print(f"table in {target}", highlight=False, soft_wrap=True)
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
@@ -395,8 +460,7 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     )
     with _progress(console) as progress:
         sources = _sources_to_measure(bundle, arguments, progress)
-        if arguments.clips:
-            sources = {name: _some(takes, arguments.clips) for name, takes in sources.items()}
+        sources = {name: evaluate.some(takes, arguments.clips) for name, takes in sources.items()}
         started = time.monotonic()
         measured = _measure(
             bundle,
@@ -463,11 +527,6 @@ def _sources_to_measure(
         for kind, group in groups.items():
             sources[folder.name if len(groups) == 1 else f"{folder.name}, {kind}"] = group
     return sources
-
-
-def _some(takes: list[corpora.Recording], count: int) -> list[corpora.Recording]:
-    """As many takes, chosen by their ids alone."""
-    return sorted(takes, key=lambda take: corpora.hold_out_order(take.id))[:count]
 
 
 def _held_out(config: Config, data: run.Data) -> dict[str, list[corpora.Recording]]:

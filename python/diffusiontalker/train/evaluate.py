@@ -121,7 +121,7 @@ def runtime_engine(bundle: Bundle, threads: int | None = None) -> Engine:
     # A runtime a thread: as many as identities would fill the memory with copies of the model.
     latest: list[tuple[tuple[int, str], Runtime] | None] = [None] * count
 
-    def play(worker: int, takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
+    def work(worker: int, takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
         results: list[Curves] = []
         for take in takes:
             name = take.speaker if identity == "own" else identity
@@ -138,7 +138,7 @@ def runtime_engine(bundle: Bundle, threads: int | None = None) -> Engine:
         each = -(-len(takes) // count)
         with ThreadPoolExecutor(count) as threads_used:
             jobs = [
-                threads_used.submit(play, i, takes[i * each : (i + 1) * each], seed, identity)
+                threads_used.submit(work, i, takes[i * each : (i + 1) * each], seed, identity)
                 for i in range(count)
             ]
             return [curves for job in jobs for curves in job.result()]
@@ -157,6 +157,12 @@ def rule_made(take: Recording, rate: Fraction) -> Curves:
         seed=seed,
         level_db=_core.log_mel(take.audio, True)[1],
     )
+
+
+def some(takes: Sequence[Recording], count: int | None) -> list[Recording]:
+    """At most so many takes, chosen by their ids alone; None takes all."""
+    ordered = sorted(takes, key=lambda take: corpora.hold_out_order(take.id))
+    return list(takes) if count is None else ordered[:count]
 
 
 def alike(takes: Sequence[Recording]) -> dict[str, list[Recording]]:
@@ -259,7 +265,7 @@ def diversity(
     engine: Engine, takes: Sequence[Recording], identity: str, on_clips: OnClips
 ) -> dict[str, float]:
     """How far the results of three seeds lie apart (metrics.seed_spread), lips and upper face."""
-    runs = [np.concatenate(_play(engine, takes, seed, identity, on_clips)) for seed in SEEDS]
+    runs = [np.concatenate(play(engine, takes, seed, identity, on_clips)) for seed in SEEDS]
     moving = runs[0].std(axis=0) > 0.005
     result: dict[str, float] = {}
     for name, index in (("lips", metrics.LIP_INDEX), ("upper", metrics.UPPER_INDEX)):
@@ -358,7 +364,7 @@ def at_rest(
     """What the mouth does without speech (metrics.flapping), and how fast it shuts after it."""
     result: dict[str, float] = {}
     sounds = not_speech()
-    for sound, curves in zip(sounds, _play(engine, sounds, 0, "auto", on_clips), strict=True):
+    for sound, curves in zip(sounds, play(engine, sounds, 0, "auto", on_clips), strict=True):
         share, rate_a_minute = metrics.flapping(curves, float(rate))
         result[f"{sound.id}_open_share"] = share
         result[f"{sound.id}_flaps_a_minute"] = rate_a_minute
@@ -372,7 +378,7 @@ def at_rest(
         cut.append(Recording(take.id, take.speaker, "", audio))
     shut = [
         metrics.closing_ms(curves, float(rate), len(take.audio) / SAMPLE_RATE_HZ - 1.0)
-        for take, curves in zip(cut, _play(engine, cut, 0, "own", on_clips), strict=True)
+        for take, curves in zip(cut, play(engine, cut, 0, "own", on_clips), strict=True)
     ]
     result["closing_ms_median"] = float(np.median(shut))
     result["closing_ms_worst"] = float(np.max(shut))
@@ -401,9 +407,10 @@ def inference_time(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, floa
     return metrics.time_per_frame(min(heard_s) + min(sampled_s), min(sampled_s), frames)
 
 
-def _play(
+def play(
     engine: Engine, takes: Sequence[Recording], seed: int, identity: str, on_clips: OnClips
 ) -> list[Curves]:
+    """The engine's results, reporting its progress every few clips."""
     results: list[Curves] = []
     for start in range(0, len(takes), AT_ONCE):
         part = takes[start : start + AT_ONCE]
@@ -475,7 +482,7 @@ def measure(
     scored: list[Pairs] = []
     known = any(take.speaker in bundle.identities for take in takes)
     for part in ("own", "auto") if known else ("auto",):
-        predicted = _play(engine, takes, seed, part, on_clips)
+        predicted = play(engine, takes, seed, part, on_clips)
         pairs = at_true_instants(takes, predicted, rate)
         report[part] = scores(takes, pairs, predicted, rate, head)
         scored.append(pairs)
