@@ -43,6 +43,7 @@ def window(talker, windows: int = 6, frames: int = 30) -> Window:
         x0=torch.randn(windows, frames, 52, generator=generator),
         voiced=torch.ones(windows, frames, dtype=torch.bool),
         speaker=torch.arange(windows) % 2,
+        tokens=None,
     )
 
 
@@ -185,7 +186,7 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     assert np.array_equal(anna, bert)
 
     with_identity = replace(config, identity=True)
-    talker, _ = run.train(with_identity, data, tmp_path / "other", cache=tmp_path / "run" / "cache")
+    talker, _ = run.train(with_identity, data, tmp_path / "other", shared=tmp_path / "run")
     assert not (tmp_path / "other" / "cache").exists()
     bundle = export.export(talker, with_identity, speakers, {}, tmp_path / "bundle2")
     anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))

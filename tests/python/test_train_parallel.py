@@ -106,11 +106,10 @@ def test_other_precisions_learn_nearly_the_same(
     tmp_path: Path, teacher_only: Config, precision: str
 ) -> None:
     data = run.read_data(teacher_only)
-    cache = tmp_path / "cache"
     losses = []
     for name in ("fp32", precision):
         config = replace(teacher_only, precision=name)
-        talker, _ = run.train(config, data, tmp_path / name, cache=cache)
+        talker, _ = run.train(config, data, tmp_path / name, shared=tmp_path)
         assert all(p.dtype == torch.float32 for p in talker.parameters())
         losses.append([e["loss"] for e in read_log(tmp_path / name / "0-teacher" / "log.jsonl")])
     assert losses[0] != losses[1]
@@ -125,8 +124,7 @@ def test_a_cut_run_goes_on_to_the_same_weights(tmp_path: Path, teacher_only: Con
     """Bit for bit, in fp16 too, whose loss scale is part of the state."""
     config = replace(teacher_only, precision="fp16")
     data = run.read_data(config)
-    cache = tmp_path / "cache"
-    whole, _ = run.train(config, data, tmp_path / "whole", cache=cache)
+    whole, _ = run.train(config, data, tmp_path / "whole", shared=tmp_path)
     seen = 0
 
     def cut(*_: object) -> None:
@@ -136,8 +134,8 @@ def test_a_cut_run_goes_on_to_the_same_weights(tmp_path: Path, teacher_only: Con
             raise Cut
 
     with pytest.raises(Cut):
-        run.train(config, data, tmp_path / "cut", cache=cache, on_step=cut)
-    again, _ = run.train(config, data, tmp_path / "cut", cache=cache)
+        run.train(config, data, tmp_path / "cut", shared=tmp_path, on_step=cut)
+    again, _ = run.train(config, data, tmp_path / "cut", shared=tmp_path)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 

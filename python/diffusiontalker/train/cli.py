@@ -272,6 +272,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     with _progress(console) as progress:
         data = _read(config, progress)
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
+        segments = progress.add_task("what Whisper hears", total=None, visible=False, note="")
+
+        def on_segment(done: int, of: int) -> None:
+            progress.update(segments, completed=done, total=of, visible=True)
+
         talker, speakers = run.train(
             config,
             data,
@@ -279,6 +284,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             on_version=lambda version: progress.update(cache, completed=version + 1),
             on_step=_stage_bars(progress),
             ranks=ranks,
+            on_segment=on_segment,
         )
     ranks.leave()
     if not ranks.writes:
@@ -437,7 +443,8 @@ def _write_bundle(
     metrics: dict[str, Any] | None = None,
 ) -> None:
     torch.set_num_threads(config.threads)
-    first = folder / "cache" / f"{streams.cache_key(data.train, config)}-0.npz"
+    digest = run.context_digest(talker)
+    first = folder / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
         export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
     training = run.provenance(config, data, folder)

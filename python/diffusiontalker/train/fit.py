@@ -41,6 +41,7 @@ class Window:
     x0: Tensor  # (B, F, 52), standardised
     voiced: Tensor  # (B, F)
     speaker: Tensor  # (B,)
+    tokens: Tensor | None  # (B, n, width): the context's, which does not train here
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def build(config: Config, speakers: list[str]) -> Talker:
             layers=config.decoder.layers,
             identity_hidden=config.decoder.identity_hidden,
             rate=config.rate,
+            context=config.context,
         )
     if not config.identity:
         # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
@@ -122,11 +124,14 @@ def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
     device = talker.mean.device
     frames = batch.curves.shape[1]
     mel = torch.from_numpy(batch.mel).to(device)
+    tokens = None
+    if talker.encoder.context is not None:
+        tokens = torch.from_numpy(batch.tokens).to(device)
     with torch.set_grad_enabled(train_encoder):
-        features = talker.features(mel, frames)
+        features = talker.features(mel, frames, tokens)
     x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
     voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced.to(device), speaker.to(device))
+    return Window(mel, features, x0, voiced.to(device), speaker.to(device), tokens)
 
 
 def rows_of(batch: Batch, rows: slice) -> Batch:
@@ -198,6 +203,8 @@ def fit(
         return
     device = talker.mean.device
     talker.encoder.requires_grad_(stage.train_encoder)
+    if talker.encoder.context is not None:
+        talker.encoder.context.requires_grad_(False)  # its tokens are cached with the streams
     trained = [p for p in talker.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
     # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.

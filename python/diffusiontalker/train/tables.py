@@ -4,7 +4,7 @@ Rows are samplers: a run (a variant of the given configuration), the stage of it
 talker is taken, and the steps in which it is sampled. Rows share runs and runs share the features'
 cache, so that the four tables in one folder train each model once:
 
-    OUT/cache/           features
+    OUT/cache/, context/ features, and the encoder's context where there is one
     OUT/runs/VARIANT/    as `dt-train run` leaves them
     OUT/rows/ROW.json    the numbers of a finished row
     OUT/bundles/ROW/     what was measured
@@ -311,11 +311,12 @@ def _finish(
 ) -> dict[str, Any]:
     """Train what the row's run lacks, write its bundle, measure it."""
     config = replace(row.config, stages=row.stages)
-    folder, cache = out / "runs" / row.variant, out / "cache"
-    talker, speakers = run.train(config, data, folder, on_step=on_step, cache=cache, ranks=ranks)
+    folder = out / "runs" / row.variant
+    talker, speakers = run.train(config, data, folder, on_step=on_step, shared=out, ranks=ranks)
     if not ranks.writes:
         return {"asked": _asked(row, options)}
-    first = cache / f"{streams.cache_key(data.train, config)}-0.npz"
+    key = streams.cache_key(data.train, config, run.context_digest(talker))
+    first = out / "cache" / f"{key}-0.npz"
     export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
     bundle = export.export(
         talker,

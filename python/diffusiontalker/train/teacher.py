@@ -6,7 +6,7 @@ but nothing of diffusion at its input.
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +21,11 @@ def repeat_draws(window: Window, draws: int) -> Window:
     """The same windows several times, for several diffusion steps over one encoder pass."""
     if draws == 1:
         return window
-    each = {field.name: getattr(window, field.name) for field in dataclasses.fields(window)}
-    return Window(**{name: torch.cat([t] * draws) for name, t in each.items()})
+    several: dict[str, Any] = {
+        name: tensor if tensor is None else torch.cat([tensor] * draws)
+        for name, tensor in vars(window).items()
+    }
+    return Window(**several)
 
 
 def known_identity(talker: Talker, window: Window, config: Config) -> Tensor:
