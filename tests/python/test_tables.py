@@ -120,8 +120,9 @@ def test_tables_come_from_runs_and_resume(
 
 @pytest.mark.slow
 def test_steps_from_scratch_and_distilled_down_to_one(
-    tmp_path: Path, folders: dict[str, Path]
+    tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tables, "FROM_SCRATCH", (256, 32, 8))
     sources = [f"--data={name}={folder}" for name, folder in folders.items()]
     rest = [str(TINY), *sources, "--out", str(tmp_path), "--epochs", "0.3", "--clips", "1"]
     assert main(["table4", *rest]) == 0

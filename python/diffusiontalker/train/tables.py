@@ -274,7 +274,7 @@ def make(
                 part = file.with_suffix(".part")
                 part.write_text(json.dumps(report.plain(saved), indent=1) + "\n")
                 part.replace(file)
-        elif saved["asked"] != _asked(row, options):
+        elif saved["asked"] != _asked(row, data, options):
             raise ValueError(
                 f"{file} belongs to another configuration or other options: choose another --out, "
                 "or remove that file"
@@ -288,14 +288,16 @@ def make(
     return target
 
 
-def _asked(row: Row, options: Options) -> dict[str, Any]:
+def _asked(row: Row, data: run.Data, options: Options) -> dict[str, Any]:
     """What decides a row's numbers, as plain JSON values."""
     config = row.config
-    decided = {
+    asked = {
+        "run": config.describe(row.stage + 1),
+        "data": run.data_report(config, data),
         "noise_scale": export.noise_scale_of(config),
         "postprocess": export.postprocess_of(config),
+        "measured": options.describe(),
     }
-    asked = {"run": config.describe(row.stage + 1), "measured": options.describe(), **decided}
     plain: dict[str, Any] = json.loads(json.dumps(asked))
     return plain
 
@@ -314,7 +316,7 @@ def _finish(
     folder = out / "runs" / row.variant
     talker, speakers = run.train(config, data, folder, on_step=on_step, shared=out, ranks=ranks)
     if not ranks.writes:
-        return {"asked": _asked(row, options)}
+        return {"asked": _asked(row, data, options)}
     key = streams.cache_key(data.train, config, run.context_digest(talker))
     first = out / "cache" / f"{key}-0.npz"
     export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
@@ -337,7 +339,7 @@ def _finish(
     ]
     return {
         "label": row.label,
-        "asked": _asked(row, options),
+        "asked": _asked(row, data, options),
         "epochs": sum(stage.epochs for stage in row.stages),
         "minutes": round(sum(line["seconds"] for log in logs for line in log) / 60, 1),
         "date": date.today().isoformat(),
