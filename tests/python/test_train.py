@@ -280,18 +280,3 @@ def test_a_wrong_configuration_is_refused_in_a_sentence(
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(config.ConfigError, match=message):
         config.load(tmp_path / "c.toml")
-
-
-def test_metrics_by_hand() -> None:
-    true = np.zeros((100, 52), np.float32)
-    jaw = CURVES.index("jawOpen")
-    true[:, jaw] = 0.2 * np.random.default_rng(0).random(100)
-    late = np.roll(true, 3, axis=0)
-    assert metrics.lag_frames([late], [true]) == 3
-    moved = true.copy()
-    moved[:, 0] += 0.3
-    moved[:, jaw] += 0.4
-    assert metrics.blendshape_error([moved], [true], range(52)) == pytest.approx(0.5, rel=1e-5)
-    assert metrics.blendshape_error([moved], [true], metrics.LIP_INDEX) == pytest.approx(0.4)
-    assert metrics.jerk_ratio([true], [true], range(52)) == pytest.approx(1.0)
-    assert metrics.curve_correlation([moved], [true], "jawOpen")[0] == pytest.approx(1.0)

@@ -25,21 +25,25 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, run, streams
+from . import checkpoint, corpora, evaluate, export, parallel, report, run, streams, tables
 from .config import Config, ConfigError, load
-from .fit import build, stage_name
+from .fit import OnStep, build, stage_name
+from .head import read_head
 from .model import Talker
 
 EPILOG = """\
 examples:
   dt-train run configs/default.toml                      train, distil, export, evaluate
   dt-train run configs/default.toml --data grid=~/grid   with a source's folder elsewhere
+  torchrun --nproc-per-node=2 -m diffusiontalker.train.cli run configs/default.toml
+                                                         the same in two processes (or GPUs)
   dt-train export configs/default.toml --to my_bundle    write the bundle of a finished run again
   dt-train export default --onnx out/                    ONNX graphs of a bundle
   dt-train export default --tensorrt                     TensorRT engines for this machine's GPU
   dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere
   dt-train evaluate my_bundle --config configs/default.toml
-  dt-train evaluate default --data ~/takes               any folder of takes, all of them
+  dt-train evaluate default --data ~/takes --out report  any folder of takes, all of them
+  dt-train table4 configs/default.toml --out tables --epochs 0.25 --clips 50
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
@@ -54,7 +58,8 @@ See docs/training.md.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words, argparse.Namespace(words=words))
     console = Console()
     try:
         arguments.run(arguments, console)
@@ -152,8 +157,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     judging.add_argument("--steps", type=int, help="torch engine: another number of DDIM steps")
     judging.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
-    judging.add_argument("--out", help="folder for report.json and report.md")
+    judging.add_argument("--clips", type=int, help="at most so many clips of each source")
+    judging.add_argument(
+        "--all", action="store_true", help="with --data: recordings that the bundle learnt from too"
+    )
+    judging.add_argument(
+        "--head", metavar="FILE", help="a .glb or .npz of ARKit blendshapes: adds LVE"
+    )
+    judging.add_argument(
+        "--run", dest="run_folder", metavar="FOLDER", help="a run folder: draws its losses too"
+    )
+    judging.add_argument("--out", help="folder for report.json, report.md and plots")
     judging.set_defaults(run=_evaluate)
+
+    for number, kind in tables.TABLES.items():
+        title = kind.title[0].lower() + kind.title[1:]
+        making = add(f"table{number}", f"train and measure the rows of a table: {title}")
+        making.add_argument("config", help="configuration file (TOML)")
+        _sources(making)
+        making.add_argument(
+            "--out",
+            required=True,
+            help="folder for runs, rows and tables; rows that it holds are not redone, and tables "
+            "in one folder share their runs",
+        )
+        making.add_argument(
+            "--epochs",
+            type=float,
+            default=1.0,
+            metavar="FACTOR",
+            help="scales every stage's epochs (default 1)",
+        )
+        making.add_argument("--clips", type=int, help="at most so many held-out clips a source")
+        making.add_argument("--head", metavar="FILE", help="a .glb or .npz head: adds LVE")
+        making.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
+        making.add_argument("--threads", type=int, help="torch threads (default: the file's)")
+        making.set_defaults(run=_table, table=number)
     return parser
 
 
@@ -203,52 +242,103 @@ def _read(config: Config, progress: Progress) -> run.Data:
     return data
 
 
+def _stage_bars(progress: Progress) -> OnStep:
+    """A progress bar a stage, with the epoch's loss."""
+    bars: dict[str, TaskID] = {}
+
+    def on_step(
+        name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
+    ) -> None:
+        total, completed = epochs * steps, epoch * steps + step
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=total, note="")
+        note = f"epoch {epoch + 1}/{epochs} loss {means['loss']:.4f}"
+        progress.update(bars[name], total=total, completed=completed, note=note)
+        if step == steps and not progress.console.is_terminal:
+            progress.console.print(f"{name} {note}")
+
+    return on_step
+
+
 def _run(arguments: argparse.Namespace, console: Console) -> None:
     config = load(arguments.config, _named_folders(arguments.data))
     if arguments.threads:
         config = replace(config, threads=arguments.threads)
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
+    ranks = parallel.join(config.device)
+    if not ranks.writes:
+        console = Console(quiet=True)
     started = time.monotonic()
     with _progress(console) as progress:
         data = _read(config, progress)
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
-        bars: dict[str, TaskID] = {}
-
-        def on_step(
-            name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
-        ) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=epochs * steps, note="")
-            note = f"epoch {epoch + 1}/{epochs} loss {means['loss']:.4f}"
-            progress.update(
-                bars[name], total=epochs * steps, completed=epoch * steps + step, note=note
-            )
-            if step == steps and not console.is_terminal:
-                progress.console.print(f"{name} {note}")
+        segments = progress.add_task("what Whisper hears", total=None, visible=False, note="")
 
         def on_segment(done: int, of: int) -> None:
-            if "segments" not in bars:
-                bars["segments"] = progress.add_task("what Whisper hears", total=of, note="")
-            progress.update(bars["segments"], completed=done)
+            progress.update(segments, completed=done, total=of, visible=True)
 
         talker, speakers = run.train(
             config,
             data,
             folder,
             on_version=lambda version: progress.update(cache, completed=version + 1),
-            on_step=on_step,
+            on_step=_stage_bars(progress),
+            ranks=ranks,
             on_segment=on_segment,
         )
+    ranks.leave()
+    if not ranks.writes:
+        return
     target = folder / "bundle"
     _write_bundle(talker, speakers, config, data, folder, target)
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")
     if not arguments.no_evaluate:
         bundle = bundles.read(target)
-        report = _measure(bundle, config, data, evaluate.runtime_engine(bundle))
-        (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+        with _progress(console) as progress:
+            measured = _measure(
+                bundle, _held_out(config, data), evaluate.runtime_engine(bundle), progress
+            )
+        numbers = report.plain({name: one.report for name, one in measured.items()})
+        (folder / "report.json").write_text(json.dumps(numbers, indent=1) + "\n")
         # The bundle carries its own numbers.
-        _write_bundle(talker, speakers, config, data, folder, target, metrics=report)
-        _show(report, console)
+        _write_bundle(talker, speakers, config, data, folder, target, metrics=numbers)
+        _show(numbers, console)
+
+
+def _table(arguments: argparse.Namespace, console: Console) -> None:
+    config = load(arguments.config, _named_folders(arguments.data))
+    if arguments.threads:
+        config = replace(config, threads=arguments.threads)
+    if arguments.epochs <= 0:
+        raise ConfigError(f"--epochs: expected a factor above 0, got {arguments.epochs:g}")
+    if arguments.clips is not None and arguments.clips < 1:
+        raise ConfigError(f"--clips: expected at least 1, got {arguments.clips}")
+    head = read_head(arguments.head) if arguments.head else None
+    options = tables.Options(clips=arguments.clips, seed=arguments.seed, head=head)
+    ranks = parallel.join(config.device)
+    if not ranks.writes:
+        console = Console(quiet=True)
+    with _progress(console) as progress:
+        data = _read(config, progress)
+        rows = progress.add_task("rows", total=None, note="")
+        clips = progress.add_task("clips measured", total=None, note="")
+        target = tables.make(
+            arguments.table,
+            tables.scaled(config, arguments.epochs),
+            data,
+            Path(arguments.out),
+            options,
+            command="dt-train " + " ".join(arguments.words),
+            ranks=ranks,
+            on_row=lambda label, done, total: progress.update(
+                rows, total=total, completed=done, note=label
+            ),
+            on_step=_stage_bars(progress),
+            on_clips=lambda count: progress.advance(clips, count),
+        )
+    ranks.leave()
+    if target is not None:
+        console.print(f"table in {target}", highlight=False, soft_wrap=True)
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
@@ -338,8 +428,8 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     talker.load_state_dict(checkpoint.load(final)["talker"])
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
-    report = json.loads(report_file.read_text()) if report_file.exists() else None
-    _write_bundle(talker, data.speakers, config, data, folder, target, metrics=report)
+    numbers = json.loads(report_file.read_text()) if report_file.exists() else None
+    _write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
     console.print(f"bundle in {target}")
 
 
@@ -367,76 +457,124 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     bundle = bundles.read(None if arguments.bundle == "default" else arguments.bundle)
     if arguments.steps and arguments.engine != "torch":
         raise ConfigError("--steps needs --engine torch: the runtime samples as the bundle says")
+    if arguments.clips is not None and arguments.clips < 1:
+        raise ConfigError(f"--clips: expected at least 1, got {arguments.clips}")
+    head = read_head(arguments.head) if arguments.head else None
     engine = (
         evaluate.torch_engine(bundle, arguments.steps)
         if arguments.engine == "torch"
         else evaluate.runtime_engine(bundle)
     )
+    with _progress(console) as progress:
+        sources = _sources_to_measure(bundle, arguments, progress)
+        sources = {name: evaluate.some(takes, arguments.clips) for name, takes in sources.items()}
+        started = time.monotonic()
+        measured = _measure(
+            bundle,
+            sources,
+            engine,
+            progress,
+            seed=arguments.seed,
+            head=head,
+            core=arguments.engine == "runtime",
+        )
+    seconds = time.monotonic() - started
+    speech_s = sum(take.duration_s for takes in sources.values() for take in takes)
+    _show({name: one.report for name, one in measured.items()}, console)
+    console.print(
+        f"{seconds:.0f} s for {speech_s:.0f} s of speech: {seconds / speech_s:.2f} of its duration"
+    )
+    if arguments.out:
+        about = {
+            "bundle": bundle.name,
+            "weights": bundle.sha256[:16],
+            "command": "dt-train " + " ".join(arguments.words),
+            "engine": arguments.engine,
+            "sampler steps": arguments.steps or bundle.manifest["diffusion"]["sample_steps"],
+            "seed": arguments.seed,
+            "clips": sum(map(len, sources.values())),
+            "speech_s": round(speech_s, 1),
+            "seconds": round(seconds, 1),
+            "seconds a second of speech": round(seconds / speech_s, 3),
+        }
+        run_folder = Path(arguments.run_folder) if arguments.run_folder else None
+        pictures = report.write(Path(arguments.out), about, measured, run_folder)
+        if not pictures:
+            console.print("no plots: they need matplotlib, pip install 'diffusiontalker[plots]'")
+        console.print(f"report in {arguments.out}")
+
+
+def _sources_to_measure(
+    bundle: bundles.Bundle, arguments: argparse.Namespace, progress: Progress
+) -> dict[str, list[corpora.Recording]]:
+    """Name -> takes of what the command line gives, without those that the bundle learnt from."""
     if arguments.config:
         config = load(arguments.config, _named_folders(arguments.data))
         torch.set_num_threads(config.threads)
-        with _progress(console) as progress:
-            data = _read(config, progress)
-        report = _measure(bundle, config, data, engine, arguments.seed)
-    elif arguments.data:
-        report = {}
-        for folder in arguments.data:
-            corpus = corpora.load(Path(folder).expanduser())
-            for skip in corpus.skipped:
-                console.print(f"skipped {skip.path.name}: {skip.reason}")
-            if not corpus.train:
-                raise ConfigError(f"{folder} holds no usable takes")
-            name = Path(folder).name
-            report[name] = evaluate.evaluate(bundle, corpus.train, engine, seed=arguments.seed)
-    else:
+        return _held_out(config, _read(config, progress))
+    if not arguments.data:
         raise ConfigError("evaluate needs --config or --data: there is nothing to measure on")
-    _show(report, console)
-    if arguments.out:
-        out = Path(arguments.out)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-        (out / "report.md").write_text(_markdown(report))
-        console.print(f"report in {out}")
+    sources: dict[str, list[corpora.Recording]] = {}
+    for given in arguments.data:
+        folder = Path(given).expanduser()
+        task = progress.add_task(f"reading {folder.name}", total=None, note="")
+        corpus = corpora.load(folder, on_take=lambda task=task: progress.advance(task))  # type: ignore[misc]
+        progress.update(task, total=progress.tasks[task].completed)
+        for skip in corpus.skipped:
+            progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+        if not corpus.train:
+            raise ConfigError(f"{folder} holds no usable takes")
+        takes = corpus.train if arguments.all else evaluate.fair_takes(bundle, corpus.train)
+        if len(takes) < len(corpus.train):
+            progress.console.print(
+                f"{folder.name}: {len(takes)} recordings that the bundle's training kept aside; "
+                f"{len(corpus.train) - len(takes)} others left out (--all takes them too)"
+            )
+        groups = evaluate.alike(takes)
+        for kind, group in groups.items():
+            sources[folder.name if len(groups) == 1 else f"{folder.name}, {kind}"] = group
+    return sources
+
+
+def _held_out(config: Config, data: run.Data) -> dict[str, list[corpora.Recording]]:
+    pairs = zip(config.sources, data.held_out, strict=True)
+    return {source.name: takes for source, takes in pairs if takes}
 
 
 def _measure(
     bundle: bundles.Bundle,
-    config: Config,
-    data: run.Data,
+    sources: dict[str, list[corpora.Recording]],
     engine: evaluate.Engine,
-    seed: int = 0,
-) -> dict[str, Any]:
-    return {
-        source.name: evaluate.evaluate(bundle, takes, engine, seed=seed)
-        for source, takes in zip(config.sources, data.held_out, strict=True)
-        if takes
-    }
+    progress: Progress,
+    **options: Any,
+) -> dict[str, evaluate.Measured]:
+    """Every source measured, a progress bar each; `options` are those of evaluate.measure."""
+    measured = {}
+    for name, takes in sources.items():
+        total = evaluate.clips_to_play(bundle, takes)
+        task = progress.add_task(f"measuring {name}", total=total, note="")
+        measured[name] = evaluate.measure(
+            bundle,
+            takes,
+            engine,
+            on_clips=lambda count, task=task: progress.advance(task, count),  # type: ignore[misc]
+            **options,
+        )
+    return measured
 
 
-def _rows(report: dict[str, Any]) -> list[list[str]]:
-    columns = [(source, part) for source, parts in report.items() for part in parts]
-    keys = list(dict.fromkeys(key for source, part in columns for key in report[source][part]))
-    rows = []
-    for key in keys:
-        cells = [report[source][part].get(key) for source, part in columns]
-        rows.append([key] + ["" if c is None else f"{c:.4g}" for c in cells])
-    return [["metric"] + [f"{source} {part}" for source, part in columns], *rows]
-
-
-def _show(report: dict[str, Any], console: Console) -> None:
-    header, *rows = _rows(report)
+def _show(numbers: dict[str, Any], console: Console) -> None:
+    header, *rows = report.rows(numbers)
+    if not console.is_terminal:  # into a file or a pipe: nothing may be cut to a width
+        text = report.markdown_table([header, *rows])
+        console.print(text, soft_wrap=True, highlight=False, markup=False, end="")
+        return
     table = Table()
     for column in header:
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def _markdown(report: dict[str, Any]) -> str:
-    header, *rows = _rows(report)
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,8 @@ class Stage:
     """One run of the optimiser: the teacher, one halving of its steps, or more of the same.
 
     A stage with as many steps as the one before goes on from it on the curves alone (no L_dis).
+    The first stage may have fewer steps than `train_steps`: it is then trained from scratch on the
+    schedule that keeps every so-many-th of theirs.
     """
 
     steps: int  # sampler steps of the model that this stage trains
@@ -128,6 +130,7 @@ class Stage:
     draws: int = 1  # diffusion steps drawn for each window, over one pass of the encoder
     train_encoder: bool = True
     velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
+    regression: bool = False  # no diffusion: the same network predicts from zeros, in one step
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,9 @@ class Config:
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
     train_steps: int = 32  # T
+    identity: bool = True  # false: the decoder is not told who speaks, and L_con is off
+    precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
+    device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
     default_identity: str = ""  # empty: the first name
     dtype: str = "float32"  # of the exported weights
     save_every_s: float = 60.0
@@ -168,12 +174,21 @@ class Config:
     def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
-    def describe(self) -> dict[str, Any]:
-        """Everything that decides the trained weights, as plain JSON values."""
+    def describe(self, stages: int | None = None) -> dict[str, Any]:
+        """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         not_weights = ("name", "default_identity", "dtype", "noise_scale", "postprocess")
-        for key in ("folder", "threads", "save_every_s", *not_weights):
+        for key in ("folder", "threads", "save_every_s", "device", *not_weights):
             del plain[key]
+        plain["stages"] = plain["stages"][:stages]
+        # Left out where they say nothing, so that runs begun before they existed go on.
+        for table, key, nothing in (
+            (plain, "identity", True),
+            (plain, "precision", "fp32"),
+            *((stage, "regression", False) for stage in plain["stages"]),
+        ):
+            if table[key] == nothing:
+                del table[key]
         return plain
 
 
@@ -235,12 +250,34 @@ def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config
         raise ConfigError(f"{file.name} has no source named {', '.join(overrides)}")
     if not config.sources or not config.stages:
         raise ConfigError(f"{file.name}: expected at least one source and one stage")
-    steps = [config.train_steps, *(stage.steps for stage in config.stages)]
-    if steps[1] != steps[0]:
-        raise ConfigError(f"{file.name}: the first stage is the teacher and has {steps[0]} steps")
-    for before, after in pairwise(steps[1:]):
-        if after not in (before, before // 2):
-            raise ConfigError(
-                f"{file.name}: a stage after {before} steps keeps or halves them, got {after}"
-            )
+    check(config, file.name)
     return dataclasses.replace(config, sources=sources)
+
+
+def check(config: Config, where: str) -> None:
+    """Refuse what no run could train; `where` heads the message. Raises ConfigError."""
+    if config.train_steps < 21:
+        raise ConfigError(
+            f"{where}: train_steps: expected at least 21, got {config.train_steps}: fewer are "
+            "taken out of a longer schedule (train_steps = 32 and a first stage of 16, say)"
+        )
+    if config.precision not in ("fp32", "bf16", "fp16"):
+        raise ConfigError(
+            f"{where}: precision: expected fp32, bf16 or fp16, got {config.precision}"
+        )
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"{where}: device: expected auto, cpu or cuda, got {config.device}")
+    steps = [stage.steps for stage in config.stages]
+    if steps[0] < 1 or config.train_steps % steps[0]:
+        raise ConfigError(
+            f"{where}: the first stage is the teacher: its steps divide train_steps = "
+            f"{config.train_steps}, got {steps[0]}"
+        )
+    for before, after in pairwise(steps):
+        if after != before and (after < 1 or 2 * after != before):
+            raise ConfigError(
+                f"{where}: a stage after {before} steps keeps or halves them, got {after}"
+            )
+    regression = {stage.regression for stage in config.stages}
+    if regression == {True, False} or (True in regression and steps[0] != 1):
+        raise ConfigError(f"{where}: a regression has steps = 1 and no stage of another kind")

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from . import diffusion
 from .config import Config, Stage
-from .fit import Objective, Window, draw_steps
+from .fit import Draws, Objective, Window
 from .model import Talker
-from .teacher import repeat_draws, supervised_terms
+from .teacher import known_identity, repeat_draws, supervised_terms
 
 
 def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objective:
@@ -20,30 +20,31 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
     The teacher is copied as it stands; the student's own weights may start from it.
     """
     frozen = copy.deepcopy(teacher).eval().requires_grad_(False)
-    abar_teacher = diffusion.alpha_bars(config.train_steps, 2 * stage.steps)
-    abar_student = diffusion.alpha_bars(config.train_steps, stage.steps)
+    device = frozen.mean.device
+    abar_teacher = diffusion.alpha_bars(config.train_steps, 2 * stage.steps).to(device)
+    abar_student = diffusion.alpha_bars(config.train_steps, stage.steps).to(device)
 
-    def objective(talker: Talker, window: Window, generator: torch.Generator) -> dict[str, Tensor]:
+    def objective(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
+        n = draws.steps(stage.draws, stage.steps)
+        eps = draws.noise(stage.draws, window.x0)
         window = repeat_draws(window, stage.draws)
-        n = draw_steps(len(window.x0), stage.steps, generator)
-        eps = torch.randn(window.x0.shape, generator=generator)
         z_t = diffusion.diffuse(window.x0, eps, abar_student[n].float()[:, None, None])
 
         with torch.no_grad():
-            known_identity = frozen.identity()[window.speaker]
+            frozen_identity = known_identity(frozen, window, config)
             heard = window.features
             if stage.train_encoder:  # the student's encoder moves away from the teacher's
                 heard = frozen.features(window.mel, window.x0.shape[1], window.tokens)
 
             def predict(z: Tensor, index: Tensor) -> Tensor:
                 row = diffusion.table_row(index, 2 * stage.steps, config.train_steps)
-                x0, _ = frozen.decoder(heard, known_identity, row, z)
+                x0, _ = frozen.decoder(heard, frozen_identity, row, z)
                 return torch.as_tensor(x0)
 
             target = diffusion.distillation_target(predict, z_t, n, abar_teacher)
 
         row = diffusion.table_row(n, stage.steps, config.train_steps)
-        x0, _ = talker.decoder(window.features, talker.identity()[window.speaker], row, z_t)
+        x0, _ = talker.decoder(window.features, known_identity(talker, window, config), row, z_t)
         terms = supervised_terms(x0, window.x0, stage, config)
         weight = diffusion.distillation_weight(n, abar_student)
         terms["distillation"] = config.losses.distillation * diffusion.distillation_loss(

@@ -68,7 +68,12 @@ def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
 
 
 def noise_scale_of(config: Config) -> dict[str, float]:
-    """Factor on the starting noise of each curve that the configuration names."""
+    """Factor on the starting noise of each curve that the configuration names.
+
+    A regression is a one-step sampler that starts from zeros: no curve keeps any noise.
+    """
+    if config.stages[-1].regression:
+        return dict.fromkeys(CURVES, 0.0)
     return {
         name: float(factor)
         for pattern, factor in config.noise_scale.items()

@@ -6,12 +6,15 @@ global generator, so a run that is cut anywhere goes on exactly where its last c
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +23,12 @@ from torch import Tensor
 from . import checkpoint
 from .config import Config, Stage
 from .identity import contrast_loss, match_logits, pool
+from .logs import StepLog
 from .model import Talker
+from .parallel import Ranks
 from .streams import Batch, epoch_batches, load_streams
 
+ALONE = Ranks()
 POOLED_MEMORY = 0.98  # share of the pooled mean that a step keeps
 
 
@@ -38,21 +44,49 @@ class Window:
     tokens: Tensor | None  # (B, n, width): the context's, which does not train here
 
 
-#: What a stage minimises: (talker, window, generator) -> named loss terms, already weighted.
-Objective = Callable[[Talker, Window, torch.Generator], dict[str, Tensor]]
+@dataclass(frozen=True)
+class Draws:
+    """Everything random in one step, drawn for the whole batch; a process keeps its own rows.
+
+    So a batch that is shared out meets the noise that it would meet in one process.
+    """
+
+    generator: torch.Generator
+    whole: int  # windows of the batch, all processes together
+    rows: slice  # those of this process
+    device: torch.device
+
+    def _own(self, drawn: Tensor, draws: int) -> Tensor:
+        each = drawn.view(draws, self.whole, *drawn.shape[1:])[:, self.rows]
+        return each.reshape(-1, *drawn.shape[1:]).to(self.device)
+
+    def steps(self, draws: int, steps: int) -> Tensor:
+        """(draws x own rows,) steps 1..steps."""
+        return self._own(draw_steps(draws * self.whole, steps, self.generator), draws)
+
+    def noise(self, draws: int, like: Tensor) -> Tensor:
+        """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
+        shape = (draws * self.whole, *like.shape[1:])
+        return self._own(torch.randn(shape, generator=self.generator), draws)
+
+
+#: What a stage minimises: (talker, window, draws) -> named loss terms, already weighted.
+Objective = Callable[[Talker, Window, Draws], dict[str, Tensor]]
 #: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
 OnStep = Callable[[str, int, int, int, int, dict[str, float]], None]
 
 
 def stage_name(stage: Stage, config: Config) -> str:
-    return "teacher" if stage.steps == config.train_steps else f"student-{stage.steps}"
+    if stage.regression:
+        return "regression"
+    return "teacher" if stage.steps == config.stages[0].steps else f"student-{stage.steps}"
 
 
 def build(config: Config, speakers: list[str]) -> Talker:
     """A fresh talker, initialised from the configuration's seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        return Talker(
+        talker = Talker(
             speakers=len(speakers),
             channels=config.encoder.channels,
             dilations=tuple(config.encoder.dilations),
@@ -65,6 +99,12 @@ def build(config: Config, speakers: list[str]) -> Talker:
             rate=config.rate,
             context=config.context,
         )
+    if not config.identity:
+        # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
+        audio_dim = config.encoder.channels
+        inputs = talker.decoder.gru.get_parameter("weight_ih_l0")
+        inputs.data[:, audio_dim : 2 * audio_dim] = 0.0
+    return talker
 
 
 def draw_steps(count: int, steps: int, generator: torch.Generator) -> Tensor:
@@ -81,24 +121,41 @@ def learning_rate(stage: Stage, step: int, progress: float) -> float:
 
 
 def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
+    device = talker.mean.device
     frames = batch.curves.shape[1]
-    mel = torch.from_numpy(batch.mel)
-    tokens = None if talker.encoder.context is None else torch.from_numpy(batch.tokens)
+    mel = torch.from_numpy(batch.mel).to(device)
+    tokens = None
+    if talker.encoder.context is not None:
+        tokens = torch.from_numpy(batch.tokens).to(device)
     with torch.set_grad_enabled(train_encoder):
         features = talker.features(mel, frames, tokens)
-    x0 = (torch.from_numpy(batch.curves) - talker.mean) / talker.std
+    x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
     voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced, speaker, tokens)
+    return Window(mel, features, x0, voiced.to(device), speaker.to(device), tokens)
 
 
-def identity_terms(talker: Talker, window: Window, config: Config) -> tuple[Tensor, float]:
-    """L_con, and the share of windows matched to their own speaker; keeps the pooled mean."""
-    pooled = pool(window.features, window.voiced)
+def rows_of(batch: Batch, rows: slice) -> Batch:
+    """Some rows of every array of a batch."""
+    each = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+    return Batch(**{name: array[rows] for name, array in each.items()})
+
+
+def identity_terms(
+    talker: Talker, window: Window, config: Config, ranks: Ranks
+) -> tuple[Tensor, float]:
+    """L_con, and the share of windows matched to their own speaker; keeps the pooled mean.
+
+    With several processes the loss is this one's part: the parts of all add up to L_con.
+    """
+    pooled = pool(window.features.float(), window.voiced)
     voiced = window.voiced.sum(dim=1)
     enough = voiced >= 30
     stored = talker.identity.pooled_mean
-    if bool(enough.any()):
-        mean = pooled[enough].detach().mean(dim=0)
+    own = enough.sum()
+    summed = torch.cat([pooled[enough].detach().sum(dim=0), own[None].to(pooled.dtype)])
+    count = float(ranks.add_up(summed)[-1])
+    if count:
+        mean = summed[:-1] / count
         fresh = not bool(stored.any())
         stored.copy_(mean if fresh else POOLED_MEMORY * stored + (1 - POOLED_MEMORY) * mean)
     library = talker.identity()
@@ -106,8 +163,16 @@ def identity_terms(talker: Talker, window: Window, config: Config) -> tuple[Tens
     loss = contrast_loss(centred, library, window.speaker, voiced, config.losses.temperature)
     with torch.no_grad():
         best = match_logits(centred, library, 1.0).argmax(dim=-1)
-        hits = (best == window.speaker)[enough].float()
-    return loss, float(hits.mean()) if len(hits) else float("nan")
+        hits = ranks.add_up((best == window.speaker)[enough].sum().float())
+    return loss * (own / max(count, 1.0)), float(hits) / count if count else float("nan")
+
+
+def autocast(config: Config, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """The forward pass in the configuration's precision; weights and losses stay float32."""
+    if config.precision == "fp32":
+        return contextlib.nullcontext()
+    kind = torch.bfloat16 if config.precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=kind)
 
 
 def fit(
@@ -121,30 +186,36 @@ def fit(
     versions: list[Path],
     folder: Path,
     on_step: OnStep,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train `talker` in place, from its checkpoint in `folder` if there is one.
 
     Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
+    Processes that train together (`ranks`) all call this; the first of them writes.
     """
     final = folder / "final.pt"
     resume = folder / "checkpoint.pt"
-    described = json.dumps(config.describe(), sort_keys=True)
+    described = json.dumps(config.describe(stage_index + 1), sort_keys=True)
     if final.exists():
         done = checkpoint.load(final)
         _same_configuration(done["config"], described, final)
         talker.load_state_dict(done["talker"])
         return
+    device = talker.mean.device
     talker.encoder.requires_grad_(stage.train_encoder)
     if talker.encoder.context is not None:
         talker.encoder.context.requires_grad_(False)  # its tokens are cached with the streams
     trained = [p for p in talker.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
+    # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
     epoch, position, step = 0, 0, 0
     if resume.exists():
         saved = checkpoint.load(resume)
         _same_configuration(saved["config"], described, resume)
         talker.load_state_dict(saved["talker"])
         optimiser.load_state_dict(saved["optimiser"])
+        scaler.load_state_dict(saved.get("scaler", {}))
         epoch, position, step = saved["epoch"], saved["position"], saved["step"]
 
     def save() -> None:
@@ -154,6 +225,7 @@ def fit(
                 "config": described,
                 "talker": talker.state_dict(),
                 "optimiser": optimiser.state_dict(),
+                "scaler": scaler.state_dict(),
                 "epoch": epoch,
                 "position": position,
                 "step": step,
@@ -161,6 +233,7 @@ def fit(
         )
 
     name = stage_name(stage, config)
+    steps_log = StepLog(folder, step) if ranks.writes else None
     saved_at = time.monotonic()
     for epoch in range(epoch, stage.epochs):  # noqa: B020  (goes on from the checkpoint's epoch)
         batches = epoch_batches(
@@ -187,38 +260,60 @@ def fit(
             generator = torch.Generator().manual_seed(
                 int(np.random.SeedSequence([config.seed, stage_index, step]).generate_state(1)[0])
             )
-            window = to_window(talker, batches[position](), stage.train_encoder)
-            contrast, hits = identity_terms(talker, window, config)
-            terms = objective(talker, window, generator)
-            terms["contrast"] = config.losses.contrast * contrast
+            batch = batches[position]()
+            whole = len(batch.speaker)
+            rows = ranks.rows(whole)
+            draws = Draws(generator, whole, rows, device)
+            with autocast(config, device):
+                window = to_window(talker, rows_of(batch, rows), stage.train_encoder)
+                contrast, hits = identity_terms(talker, window, config, ranks)
+                terms = objective(talker, window, draws)
+            # Losses are means over the rows: each process answers for its share of them.
+            share = (rows.stop - rows.start) / whole
+            terms = {key: value * share for key, value in terms.items()}
+            terms["contrast"] = (config.losses.contrast if config.identity else 0.0) * contrast
             loss = torch.stack(list(terms.values())).sum()
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            ranks.add_gradients(trained)
+            scaler.unscale_(optimiser)
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimiser.step()
+            scaler.step(optimiser)
+            scaler.update()
             step += 1
-            for key, value in {**terms, "loss": loss}.items():
-                sums[key] = sums.get(key, 0.0) + float(value.detach())
+            stacked = torch.stack([value.detach().float() for value in (*terms.values(), loss)])
+            values = dict(zip((*terms, "loss"), ranks.add_up(stacked).tolist(), strict=True))
+            if steps_log is not None:
+                steps_log.write(values, step)
+            for key, value in values.items():
+                sums[key] = sums.get(key, 0.0) + value
             if not math.isnan(hits):
                 sums["identity_hits"] = sums.get("identity_hits", 0.0) + hits
             means = {key: value / (position + 1 - first) for key, value in sums.items()}
             on_step(name, epoch, stage.epochs, position + 1, len(batches), means)
-            if time.monotonic() - saved_at > config.save_every_s:
+            if ranks.writes and time.monotonic() - saved_at > config.save_every_s:
                 position += 1
                 save()
                 saved_at = time.monotonic()
         if not sums:  # the checkpoint stood at the very end of this epoch
             position = 0
             continue
-        with (folder / "log.jsonl").open("a") as log:
+        if ranks.writes:
             line = {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), "step": step}
-            log.write(json.dumps({**line, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps({**line, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
         position = 0
-    checkpoint.save(final, {"config": described, "talker": talker.state_dict(), "step": step})
+    if steps_log is not None:
+        checkpoint.save(final, {"config": described, "talker": talker.state_dict(), "step": step})
+        steps_log.close()
+    ranks.wait()
 
 
 def _same_configuration(saved: str, described: str, path: Path) -> None:
-    if saved != described:
+    """Stages to come may differ: what is done can be gone on from in another way."""
+    before, now = json.loads(saved), json.loads(described)
+    before["stages"] = before["stages"][: len(now["stages"])]
+    if before != now:
         raise ValueError(
             f"{path} belongs to another configuration: choose another --out, or remove that folder"
         )

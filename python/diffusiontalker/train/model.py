@@ -173,6 +173,6 @@ def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) ->
     p_f = 100 f / rate + lookahead, between two columns linearly."""
     numerators = torch.arange(frames) * (100 * rate.denominator)
     index = numerators // rate.numerator + lookahead_columns
-    share = (numerators % rate.numerator).to(e.dtype) / rate.numerator
+    share = (numerators % rate.numerator).to(e) / rate.numerator
     after = torch.where(share > 0, index + 1, index)
     return e[:, index] * (1 - share)[:, None] + e[:, after] * share[:, None]

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from ..curves import CURVES
-from . import corpora, listen, streams
+from . import corpora, listen, plots, streams
 from .config import Config
 from .distil import student_objective
-from .fit import OnStep, build, fit, stage_name
+from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
-from .teacher import teacher_objective
+from .parallel import Ranks, processes_here
+from .teacher import regression_objective, teacher_objective
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
                 "takes": entry["takes"],
                 "hours": entry["hours"],
                 "held_out_takes": len(entry["held_out"]),
+                "held_out": entry["held_out"],
                 "curves": entry["curves"],
                 "rest_taken_out": {
                     "percentile": source.rest_percentile,
@@ -144,33 +146,43 @@ def train(
     on_version: Callable[[int], None] = lambda version: None,
     on_step: OnStep = lambda *_: None,
     on_segment: Callable[[int, int], None] = lambda done, of: None,
+    shared: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Talker, list[str]]:
-    """Run every stage that `folder` has not finished; returns the last student, speaker names."""
-    torch.set_num_threads(config.threads)
+    """Run every stage that `folder` has not finished; returns the last student, speaker names.
+
+    `shared` is where the features' cache and the context are kept, by default in `folder`, for
+    runs that differ in neither. Processes that train together (`ranks`) all call this.
+    """
+    torch.set_num_threads(max(1, config.threads // processes_here()))
     speakers = data.speakers
     if not speakers:
         raise ValueError("no usable takes: see the list of skipped ones in the report")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
+    shared = shared or folder
+    if ranks.writes:
+        (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
+    else:
+        ranks.wait()  # the first process makes the context and the cache, which this one reads
     talker = build(config, speakers)
     hear: streams.Hear = streams.hear_nothing
     if config.context is not None and talker.encoder.context is not None:
         takes = [take for takes in data.train for take in takes]
         context = listen.train_context(
-            config, takes, folder / "context", on_step=on_step, on_segment=on_segment
+            config, takes, shared / "context", on_step=on_step, on_segment=on_segment
         )
         talker.encoder.context.load_state_dict(context.state_dict())
         hear = partial(listen.tokens_of, context, config.context)
     digest = context_digest(talker)
-    versions = streams.prepare(data.train, config, folder / "cache", on_version, hear, digest)
+    versions = streams.prepare(data.train, config, shared / "cache", on_version, hear, digest)
+    if ranks.writes:
+        ranks.wait()
     mean, std = streams.statistics(streams.load_streams(versions[0]))
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
+    talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
-        if index == 0 or stage.steps == config.stages[index - 1].steps:
-            objective = teacher_objective(stage, config)
-        else:
-            objective = student_objective(copy.deepcopy(talker), stage, config)
+        objective = objective_of(talker, index, config)
         stage_folder = folder / f"{index}-{stage_name(stage, config)}"
         stage_folder.mkdir(parents=True, exist_ok=True)
         fit(
@@ -183,5 +195,19 @@ def train(
             versions=versions,
             folder=stage_folder,
             on_step=on_step,
+            ranks=ranks,
         )
-    return talker, speakers
+        if ranks.writes and plots.available():
+            plots.loss_curve(folder, folder / "loss.png")
+    return talker.cpu(), speakers
+
+
+def objective_of(talker: Talker, index: int, config: Config) -> Objective:
+    """What stage `index` minimises; `talker` is as the stage before has left it."""
+    stage = config.stages[index]
+    if stage.regression:
+        return regression_objective(stage, config)
+    fewer = index > 0 and stage.steps < config.stages[index - 1].steps
+    if fewer and config.losses.distillation:
+        return student_objective(copy.deepcopy(talker), stage, config)
+    return teacher_objective(stage, config)

@@ -1,4 +1,8 @@
-"""The teacher: x0 prediction at all T steps, supervised by the curves (L_exp, L_lip, L_vel)."""
+"""The teacher: x0 prediction at all T steps, supervised by the curves (L_exp, L_lip, L_vel).
+
+Beside it the deterministic regression that it is measured against: the same network and losses,
+but nothing of diffusion at its input.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from torch import Tensor
 
 from . import diffusion
 from .config import Config, Stage
-from .fit import Objective, Window, draw_steps
+from .fit import Draws, Objective, Window
 from .model import Talker
 
 
@@ -24,6 +28,12 @@ def repeat_draws(window: Window, draws: int) -> Window:
     return Window(**several)
 
 
+def known_identity(talker: Talker, window: Window, config: Config) -> Tensor:
+    """G of each window's speaker, (B, A); zeros where the configuration leaves identity out."""
+    library = talker.identity()
+    return library[window.speaker] if config.identity else torch.zeros_like(library)[window.speaker]
+
+
 def supervised_terms(x0: Tensor, truth: Tensor, stage: Stage, config: Config) -> dict[str, Tensor]:
     """L_exp + L_lip + L_vel, weighted; L_con is added by the loop."""
     weights = config.losses
@@ -36,17 +46,30 @@ def supervised_terms(x0: Tensor, truth: Tensor, stage: Stage, config: Config) ->
 
 
 def teacher_objective(stage: Stage, config: Config) -> Objective:
-    abar = diffusion.alpha_bars(config.train_steps, stage.steps).float()
+    """L_exp + L_lip + L_vel of x0 at a random step of the stage's own schedule."""
+    table = diffusion.alpha_bars(config.train_steps, stage.steps).float()
 
-    def objective(talker: Talker, window: Window, generator: torch.Generator) -> dict[str, Tensor]:
+    def objective(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
+        n = draws.steps(stage.draws, stage.steps)
+        eps = draws.noise(stage.draws, window.x0)
         window = repeat_draws(window, stage.draws)
-        n = draw_steps(len(window.x0), stage.steps, generator)
-        eps = torch.randn(window.x0.shape, generator=generator)
-        x_t = diffusion.diffuse(window.x0, eps, abar[n][:, None, None])
+        x_t = diffusion.diffuse(window.x0, eps, table.to(n.device)[n][:, None, None])
         row = diffusion.table_row(n, stage.steps, config.train_steps)
-        identity = talker.identity()[window.speaker]
         assert isinstance(row, Tensor)
-        x0, _ = talker.decoder(window.features, identity, row, x_t)
+        x0, _ = talker.decoder(window.features, known_identity(talker, window, config), row, x_t)
+        return supervised_terms(x0, window.x0, stage, config)
+
+    return objective
+
+
+def regression_objective(stage: Stage, config: Config) -> Objective:
+    """The same losses of a prediction from audio and identity alone: x_t is zero, one step."""
+    last = diffusion.table_row(1, 1, config.train_steps)
+
+    def objective(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
+        row = torch.full((len(window.x0),), int(last), device=window.x0.device)
+        identity = known_identity(talker, window, config)
+        x0, _ = talker.decoder(window.features, identity, row, torch.zeros_like(window.x0))
         return supervised_terms(x0, window.x0, stage, config)
 
     return objective

@@ -29,6 +29,7 @@ __all__ = [
     "Recording",
     "Skipped",
     "calibrate",
+    "hold_out_order",
     "load",
     "take_files",
 ]

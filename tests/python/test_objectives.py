@@ -1,0 +1,233 @@
+"""What the stages minimise, and the samplers that come of it: few steps, regression, ablations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import random_bundle
+import torch
+import train_corpus
+
+from diffusiontalker import Runtime
+from diffusiontalker import bundle as bundles
+from diffusiontalker.train import corpora, diffusion, evaluate, export, plots, run
+from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check, load
+from diffusiontalker.train.distil import student_objective
+from diffusiontalker.train.fit import Draws, Window, build
+from diffusiontalker.train.teacher import regression_objective, teacher_objective
+
+TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
+
+
+@pytest.fixture(scope="module")
+def tiny(folders: dict[str, Path]) -> Config:
+    return load(TINY, {name: str(folder) for name, folder in folders.items()})
+
+
+def window(talker, windows: int = 6, frames: int = 30) -> Window:
+    generator = torch.Generator().manual_seed(5)
+    return Window(
+        mel=torch.zeros(windows, 60, 80),
+        features=torch.randn(windows, frames, 32, generator=generator),
+        x0=torch.randn(windows, frames, 52, generator=generator),
+        voiced=torch.ones(windows, frames, dtype=torch.bool),
+        speaker=torch.arange(windows) % 2,
+        tokens=None,
+    )
+
+
+def draws(whole: int = 6, rows: slice = slice(0, 6), seed: int = 1) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed), whole, rows, torch.device("cpu"))
+
+
+# ---------------------------------------------------------------------------------- few steps
+
+
+@pytest.mark.parametrize("steps", [4, 2, 1])
+def test_a_student_of_few_steps_has_an_objective(tiny: Config, steps: int) -> None:
+    """At 1 step the target is the second of the teacher's two predictions, and its weight 1."""
+    teacher, student = build(tiny, ["a", "b"]), build(replace(tiny, seed=9), ["a", "b"])
+    stage = Stage(steps=steps, epochs=1, train_encoder=False)
+    w = window(student)
+    terms = student_objective(teacher, stage, tiny)(student, w, draws())
+    assert set(terms) == {"expression", "lips", "velocity", "distillation"}
+    assert all(torch.isfinite(value) for value in terms.values())
+    sum(terms.values()).backward()
+    assert float(student.decoder.head.weight.grad.abs().sum()) > 0
+    assert all(p.grad is None for p in teacher.parameters())
+    if steps > 1:
+        return
+    own = draws()
+    own.steps(1, 1)
+    eps = own.noise(1, w.x0)
+    abar = diffusion.alpha_bars(32, 2)
+    z = diffusion.diffuse(w.x0, eps, abar[2].float())
+    with torch.no_grad():
+        who = teacher.identity()[w.speaker]
+        first, _ = teacher.decoder(w.features, who, torch.full((6,), 31), z)
+        z_m = diffusion.ddim_step(z, first, abar[2].float(), abar[1].float())
+        second, _ = teacher.decoder(w.features, who, torch.full((6,), 15), z_m)
+        mine, _ = student.decoder(
+            w.features, student.identity()[w.speaker], torch.full((6,), 31), z
+        )
+    expected = 0.1 * (second - mine).square().mean()
+    torch.testing.assert_close(terms["distillation"].detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("train_steps", [256, 128, 64, 32])
+def test_long_schedules_start_from_noise(train_steps: int) -> None:
+    abar = diffusion.alpha_bars(train_steps)
+    assert len(abar) == train_steps + 1
+    assert float(abar[-1]) < 1e-4
+    assert bool((abar[1:] < abar[:-1]).all())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 32])
+def test_runtime_and_reference_agree_for_any_number_of_steps(
+    tmp_path: Path, folders: dict[str, Path], steps: int
+) -> None:
+    schedule = {"train_steps": 32, "sample_steps": steps}
+    bundle = random_bundle.write(
+        tmp_path,
+        diffusion={**schedule, "alpha_bar": random_bundle.alpha_bar(steps)},
+        postprocess={},
+        gate={"threshold_minimum_db": -200.0, "threshold_maximum_db": -190.0},
+    )
+    take = corpora.load(folders["spoken"]).train[0]
+    (expected,) = evaluate.torch_engine(bundle)([take], 7, "bob")
+    runtime = Runtime(bundle, seed=7, identity="bob")
+    got = np.concatenate([runtime.step(take.audio), runtime.flush()])
+    assert got.std() > 0.01
+    # The gate opens within 40 ms at the very start, whatever its threshold.
+    np.testing.assert_allclose(got[6:], expected[6:], atol=2e-3)
+
+
+# ------------------------------------------------------------------------ from scratch, regression
+
+
+def test_from_scratch_in_few_steps_draws_only_rows_of_its_schedule(tiny: Config) -> None:
+    talker = build(tiny, ["a", "b"])
+    stage = Stage(steps=8, epochs=1)
+    terms = teacher_objective(stage, tiny)(talker, window(talker), draws())
+    sum(terms.values()).backward()
+    rows = talker.decoder.steps.weight.grad.abs().sum(dim=1).nonzero()[:, 0].tolist()
+    assert rows
+    assert all(row % 4 == 3 for row in rows)
+
+
+def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
+    tmp_path: Path, tiny: Config, folders: dict[str, Path]
+) -> None:
+    config = replace(tiny, stages=(Stage(steps=1, epochs=1, regression=True),), dtype="float32")
+    check(config, "test")
+    talker = build(config, ["anna", "bert"])
+    objective = regression_objective(config.stages[0], config)
+    one = objective(talker, window(talker), draws(seed=1))
+    two = objective(talker, window(talker), draws(seed=2))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    bundle = export.export(talker, config, ["anna", "bert"], {}, tmp_path)
+    take = corpora.load(folders["spoken"]).train[0]
+    first, second = (
+        Runtime(bundle, seed=seed, identity="anna").step(take.audio) for seed in (1, 2)
+    )
+    assert np.array_equal(first, second)
+    features, _, counts = evaluate.batch_features(talker, [take])
+    with torch.no_grad():
+        zeros = torch.zeros(1, counts[0], 52)
+        x0, _ = talker.decoder(features, talker.identity()[:1], torch.tensor([31]), zeros)
+    (reference,) = evaluate.torch_engine(bundle)([take], 1, "anna")
+    np.testing.assert_allclose(reference, x0[0].clamp(0, 1).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stages", "changes", "message"),
+    [
+        ((Stage(5, 1),), {}, "divide train_steps = 32, got 5"),
+        ((Stage(16, 1), Stage(4, 1)), {}, "keeps or halves"),
+        ((Stage(1, 1), Stage(0, 1)), {}, "keeps or halves"),
+        ((Stage(8, 1, regression=True),), {}, "a regression has steps = 1"),
+        ((Stage(1, 1, regression=True), Stage(1, 1)), {}, "no stage of another kind"),
+        ((Stage(16, 1),), {"train_steps": 16}, "at least 21, got 16"),
+        ((Stage(32, 1),), {"precision": "fp8"}, "expected fp32, bf16 or fp16, got fp8"),
+        ((Stage(32, 1),), {"device": "tpu"}, "expected auto, cpu or cuda, got tpu"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(
+    tiny: Config, stages: tuple[Stage, ...], changes: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(replace(tiny, stages=stages, **changes), "c.toml")
+
+
+# ----------------------------------------------------------------------------------- ablations
+
+
+def test_without_identity_the_decoder_cannot_tell_speakers_apart(
+    tmp_path: Path, tiny: Config
+) -> None:
+    config = replace(tiny, identity=False, stages=(replace(tiny.stages[0], epochs=1),))
+    data = run.read_data(config)
+    talker, speakers = run.train(config, data, tmp_path / "run")
+    bundle = export.export(talker, config, speakers, {}, tmp_path / "bundle")
+    take = data.train[1][0]
+    anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
+    assert anna.std() > 1e-3
+    assert np.array_equal(anna, bert)
+
+    with_identity = replace(config, identity=True)
+    talker, _ = run.train(with_identity, data, tmp_path / "other", shared=tmp_path / "run")
+    assert not (tmp_path / "other" / "cache").exists()
+    bundle = export.export(talker, with_identity, speakers, {}, tmp_path / "bundle2")
+    anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
+    assert not np.array_equal(anna, bert)
+
+
+def test_losses_switch_off(tiny: Config) -> None:
+    talker = build(tiny, ["a", "b"])
+    bare = replace(tiny, losses=LossWeights(lips=0.0, velocity=0.0))
+    stage = Stage(steps=32, epochs=1)
+    terms = teacher_objective(stage, bare)(talker, window(talker), draws())
+    assert terms["lips"].item() == 0.0
+    assert terms["velocity"].item() == 0.0
+    assert terms["expression"].item() > 0.0
+    student = replace(
+        tiny,
+        losses=LossWeights(distillation=0.0),
+        stages=(stage, Stage(steps=16, epochs=1)),
+    )
+    terms = run.objective_of(talker, 1, student)(talker, window(talker), draws())
+    assert "distillation" not in terms
+
+
+def test_a_finished_run_goes_on_with_more_stages(tmp_path: Path, tiny: Config) -> None:
+    """32 -> 16 done, then 8 added: what is done is not redone, and other settings are refused."""
+    short = replace(tiny, stages=tuple(replace(s, epochs=1) for s in tiny.stages[:2]))
+    data = run.read_data(short)
+    run.train(short, data, tmp_path)
+    teacher = (tmp_path / "0-teacher" / "final.pt").stat().st_mtime_ns
+    last = Stage(steps=8, epochs=1, batch=4, window_frames=90)
+    longer = replace(short, stages=(*short.stages, last))
+    run.train(longer, data, tmp_path)
+    assert (tmp_path / "0-teacher" / "final.pt").stat().st_mtime_ns == teacher
+    assert (tmp_path / "2-student-8" / "final.pt").exists()
+    assert (tmp_path / "loss.png").exists() == plots.available()
+    other = replace(short, stages=(replace(short.stages[0], epochs=2), short.stages[1]))
+    with pytest.raises(ValueError, match="another configuration"):
+        run.train(other, data, tmp_path)
+
+
+def test_bundles_of_one_step_are_read_back(tmp_path: Path) -> None:
+    schedule = {"train_steps": 256, "sample_steps": 1, "alpha_bar": [4e-5]}
+    assert random_bundle.write(tmp_path, diffusion=schedule).manifest["diffusion"] == schedule
+    assert bundles.read(tmp_path).tensors["decoder.steps.weight"].shape[0] == 256
