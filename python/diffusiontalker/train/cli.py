@@ -189,12 +189,15 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _read(config: Config, progress: Progress) -> run.Data:
+def _read(config: Config, progress: Progress, cache: Path | None = None) -> run.Data:
     task = progress.add_task("reading takes", total=None, note="")
-    data = run.read_data(config, lambda: progress.advance(task))
+    data = run.read_data(config, lambda: progress.advance(task), cache)
     progress.update(task, total=progress.tasks[task].completed)
     for skip in data.skipped:
         progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+    for take in (take for takes in (*data.train, *data.held_out) for take in takes):
+        for note in corpora.changes(take):
+            progress.console.print(f"{take.id}: {note}", highlight=False)
     kept = sum(len(takes) for takes in data.train)
     aside = sum(len(takes) for takes in data.held_out)
     progress.console.print(
@@ -210,7 +213,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     started = time.monotonic()
     with _progress(console) as progress:
-        data = _read(config, progress)
+        data = _read(config, progress, folder / "cache" / "takes")
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
         bars: dict[str, Any] = {}
 
@@ -323,7 +326,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     config = load(arguments.config, _named_folders(arguments.data))
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     with _progress(console) as progress:
-        data = _read(config, progress)
+        data = _read(config, progress, folder / "cache" / "takes")
     last = config.stages[-1]
     final = folder / f"{len(config.stages) - 1}-{stage_name(last, config)}" / "final.pt"
     if not final.exists():

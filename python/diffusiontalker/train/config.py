@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from . import corpora
+
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
@@ -35,6 +37,10 @@ class Source:
     rest_percentile: float = 0.0  # of `rest_curves`, taken out a speaker at a time
     rest_curves: tuple[str, ...] = ()
     gain: dict[str, float] = field(default_factory=dict)  # curve -> factor, after the rest is out
+    kind: str = "auto"  # corpora.KINDS
+    sync: str = "shift"  # corpora.SYNC_MODES: what becomes of a face that is late or early
+    max_offset_ms: float = 250.0  # a face further off its sound is dropped
+    deltas: str = ""  # VOCASET's blendshapes (npz), relative to the configuration file
 
 
 @dataclass(frozen=True)
@@ -126,12 +132,20 @@ class Config:
     def source_path(self, source: Source) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
+    def deltas_path(self, source: Source) -> Path | None:
+        return (Path(self.folder) / source.deltas).resolve() if source.deltas else None
+
     def describe(self) -> dict[str, Any]:
         """Everything that decides the trained weights, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         not_weights = ("name", "default_identity", "dtype", "noise_scale", "postprocess")
         for key in ("folder", "threads", "save_every_s", *not_weights):
             del plain[key]
+        # Runs from before these could be set have none of them, and go on.
+        for entry, source in zip(plain["sources"], self.sources, strict=True):
+            for key in ("kind", "sync", "max_offset_ms", "deltas"):
+                if getattr(source, key) == getattr(Source, key):
+                    del entry[key]
         return plain
 
 
@@ -193,6 +207,13 @@ def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config
         raise ConfigError(f"{file.name} has no source named {', '.join(overrides)}")
     if not config.sources or not config.stages:
         raise ConfigError(f"{file.name}: expected at least one source and one stage")
+    for source in config.sources:
+        for key, choices in (("kind", corpora.KINDS), ("sync", corpora.SYNC_MODES)):
+            if getattr(source, key) not in choices:
+                raise ConfigError(
+                    f"{file.name}: source {source.name}: {key}: expected one of "
+                    f"{', '.join(choices)}, got {getattr(source, key)!r}"
+                )
     steps = [config.train_steps, *(stage.steps for stage in config.stages)]
     if steps[1] != steps[0]:
         raise ConfigError(f"{file.name}: the first stage is the teacher and has {steps[0]} steps")
