@@ -155,3 +155,27 @@ def write_beat_corpus(folder: Path) -> Path:
     (folder / "1" / "1_wayne_0_1_1.csv").write_text("1_wayne_0_1_1,0\n")
     (folder / "speakers.json").write_text(json.dumps({"names": 5}))
     return folder
+
+
+def write_video(
+    path: Path, seconds: float, *, timecode: str = "", sound_rate_hz: int = 44100, fps: int = 30
+) -> None:
+    """Grey pictures that brighten, and a tone on two channels."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        if timecode:
+            container.metadata["timecode"] = timecode
+        video = container.add_stream("mpeg4", rate=fps)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=sound_rate_hz, layout="stereo")
+        for i in range(round(seconds * fps)):
+            picture = np.full((48, 64, 3), min(255, 2 * i), np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode())
+        time = np.arange(round(seconds * sound_rate_hz)) / sound_rate_hz
+        tone = (8000 * np.sin(2 * np.pi * 200 * time) * (time > 0.5)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(np.repeat(tone, 2)[None], "s16", "stereo")
+        frame.sample_rate, frame.pts = sound_rate_hz, 0
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())

@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, run, streams
+from . import checkpoint, corpora, evaluate, export, run, streams, takes_cli
 from .config import Config, ConfigError, load
 from .fit import build, stage_name
 from .model import Talker
@@ -40,15 +40,19 @@ examples:
   dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere
   dt-train evaluate my_bundle --config configs/default.toml
   dt-train evaluate default --data ~/takes               any folder of takes, all of them
+  dt-train capture film.mov -o takes/ --model face_landmarker.task        a face from a video
+  dt-train add-speaker default takes/ --name anna -o my_bundle            one more voice
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
 command goes on from the last checkpoint, at most a minute back, and ends on the same weights.
 
-Forms of takes, found by looking into every .json of a folder, each beside a .wav or .flac:
-  {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   measured curves (BEAT's form)
-  {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  curves performed by rule
-See docs/training.md.
+Forms of takes, found at any depth of a folder, each beside a .wav or .flac (or its video):
+  .json {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   curves (BEAT's form)
+  .csv  Timecode,BlendShapeCount,...      curves (Live Link Face, or dt-stream --out)
+  .json {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  performed by rule
+  .TextGrid with a tier of phones                                             performed by rule
+and VOCASET's folder. See docs/training.md.
 """
 
 
@@ -154,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     judging.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
     judging.add_argument("--out", help="folder for report.json and report.md")
     judging.set_defaults(run=_evaluate)
+
+    takes_cli.register(add, _progress)
     return parser
 
 

@@ -7,6 +7,7 @@ with length, stress, tie bars and diacritics) may stand side by side. What two m
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -53,6 +54,12 @@ LOOKS_LIKE: dict[str, str] = {
 # The CMU dictionary writes these two with the vowel of "cut" and "bird".
 _UNSTRESSED = {"AH0": ("ə",), "ER0": ("ɚ",)}
 _VOWELS = frozenset("ɑæaɐʌɒɔɛeɜɚəiɪᵻoʊu")
+# What one label may stand for: a phone; a vowel that glides or ends in a liquid; an affricate. A
+# word in the place of a phone is none of these as a rule.
+_ONE_PHONE = re.compile(
+    f"[{''.join(sorted(KNOWN))}]|[{''.join(sorted(_VOWELS))}][{''.join(sorted(_VOWELS))}jwɹln]{{1,2}}"
+    "|ju|tʃ|dʒ|ts|dz|pf|tɹ|dɹ"
+)
 # Marks that a letter may carry: they change the sound more than the sight of it.
 _SUPERSCRIPTS = frozenset("ʰʱʲʷˠˤⁿˡʼ˞˺̚")
 # A diphthong stays longer on its first vowel.
@@ -71,7 +78,7 @@ def shapes_of(label: str) -> tuple[str, ...] | None:
     if len(plain) > 1 and plain.isascii() and plain.upper() in ARPABET:
         return tuple(ARPABET[plain.upper()])
     shapes = "".join(LOOKS_LIKE.get(letter, letter) for letter in letters)
-    if not shapes or not set(shapes) <= KNOWN:
+    if not _ONE_PHONE.fullmatch(shapes):
         return None
     # A glide that ends a diphthong (aj, əw, as the Montreal aligner writes) is its second vowel.
     if len(shapes) == 2 and shapes[0] in _VOWELS and shapes[1] in "jw":
