@@ -1,8 +1,8 @@
 """How well `dt-train` tells that a face is late: python tests/measure_offsets.py FOLDER
 
-FOLDER holds takes of one face that is in sync with its sound (docs/training.md used 400 clips of 3 s).
-They are joined to longer ones in random order, the face is moved by a known lag, and the estimate is
-counted: right (within 40 ms), wrong, or not clear.
+FOLDER holds takes of one face that is in sync with its sound (docs/training.md used 400 clips of
+3 s). They are joined to longer ones in random order, the face is moved by a known lag, and the
+estimate is counted: right (within 50 ms), wrong, or left alone.
 """
 
 from __future__ import annotations
