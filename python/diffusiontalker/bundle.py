@@ -104,9 +104,12 @@ class Bundle:
         what the decoder is conditioned on and what pooled audio is matched against.
         """
         t = self.tensors
-        hidden = t["identity.embeddings"] @ t["identity.mlp.0.weight"].T + t["identity.mlp.0.bias"]
-        out = np.maximum(hidden, 0) @ t["identity.mlp.2.weight"].T + t["identity.mlp.2.bias"]
-        return np.ascontiguousarray(out, dtype=np.float32)
+        w0, b0 = t["identity.mlp.0.weight"], t["identity.mlp.0.bias"]
+        w2, b2 = t["identity.mlp.2.weight"], t["identity.mlp.2.bias"]
+        # A row at a time: in one product the last bits of a row may depend on how many there are,
+        # and a library that grows must leave the others' matches as they were, bit for bit.
+        rows = [w2 @ np.maximum(w0 @ e + b0, 0) + b2 for e in t["identity.embeddings"]]
+        return np.ascontiguousarray(np.stack(rows), dtype=np.float32)
 
     def noise_scale(self) -> FloatArray:
         """(52,) factor on the noise that a curve's sampling starts from, 1 where none is given.

@@ -25,7 +25,18 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import bundle as bundles
-from . import checkpoint, corpora, evaluate, export, parallel, report, run, streams, tables
+from . import (
+    checkpoint,
+    corpora,
+    evaluate,
+    export,
+    parallel,
+    report,
+    run,
+    streams,
+    tables,
+    takes_cli,
+)
 from .config import Config, ConfigError, load
 from .fit import OnStep, build, stage_name
 from .head import read_head
@@ -44,15 +55,19 @@ examples:
   dt-train evaluate my_bundle --config configs/default.toml
   dt-train evaluate default --data ~/takes --out report  any folder of takes, all of them
   dt-train table4 configs/default.toml --out tables --epochs 0.25 --clips 50
+  dt-train capture film.mov -o takes/ --model face_landmarker.task        a face from a video
+  dt-train add-speaker default takes/ --name anna -o my_bundle            one more voice
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
 command goes on from the last checkpoint, at most a minute back, and ends on the same weights.
 
-Forms of takes, found by looking into every .json of a folder, each beside a .wav or .flac:
-  {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   measured curves (BEAT's form)
-  {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  curves performed by rule
-See docs/training.md.
+Forms of takes, found at any depth of a folder, each beside a .wav or .flac (or its video):
+  .json {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   curves (BEAT's form)
+  .csv  Timecode,BlendShapeCount,...      curves (Live Link Face, or dt-stream --out)
+  .json {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  performed by rule
+  .TextGrid with a tier of phones                                             performed by rule
+and VOCASET's folder. See docs/training.md.
 """
 
 
@@ -193,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
         making.add_argument("--threads", type=int, help="torch threads (default: the file's)")
         making.set_defaults(run=_table, table=number)
+    takes_cli.register(add, _progress)
     return parser
 
 
@@ -228,12 +244,15 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _read(config: Config, progress: Progress) -> run.Data:
+def _read(config: Config, progress: Progress, cache: Path | None = None) -> run.Data:
     task = progress.add_task("reading takes", total=None, note="")
-    data = run.read_data(config, lambda: progress.advance(task))
+    data = run.read_data(config, lambda: progress.advance(task), cache)
     progress.update(task, total=progress.tasks[task].completed)
     for skip in data.skipped:
         progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+    for take in (take for takes in (*data.train, *data.held_out) for take in takes):
+        for note in corpora.changes(take):
+            progress.console.print(f"{take.id}: {note}", highlight=False)
     kept = sum(len(takes) for takes in data.train)
     aside = sum(len(takes) for takes in data.held_out)
     progress.console.print(
@@ -270,7 +289,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         console = Console(quiet=True)
     started = time.monotonic()
     with _progress(console) as progress:
-        data = _read(config, progress)
+        data = _read(config, progress, folder / "cache" / "takes")
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
         segments = progress.add_task("what Whisper hears", total=None, visible=False, note="")
 
@@ -419,7 +438,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     config = load(arguments.config, _named_folders(arguments.data))
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     with _progress(console) as progress:
-        data = _read(config, progress)
+        data = _read(config, progress, folder / "cache" / "takes")
     last = config.stages[-1]
     final = folder / f"{len(config.stages) - 1}-{stage_name(last, config)}" / "final.pt"
     if not final.exists():

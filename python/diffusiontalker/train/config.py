@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from . import corpora
 from .context import ContextConfig
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -37,6 +38,10 @@ class Source:
     rest_percentile: float = 0.0  # of `rest_curves`, taken out a speaker at a time
     rest_curves: tuple[str, ...] = ()
     gain: dict[str, float] = field(default_factory=dict)  # curve -> factor, after the rest is out
+    kind: str = "auto"  # corpora.KINDS
+    sync: str = "shift"  # corpora.SYNC_MODES: what becomes of a face that is late or early
+    max_offset_ms: float = 250.0  # a face further off its sound is dropped
+    deltas: str = ""  # VOCASET's blendshapes (npz), relative to the configuration file
 
 
 def no_context() -> ContextConfig:
@@ -174,6 +179,9 @@ class Config:
     def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
+    def deltas_path(self, source: Source) -> Path | None:
+        return (Path(self.folder) / source.deltas).resolve() if source.deltas else None
+
     def describe(self, stages: int | None = None) -> dict[str, Any]:
         """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
@@ -189,6 +197,10 @@ class Config:
         ):
             if table[key] == nothing:
                 del table[key]
+        for entry, source in zip(plain["sources"], self.sources, strict=True):
+            for key in ("kind", "sync", "max_offset_ms", "deltas"):
+                if getattr(source, key) == getattr(Source, key):
+                    del entry[key]
         return plain
 
 
@@ -250,6 +262,13 @@ def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config
         raise ConfigError(f"{file.name} has no source named {', '.join(overrides)}")
     if not config.sources or not config.stages:
         raise ConfigError(f"{file.name}: expected at least one source and one stage")
+    for source in config.sources:
+        for key, choices in (("kind", corpora.KINDS), ("sync", corpora.SYNC_MODES)):
+            if getattr(source, key) not in choices:
+                raise ConfigError(
+                    f"{file.name}: source {source.name}: {key}: expected one of "
+                    f"{', '.join(choices)}, got {getattr(source, key)!r}"
+                )
     check(config, file.name)
     return dataclasses.replace(config, sources=sources)
 

@@ -36,16 +36,26 @@ class Data:
         return sorted({take.speaker for takes in self.train for take in takes})
 
 
-def read_data(config: Config, on_take: Callable[[], None] = lambda: None) -> Data:
-    """Read, split and calibrate every source. Raises FileNotFoundError for a missing folder."""
+def read_data(
+    config: Config, on_take: Callable[[], None] = lambda: None, cache: Path | None = None
+) -> Data:
+    """Read, split and calibrate every source; takes read before come from the folder `cache`.
+
+    Raises FileNotFoundError for a missing folder.
+    """
     train, held_out, skipped = [], [], []
     for source in config.sources:
         corpus = corpora.load(
             config.source_path(source),
+            kind=source.kind,
             speaker=source.speaker,
             licence=source.licence,
             hold_out=source.hold_out,
             hold_out_per_speaker=source.hold_out_per_speaker,
+            sync=source.sync,
+            max_offset_s=source.max_offset_ms / 1000.0,
+            deltas=config.deltas_path(source),
+            cache=cache,
             on_take=on_take,
         )
         if source.rest_curves or source.gain:
@@ -62,7 +72,11 @@ def read_data(config: Config, on_take: Callable[[], None] = lambda: None) -> Dat
 
 
 def data_report(config: Config, data: Data) -> dict[str, object]:
-    """Hours, speakers, rates, missing curves, held-out ids and broken takes, as JSON values."""
+    """What the sources hold and what was dropped or moved, as JSON values.
+
+    Hours, speakers, rates, missing curves, held-out ids, offsets of faces against their sound,
+    notes on takes that were cut, broken takes.
+    """
     report: dict[str, object] = {}
     for source, train, held_out in zip(config.sources, data.train, data.held_out, strict=True):
         takes = train + held_out
@@ -76,6 +90,8 @@ def data_report(config: Config, data: Data) -> dict[str, object]:
             "curves": "measured" if measured else "made by rule from phone times",
             "rates_hz": sorted({round(take.rate_hz or 0, 2) for take in measured}),
             "missing_curves": sorted(set(CURVES) - seen) if measured else [],
+            "offsets": corpora.offset_report(takes),
+            "notes": {take.id: list(take.notes) for take in takes if take.notes},
         }
     report["skipped"] = [f"{skip.path.name}: {skip.reason}" for skip in data.skipped]
     return report

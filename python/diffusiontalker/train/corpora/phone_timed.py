@@ -7,18 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from .audio import audio_beside, read_audio
+from .phones import LENGTH_MARKS, SILENCE, STRESS_MARKS, to_shapes, unknown_note
 from .recording import BrokenTake, Phone, Recording
 
-STRESS_MARKS = "ˈˌ"
-LENGTH_MARKS = "ːˑ"
-SILENCE = "_"
 # A gap between words shorter than this is articulation, not a pause.
 MIN_PAUSE_S = 0.18
-
-
-def is_phone_timed(document: object) -> bool:
-    """Whether a parsed JSON file is a take in this form."""
-    return isinstance(document, dict) and "phones" in document
 
 
 def merge_marks(timed: list[tuple[str, float, float]]) -> tuple[Phone, ...]:
@@ -61,10 +54,17 @@ def read_phone_timed(path: Path, *, speaker: str = "", licence: str = "") -> Rec
     ):
         raise BrokenTake(f"{path.name}: phone times do not rise")
     audio = read_audio(audio_beside(path))
-    phones = merge_marks(timed)
+    phones, unknown = to_shapes(merge_marks(timed))
     if not phones:
         raise BrokenTake(f"{path.name} has no phones")
     if phones[-1].end_s > len(audio) / 16000 + 0.5:
         raise BrokenTake(f"{path.name}: phones end {phones[-1].end_s:.2f} s, after the sound")
     name = speaker or str(document.get("speaker", "")) or path.parent.name
-    return Recording(id=path.stem, speaker=name, licence=licence, audio=audio, phones=phones)
+    return Recording(
+        id=path.stem,
+        speaker=name,
+        licence=licence,
+        audio=audio,
+        phones=phones,
+        notes=unknown_note(unknown),
+    )

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...curves import CURVES, remap
+
 SAMPLE_RATE_HZ = 16000
+# A face that runs this much longer or shorter than its sound was cut differently from it.
+MAX_LENGTH_DIFFERENCE_S = 0.5
+# Frames this far apart are joined by interpolation; a longer hole is a face that was lost.
+MAX_HOLE_S = 0.25
+# What is left of a take around its holes is of no use if it is shorter.
+MIN_STRETCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,21 @@ class Phone:
 
 
 @dataclass(frozen=True)
+class Offset:
+    """How late the face stands against the sound, by the jaw and the loudness (`sync.py`)."""
+
+    late_s: float  # negative: the face is early
+    correlation: float  # of jaw and loudness at that lag
+    clear: bool  # the lag stands out from 0 and from chance; otherwise `late_s` means little
+    shifted: bool = False  # the take was moved by it
+
+
+@dataclass(frozen=True)
 class Recording:
-    """One take. A measured take has curves; a take to be performed by rule has phones."""
+    """One take. A measured take has curves; a take to be performed by rule has phones.
+
+    A take with neither is sound alone (`dt-train add-speaker` can use it).
+    """
 
     id: str
     speaker: str
@@ -34,6 +56,8 @@ class Recording:
     times_s: NDArray[np.float64] | None = None  # (frames,), the instant each frame depicts
     curve_names: tuple[str, ...] = ()  # the curves that the file really had
     phones: tuple[Phone, ...] = ()
+    offset: Offset | None = None  # None: not estimated
+    notes: tuple[str, ...] = ()  # what was cut or could not be understood, for the report
 
     @property
     def duration_s(self) -> float:
@@ -41,11 +65,15 @@ class Recording:
 
     @property
     def rate_hz(self) -> float | None:
-        """Frame rate of the curves, derived from their times; None without curves."""
+        """Frame rate of the curves, derived from their times; None without curves.
+
+        Frames that are missing count as time passed, not as a lower rate.
+        """
         if self.times_s is None or len(self.times_s) < 2:
             return None
-        span_s = float(self.times_s[-1] - self.times_s[0])
-        return (len(self.times_s) - 1) / span_s
+        steps = np.diff(self.times_s)
+        frames = np.round(steps / np.median(steps)).sum()
+        return float(frames / (self.times_s[-1] - self.times_s[0]))
 
 
 @dataclass(frozen=True)
@@ -63,3 +91,87 @@ class BrokenTake(ValueError):
 def hold_out_order(name: str) -> str:
     """Sort key that picks held-out takes by their id alone, the same on every machine."""
     return hashlib.sha256(name.encode()).hexdigest()
+
+
+def crop(take: Recording, start_s: float, end_s: float) -> Recording:
+    """The part of a measured take from `start_s` to `end_s`, its clock starting at 0 again."""
+    assert take.curves is not None
+    assert take.times_s is not None
+    # Rounded down, so that a frame right at the start stays in.
+    first = max(0, int(start_s * SAMPLE_RATE_HZ))
+    last = min(len(take.audio), round(end_s * SAMPLE_RATE_HZ))
+    times_s = take.times_s - first / SAMPLE_RATE_HZ
+    inside = (times_s >= 0.0) & (times_s < (last - first) / SAMPLE_RATE_HZ)
+    return replace(
+        take,
+        audio=np.ascontiguousarray(take.audio[first:last]),
+        curves=take.curves[inside],
+        times_s=times_s[inside],
+    )
+
+
+def measured(
+    *,
+    id: str,
+    file: str,
+    speaker: str,
+    licence: str,
+    audio: NDArray[np.float32],
+    values: NDArray[np.floating],
+    names: Sequence[str],
+    times_s: NDArray[np.float64],
+) -> Recording:
+    """A take with curves from what a file says: values (frames, len(names)) at times (frames,).
+
+    Curves go by name (any case), those that the file lacks stay 0. A face that was lost for a
+    while leaves the longest stretch without a hole. Raises BrokenTake, `file` named in its message.
+    """
+    if values.shape != (len(times_s), len(names)):
+        raise BrokenTake(f"{file}: values {values.shape}, expected {len(names)} a frame")
+    if len(times_s) < 2:
+        raise BrokenTake(f"{file} has {len(times_s)} frames")
+    if not (np.isfinite(values).all() and np.isfinite(times_s).all()):
+        raise BrokenTake(f"{file} holds NaN or infinite values")
+    if (np.diff(times_s) <= 0).any():
+        raise BrokenTake(f"{file}: frame times do not rise")
+    known = {name.lower() for name in CURVES}
+    if not any(name.lower() in known for name in names):
+        raise BrokenTake(f"{file} names no ARKit curve")
+    try:
+        curves = remap(values, names)
+    except ValueError as error:
+        raise BrokenTake(f"{file}: {error}") from error
+    frame_s = float(np.median(np.diff(times_s)))
+    difference_s = len(audio) / SAMPLE_RATE_HZ - (float(times_s[-1]) + frame_s)
+    if abs(difference_s) > MAX_LENGTH_DIFFERENCE_S:
+        raise BrokenTake(f"{file}: sound is {difference_s:+.2f} s longer than the face")
+    here = {name.lower() for name in names}
+    take = Recording(
+        id=id,
+        speaker=speaker,
+        licence=licence,
+        audio=audio,
+        curves=curves,
+        times_s=times_s,
+        curve_names=tuple(name for name in CURVES if name.lower() in here),
+    )
+    return _without_holes(take, file, frame_s)
+
+
+def _without_holes(take: Recording, file: str, frame_s: float) -> Recording:
+    assert take.times_s is not None
+    times_s = take.times_s
+    holes = np.flatnonzero(np.diff(times_s) > max(MAX_HOLE_S, 1.5 * frame_s))
+    if not len(holes):
+        return take
+    starts = np.concatenate([[0], holes + 1])
+    ends = np.concatenate([holes, [len(times_s) - 1]])
+    longest = int(np.argmax(times_s[ends] - times_s[starts]))
+    start_s, end_s = float(times_s[starts[longest]]), float(times_s[ends[longest]]) + frame_s
+    lost = f"no face at {float(times_s[holes[0]]):.2f} s" + (
+        f" and {len(holes) - 1} other places" if len(holes) > 1 else ""
+    )
+    if end_s - start_s < MIN_STRETCH_S:
+        raise BrokenTake(f"{file}: {lost}; no stretch of {MIN_STRETCH_S:g} s is whole")
+    note = f"{lost}: kept {start_s:.2f} to {end_s:.2f} s"
+    return replace(crop(take, start_s, end_s), notes=(*take.notes, note))

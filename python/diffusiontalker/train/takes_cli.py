@@ -1,0 +1,132 @@
+"""`dt-train capture` and `dt-train add-speaker`: their options and what they say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from .. import bundle as bundles
+from . import add_speaker, capture, corpora
+from .config import ConfigError
+from .corpora import video
+
+AddCommand = Callable[[str, str], argparse.ArgumentParser]
+MakeProgress = Callable[[Console], Progress]
+
+
+def register(add: AddCommand, progress: MakeProgress) -> None:
+    """Give dt-train the two commands."""
+    capturing = add("capture", "measure the face in videos: takes in BEAT's form")
+    capturing.add_argument("video", nargs="+", help="film of one speaker's face, with sound")
+    capturing.add_argument("-o", "--out", required=True, metavar="DIR", help="folder of the takes")
+    capturing.add_argument(
+        "--model", required=True, help="MediaPipe's face_landmarker.task (yours: none is shipped)"
+    )
+    capturing.set_defaults(run=lambda arguments, console: _capture(arguments, console, progress))
+
+    adding = add("add-speaker", "add a voice to a bundle; the others' matches stay as they are")
+    adding.add_argument("bundle", help='bundle folder, or "default" for the embedded one')
+    adding.add_argument(
+        "take",
+        nargs="+",
+        help="a take with curves, a sound file, or a folder of takes; 10 s of speech or more",
+    )
+    adding.add_argument("--name", required=True, help="the new identity's name")
+    adding.add_argument(
+        "-o", "--out", required=True, metavar="DIR", help="folder of the new bundle"
+    )
+    adding.add_argument("--licence", default="", help="of the takes, for the bundle's manifest")
+    adding.add_argument("--steps", type=int, default=200, help="of the optimiser (default 200)")
+    adding.add_argument("--seed", type=int, default=0, help="of its draws (default 0)")
+    adding.set_defaults(run=lambda arguments, console: _add_speaker(arguments, console, progress))
+
+
+def _capture(arguments: argparse.Namespace, console: Console, make_progress: MakeProgress) -> None:
+    films = [Path(film).expanduser() for film in arguments.video]
+    out, model = Path(arguments.out).expanduser(), Path(arguments.model).expanduser()
+    for film in films:
+        if not film.is_file():
+            raise FileNotFoundError(f"video {film} does not exist")
+    stems = [film.stem for film in films]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise ConfigError(f"two videos are called {stem}: their takes would be one file")
+    capture.require(model)
+    done, skipped = 0, 0
+    with make_progress(console) as progress:
+        for film in films:
+            target = out / f"{film.stem}.json"
+            if target.exists():
+                progress.console.print(f"{target} is there: left as it is")
+                done += 1
+                continue
+            try:
+                pictures = video.info(film).frames or None
+                task = progress.add_task(film.name, total=pictures, note="")
+                with capture.landmarker(model) as detect:
+                    taken = capture.capture(film, out, detect, partial(progress.advance, task))
+            except corpora.BrokenTake as reason:
+                skipped += 1
+                progress.console.print(f"skipped {film.name}: {reason}")
+                continue
+            done += 1
+            note = capture.hole_note(taken)
+            progress.console.print(
+                f"{taken.take}: {taken.frames} frames" + (f"; {note}" if note else "")
+            )
+    if not done:
+        raise ConfigError(f"no take from {len(films)} videos: see above")
+    console.print(f"{done} takes in {out}, {skipped} videos skipped")
+
+
+def _add_speaker(
+    arguments: argparse.Namespace, console: Console, make_progress: MakeProgress
+) -> None:
+    if arguments.steps < 1:
+        raise ConfigError(f"--steps: expected at least 1, got {arguments.steps}")
+    bundle = bundles.read(None if arguments.bundle == "default" else arguments.bundle)
+    add_speaker.refuse_name(bundle, arguments.name)
+    paths = [Path(take).expanduser() for take in arguments.take]
+    with make_progress(console) as progress:
+        takes, skipped = add_speaker.read_takes(paths, arguments.name, arguments.licence)
+        for skip in skipped:
+            progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+        for take in takes:
+            for note in corpora.changes(take):
+                progress.console.print(f"{take.id}: {note}", highlight=False)
+        if not takes:
+            raise ConfigError("no usable take: nothing to learn the voice from")
+        task = progress.add_task(f"adding {arguments.name}", total=arguments.steps, note="")
+
+        def on_step(step: int, losses: dict[str, float]) -> None:
+            note = ", ".join(f"{key} {value:.4f}" for key, value in losses.items())
+            progress.update(task, completed=step, note=note)
+
+        added = add_speaker.add_speaker(
+            bundle,
+            takes,
+            arguments.name,
+            Path(arguments.out).expanduser(),
+            licence=arguments.licence,
+            steps=arguments.steps,
+            seed=arguments.seed,
+            on_step=on_step,
+        )
+    console.print(
+        f"started from {', '.join(added.nearest)}; the voice finds {arguments.name} in "
+        f"{added.matched} of {added.windows} windows (cosine {added.cosine:.2f}, next "
+        f"{added.runner_up} {added.runner_up_cosine:.2f})",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if added.expression is None:
+        console.print("no curves among the takes: the face moves like the rows it started from")
+    else:
+        first, last = added.expression
+        console.print(f"expression loss {first:.4f} -> {last:.4f}", highlight=False)
+    console.print(f"bundle in {added.bundle.path}", soft_wrap=True)
