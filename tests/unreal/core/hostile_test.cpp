@@ -171,6 +171,50 @@ TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
             std::string::npos);
 }
 
+TEST(Hostile, SoundGoesToTheSinkAtTheTimeOfItsFrames) {
+  RawPeer peer([](Connection& connection, int) {
+    wire_writer::AudioFields sound;
+    sound.session = 5;
+    const auto piece = [&sound](std::uint64_t sequence) {
+      sound.sequence = sequence;
+      sound.position = sequence * 960;
+      sound.capture_ns = 1'000'000'000 + sequence * 20'000'000;
+      return wire_writer::message(wire_writer::audio(sound));
+    };
+    std::string bytes = kHandshake + piece(0);  // unannounced
+    bytes += wire_writer::message(wire_writer::schema("Face", 5, {"jawOpen"}, "s16le"));
+    bytes += piece(0);  // announced, but nothing says yet how the clocks relate
+    wire_writer::FrameFields fields;
+    fields.session = 5;
+    fields.values = {0.5f};
+    bytes += wire_writer::message(wire_writer::frame(fields));
+    bytes += piece(1) + piece(1) + piece(4) + piece(3);
+    sound.samples = "odd";
+    bytes += piece(5);
+    sound.samples = "even";
+    // A format of some later version.
+    bytes += wire_writer::message(wire_writer::schema("Face", 6, {"jawOpen"}, "opus"));
+    sound.session = 6;
+    bytes += piece(6);
+    connection.send(bytes);
+    connection.linger();
+  });
+  RunningClient client(peer.endpoint(), "", 100);
+  ASSERT_TRUE(wait_until([&] { return client.client.statistics().messages >= 11; }))
+      << client.client.status();
+  const RunningClient::Seen seen = client.seen();
+  ASSERT_EQ(seen.sounds.size(), 2u) << "once each, in order";
+  EXPECT_EQ(seen.sounds[0].position_samples, 960);
+  EXPECT_EQ(seen.sounds[1].position_samples, 4 * 960);
+  EXPECT_EQ(seen.sounds[0].rate_hz, 48000);
+  EXPECT_EQ(seen.sounds[0].samples, (std::vector<std::int16_t>{1, 32767, -32768}));
+  EXPECT_EQ(seen.sounds[1].local_ns - seen.sounds[0].local_ns, 60'000'000);
+  ASSERT_TRUE(wait_until([&] { return client.frames() >= 1; }));
+  // The frame was captured 20 ms before the first piece, and both wait for the delay of 100 ms.
+  EXPECT_EQ(client.client.statistics().unannounced, 1u);
+  EXPECT_EQ(client.client.statistics().malformed, 1u);
+}
+
 TEST(Hostile, TooManySubjects) {
   RawPeer peer([](Connection& connection, int) {
     std::string bytes = kHandshake;

@@ -53,6 +53,7 @@ class RunningClient : public dt::FaceSink {
     int starts = 0;
     std::vector<std::string> names;
     std::vector<dt::FaceFrame> frames;
+    std::vector<dt::FaceSound> sounds;
   };
 
   explicit RunningClient(const std::string& endpoint, const std::string& subject = "",
@@ -107,6 +108,11 @@ class RunningClient : public dt::FaceSink {
       EXPECT_GT(frame.local_ns, seen.frames.back().local_ns);
     }
     seen.frames.push_back(frame);
+  }
+
+  void face_heard(const std::string& subject, const dt::FaceSound& sound) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    seen_[subject].sounds.push_back(sound);
   }
 
   dt::FaceClient client;
