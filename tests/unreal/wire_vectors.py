@@ -31,8 +31,8 @@ def verdict(wire: object, parts: list[bytes]) -> str:
     if name == "schema":
         return (
             f"schema {message.session} {message.rate_num} {message.rate_den} "
-            f"{message.audio_rate} {message.start_ns} {message.start_unix_ns} {len(message.curves)} "
-            f"x{message.audio_format.encode().hex()}"
+            f"{message.audio_rate} {message.start_ns} {message.start_unix_ns} "
+            f"{len(message.curves)} x{message.audio_format.encode().hex()}"
         )
     if name == "audio":
         return (
@@ -58,9 +58,7 @@ def main() -> int:
             )
         ),
         wire.encode(
-            wire.Schema(
-                "Face", 9, ("jawOpen",), 60, 1, "m", "", 59.2, 48000, 7, 1 << 60, "s16le"
-            )
+            wire.Schema("Face", 9, ("jawOpen",), 60, 1, "m", "", 59.2, 48000, 7, 1 << 60, "s16le")
         ),
         wire.encode(wire.Audio("Face", 9, 70000, 1 << 33, 48000, 1 << 62, bytes(range(200, 220)))),
         wire.encode(wire.Bye("Face", (1 << 63) - 1, 672, "end of the audio")),

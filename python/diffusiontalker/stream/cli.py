@@ -45,13 +45,13 @@ none of the others, and what it misses is counted:
                                           (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
-Without --to it is zmq://127.0.0.1, unless --no-publish is given. --bind tcp://HOST:PORT is
---to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv and does not replace the
-default.
+Quote a URL with a ? in it. Without --to it is zmq://127.0.0.1, unless --no-publish is given.
+--bind tcp://HOST:PORT is --to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv,
+only that it does not replace the default.
 
 Watch what is sent with dt-watch. Ctrl-C (or SIGTERM) closes the face to neutral, tells the
-subscribers, completes the CSV and leaves with exit code 0; a second Ctrl-C does not wait for the
-face. With --fast it leaves no CSV and exits with 130. Errors are one line and exit code 2.
+subscribers, completes the files and leaves with exit code 0; a second Ctrl-C does not wait for the
+face. With --fast it leaves no file and exits with 130. Errors are one line and exit code 2.
 """
 
 # How long a conversion runs before it shows its progress, seconds.
@@ -62,7 +62,7 @@ _LONGEST_S = 30 * 24 * 3600.0
 def _parser() -> Parser:
     parser = Parser(
         "dt-stream",
-        "Drives 52 ARKit face curves from speech, live, and publishes them over ZeroMQ.",
+        "Drives 52 ARKit face curves from speech, live, and sends them to engines and files.",
         _EXAMPLES,
     )
     parser.add_argument(

@@ -225,6 +225,7 @@ class Outputs:
 
     def __init__(self) -> None:
         self._all: list[Output] = []
+        self._failures: list[StreamError] = []
         self._open = True
 
     def add(self, output: Output) -> None:
@@ -270,35 +271,34 @@ class Outputs:
 
     def _each(self, call: Callable[[Output], None]) -> None:
         """Calls all of them, then raises the first failure. Whoever failed is left out later."""
-        failures: list[StreamError] = []
+        before = len(self._failures)
         for output in tuple(self._all):
             try:
                 call(output)
             except StreamError as error:
-                failures.append(error)
+                self._failures.append(error)
                 self._all.remove(output)
                 with contextlib.suppress(StreamError):
                     output.close(None)
-        if failures:
-            raise failures[0]
+        if len(self._failures) > before:
+            raise self._failures[before]
 
     def close(self, bye: wire.Bye | None, *, keep: bool) -> None:
         """Says goodbye everywhere; files stay if `keep`. Later calls do nothing.
 
-        Raises the first StreamError, after all were closed.
+        Raises the first StreamError that any of them ever raised, after all were closed.
         """
         if not self._open:
             return
         self._open = False
-        failures: list[StreamError] = []
         # Who watches is told first: a file may be slow to take its last frames.
         for output in sorted(self._all, key=lambda o: not o.live):
             try:
                 output.close(bye if keep or output.live else None)
             except StreamError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                self._failures.append(error)
+        if self._failures:
+            raise self._failures[0]
 
     def _publishers(self) -> Sequence[Publisher]:
         return [o for o in self._all if isinstance(o, Publisher)]

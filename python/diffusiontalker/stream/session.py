@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -294,7 +295,9 @@ class LiveSession:
             left = 1.0 - i / ramp
             curves = self._last * np.float32(left * left * (3.0 - 2.0 * left))
             self._capture_ns = start_capture_ns + i * frame_ns
-            self._send(self._next_index, curves, wire.FLAG_CLOSING)
+            # A file that fails now must not leave the others with an open mouth.
+            with contextlib.suppress(StreamError):
+                self._send(self._next_index, curves, wire.FLAG_CLOSING)
             self._next_index += 1
             self._hurry.wait(max(0.0, (first_ns + i * frame_ns - time.monotonic_ns()) / 1e9))
 

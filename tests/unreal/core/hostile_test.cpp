@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "raw_peer.h"
 #include "running_client.h"
@@ -47,13 +48,13 @@ void expect_recovery(const std::function<void(Connection&)>& misbehave,
     }
   });
   RunningClient client(peer.endpoint(), "", 0, hasty());
-  std::string seen;
+  // On a busy machine the good connection may be found silent for too long as well.
+  std::set<std::string> seen;
   EXPECT_TRUE(wait_until([&] {
-    const std::string now = client.client.statistics().trouble;
-    if (!now.empty()) seen = now;
+    seen.insert(client.client.statistics().trouble.substr(0, trouble.size()));
     return client.frames() >= 3;
   })) << client.client.status();
-  EXPECT_EQ(seen.substr(0, trouble.size()), trouble);
+  EXPECT_EQ(seen.count(trouble), 1u) << client.client.status();
   EXPECT_GE(peer.accepted(), 2);
 }
 
@@ -127,7 +128,7 @@ TEST(Hostile, RandomBytes) {
     connection.send(bytes);
   });
   RunningClient client(peer.endpoint(), "", 0, hasty());
-  EXPECT_TRUE(wait_until([&] { return client.frames() >= 3; }, 60.0)) << client.client.status();
+  EXPECT_TRUE(wait_until([&] { return client.frames() >= 3; })) << client.client.status();
 }
 
 TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
@@ -199,7 +200,7 @@ TEST(Hostile, SoundGoesToTheSinkAtTheTimeOfItsFrames) {
     connection.send(bytes);
     connection.linger();
   });
-  RunningClient client(peer.endpoint(), "", 100);
+  RunningClient client(peer.endpoint());
   ASSERT_TRUE(wait_until([&] { return client.client.statistics().messages >= 11; }))
       << client.client.status();
   const RunningClient::Seen seen = client.seen();
@@ -209,8 +210,8 @@ TEST(Hostile, SoundGoesToTheSinkAtTheTimeOfItsFrames) {
   EXPECT_EQ(seen.sounds[0].rate_hz, 48000);
   EXPECT_EQ(seen.sounds[0].samples, (std::vector<std::int16_t>{1, 32767, -32768}));
   EXPECT_EQ(seen.sounds[1].local_ns - seen.sounds[0].local_ns, 60'000'000);
-  ASSERT_TRUE(wait_until([&] { return client.frames() >= 1; }));
-  // The frame was captured 20 ms before the first piece, and both wait for the delay of 100 ms.
+  // The frame was captured 20 ms before the first of them.
+  EXPECT_EQ(seen.sounds[0].local_ns - seen.frames.at(0).local_ns, 20'000'000);
   EXPECT_EQ(client.client.statistics().unannounced, 1u);
   EXPECT_EQ(client.client.statistics().malformed, 1u);
 }
@@ -250,11 +251,15 @@ TEST(Hostile, ReadsToTheEndOfWhatAPeerSentBeforeItClosed) {
   RawPeer peer([](Connection& connection, int number) {
     if (number > 0) return;
     connection.send(kHandshake);
-    connection.linger(200);  // closing with the client's bytes unread would reset the connection
+    // Closing with the client's bytes unread would reset the connection.
+    if (!connection.hear("dt/")) return;
     connection.send(good_session(5, kFrames) +
                     wire_writer::message(wire_writer::bye("Face", 5, kFrames, "done")));
   });
-  RunningClient client(peer.endpoint());
+  dt::Subscriber::Timing timing;
+  timing.ping_every_ns = 50'000'000'000;  // nor must it ask whether the peer lives
+  timing.hang_after_ns = 60'000'000'000;
+  RunningClient client(peer.endpoint(), "", 0, timing);
   EXPECT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }))
       << client.client.status();
   EXPECT_EQ(client.client.statistics().frames, static_cast<std::uint64_t>(kFrames));
