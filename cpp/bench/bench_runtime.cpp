@@ -96,5 +96,22 @@ int main(int argc, char** argv) {
                   static_cast<long long>(samples / 16), ns, whole_baseline / ns, ns * 60e-9);
     }
   }
+
+  const dt::ContextConfig context;
+  std::printf(
+      "\nthe same with a context of %lld layers of width %lld; baseline: without, as above\n",
+      static_cast<long long>(context.layers), static_cast<long long>(context.width));
+  std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
+              "share of one core");
+  const dt_test::RandomModel with_context = dt_test::RandomModel::full().with_context(context);
+  for (const std::string& kernel : dt::available_kernels()) {
+    const auto plain = random_model.build(kernel), model = with_context.build(kernel);
+    for (const std::int64_t samples : {160, 320, 800, 1600, 16000}) {
+      const double before = runtime_ns(plain, samples, seconds);
+      const double ns = runtime_ns(model, samples, seconds);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
+                  static_cast<long long>(samples / 16), ns, ns / before, ns * 60e-9);
+    }
+  }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -127,8 +128,29 @@ std::vector<dt::CurveOptions> curve_options(const py::dict& dict, std::size_t cu
   return options;
 }
 
+// None where the encoder has no context.
+std::optional<dt::ContextConfig> context_config(const py::object& object) {
+  if (object.is_none()) {
+    return std::nullopt;
+  }
+  const std::string where = "config context";
+  if (!py::isinstance<py::dict>(object)) {
+    throw py::value_error("model: " + where + ": expected a dict or None, got " +
+                          std::string(py::repr(object)));
+  }
+  const auto dict = object.cast<py::dict>();
+  dt::ContextConfig context;
+  read(dict, where, "width", &context.width);
+  read(dict, where, "heads", &context.heads);
+  read(dict, where, "layers", &context.layers);
+  read(dict, where, "hidden", &context.hidden);
+  read(dict, where, "window", &context.window);
+  return context;
+}
+
 dt::ModelConfig model_config(const py::dict& dict) {
   dt::ModelConfig config;
+  py::object context;
   py::dict gate, postprocess;
   const std::string where = "config";
   read(dict, where, "curves", &config.curves);
@@ -137,6 +159,7 @@ dt::ModelConfig model_config(const py::dict& dict) {
   read(dict, where, "channels", &config.channels);
   read(dict, where, "dilations", &config.dilations);
   read(dict, where, "lookahead_columns", &config.lookahead_columns);
+  read(dict, where, "context", &context);
   read(dict, where, "hidden", &config.hidden);
   read(dict, where, "layers", &config.layers);
   read(dict, where, "step_dim", &config.step_dim);
@@ -146,6 +169,7 @@ dt::ModelConfig model_config(const py::dict& dict) {
   read(dict, where, "default_identity", &config.default_identity);
   read(dict, where, "gate", &gate);
   read(dict, where, "postprocess", &postprocess);
+  config.context = context_config(context);
   config.gate = gate_options(gate);
   config.curve_options = curve_options(postprocess, config.curves.size());
   return config;

@@ -1,30 +1,9 @@
 #include "encoder.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 namespace dt {
 namespace {
-
-void normalise(const NormWeights& norm, const float* x, float* out) {
-  const std::size_t n = norm.scale.size();
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) {
-    sum += static_cast<double>(x[i]);
-  }
-  const double mean = sum / static_cast<double>(n);
-  double squares = 0.0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double d = static_cast<double>(x[i]) - mean;
-    squares += d * d;
-  }
-  const double scale = 1.0 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
-  for (std::size_t i = 0; i < n; ++i) {
-    out[i] = static_cast<float>((static_cast<double>(x[i]) - mean) * scale) * norm.scale[i] +
-             norm.shift[i];
-  }
-}
 
 void rectify(float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
@@ -33,16 +12,6 @@ void rectify(float* x, std::int64_t n) {
 }
 
 }  // namespace
-
-Encoder::History::History(std::int64_t dilation, std::int64_t width_floats)
-    : past(2 * dilation),
-      width(width_floats),
-      columns(static_cast<std::size_t>((past + kGroupColumns) * width), 0.0F) {}
-
-void Encoder::History::advance(std::int64_t count) {
-  std::memmove(columns.data(), &columns[static_cast<std::size_t>(count * width)],
-               static_cast<std::size_t>(past * width) * sizeof(float));
-}
 
 Encoder::Encoder(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
@@ -55,12 +24,18 @@ Encoder::Encoder(std::shared_ptr<const Model> model)
   for (const std::int64_t dilation : weights_.config.dilations) {
     blocks_.emplace_back(dilation, channels_);
   }
+  if (weights_.encoder.context) {
+    context_.emplace(model_);
+  }
 }
 
 void Encoder::reset() {
-  std::fill(input_.columns.begin(), input_.columns.end(), 0.0F);
+  input_.clear();
   for (History& block : blocks_) {
-    std::fill(block.columns.begin(), block.columns.end(), 0.0F);
+    block.clear();
+  }
+  if (context_) {
+    context_->reset();
   }
 }
 
@@ -71,26 +46,15 @@ void Encoder::push(const float* mel, std::int64_t count, float* features) {
   }
 }
 
-// out = bias + the three taps' products, for each column of the group.
-void Encoder::convolve(const ConvWeights& conv, History& history, std::int64_t count,
-                       float* out) const {
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::copy(conv.bias.begin(), conv.bias.end(), out + i * stride_);
-  }
-  for (std::int64_t tap = 0; tap < 3; ++tap) {
-    const float* x = history.group() - (2 - tap) * conv.dilation * history.width;
-    conv.taps[tap].multiply_add(weights_.kernels, x, history.width, count, out, stride_);
-  }
-  history.advance(count);
-}
-
 void Encoder::push_group(const float* mel, std::int64_t count, float* features) {
   const EncoderWeights& encoder = weights_.encoder;
+  const Kernels& kernels = weights_.kernels;
   float* hidden = hidden_.data();
   float* branch = branch_.data();
 
   std::copy(mel, mel + count * LogMel::kBands, input_.group());
-  convolve(encoder.input, input_, count, hidden);
+  convolve(kernels, encoder.input, input_, 0, 1, count, hidden, stride_);
+  input_.advance(count);
   rectify(hidden, count * stride_);
 
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
@@ -98,14 +62,13 @@ void Encoder::push_group(const float* mel, std::int64_t count, float* features) 
     for (std::int64_t i = 0; i < count; ++i) {
       normalise(block.norm, hidden + i * stride_, blocks_[b].group() + i * channels_);
     }
-    convolve(block.conv, blocks_[b], count, branch);
+    convolve(kernels, block.conv, blocks_[b], 0, 1, count, branch, stride_);
+    blocks_[b].advance(count);
     rectify(branch, count * stride_);
-    for (std::int64_t i = 0; i < count; ++i) {
-      for (std::int64_t c = 0; c < channels_; ++c) {
-        hidden[i * stride_ + c] += block.mix_bias[static_cast<std::size_t>(c)];
-      }
-    }
-    block.mix.multiply_add(weights_.kernels, branch, stride_, count, hidden, stride_);
+    add_linear(kernels, block.mix, branch, stride_, count, hidden, stride_);
+  }
+  if (context_) {
+    context_->push(mel, count, hidden, stride_);
   }
   for (std::int64_t i = 0; i < count; ++i) {
     normalise(encoder.norm, hidden + i * stride_, features + i * channels_);

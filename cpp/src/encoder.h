@@ -1,12 +1,16 @@
 // The causal audio encoder: log-mel columns -> audio features, both at 100 Hz. The state is the
-// history that the convolutions reach back to; one forward serves streaming and whole recordings.
+// history that the convolutions reach back to, and the context's where the model has one; one
+// forward serves streaming and whole recordings.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "aligned.h"
+#include "context.h"
+#include "layers.h"
 #include "model.h"
 
 namespace dt {
@@ -20,25 +24,14 @@ class Encoder {
   void reset();
 
  private:
-  static constexpr std::int64_t kGroupColumns = 8;
-
-  // The inputs of a convolution: what it still reaches back to, then room for a group.
-  struct History {
-    History(std::int64_t dilation, std::int64_t width_floats);
-    float* group() { return &columns[static_cast<std::size_t>(past * width)]; }
-    void advance(std::int64_t count);  // the group's first `count` columns become the past
-    std::int64_t past, width;
-    AlignedFloats columns;
-  };
-
   void push_group(const float* mel, std::int64_t count, float* features);
-  void convolve(const ConvWeights& conv, History& history, std::int64_t count, float* out) const;
 
   std::shared_ptr<const Model> model_;
   const ModelWeights& weights_;
   std::int64_t channels_, stride_;
   History input_;
   std::vector<History> blocks_;
+  std::optional<Context> context_;
   AlignedFloats hidden_, branch_;  // (kGroupColumns, stride_)
 };
 

@@ -51,6 +51,17 @@ void check_config(const ModelConfig& c) {
     check_size("dilations", dilation, 1, 1024);
   }
   check_size("lookahead_columns", c.lookahead_columns, 0, 100);
+  if (c.context) {
+    check_size("context width", c.context->width);
+    check_size("context heads", c.context->heads, 1, c.context->width);
+    if (c.context->width % c.context->heads != 0) {
+      refuse("config context heads", "a divisor of width " + std::to_string(c.context->width),
+             c.context->heads);
+    }
+    check_size("context layers", c.context->layers, 1, 64);
+    check_size("context hidden", c.context->hidden, 1, 16384);
+    check_size("context window", c.context->window);
+  }
   check_size("hidden", c.hidden);
   check_size("layers", c.layers, 1, 16);
   check_size("step_dim", c.step_dim);
@@ -142,8 +153,15 @@ class Loader {
     return {vector(name + ".weight", size), vector(name + ".bias", size)};
   }
 
-  PackedMatrix linear(const std::string& name, std::int64_t rows, std::int64_t depth) const {
+  PackedMatrix matrix(const std::string& name, std::int64_t rows, std::int64_t depth) const {
     return pack(get(name, {rows, depth}), 1, rows, depth, depth);
+  }
+
+  // Of `groups` groups of `rows` rows, each padded.
+  LinearWeights linear(const std::string& name, std::int64_t rows, std::int64_t depth,
+                       std::int64_t groups = 1) const {
+    return {pack(get(name + ".weight", {groups * rows, depth}), groups, rows, depth, depth),
+            pack_bias(get(name + ".bias", {groups * rows}), groups, rows)};
   }
 
   ConvWeights conv(const std::string& name, std::int64_t out, std::int64_t in,
@@ -162,6 +180,30 @@ class Loader {
   const TensorMap& tensors_;
 };
 
+ContextWeights load_context(const ContextConfig& c, std::int64_t channels, const Loader& load) {
+  const std::string prefix = "encoder.context.";
+  ContextWeights context;
+  context.conv1 = load.conv(prefix + "conv1", c.width, LogMel::kBands, 1);
+  context.conv2 = load.conv(prefix + "conv2", c.width, c.width, 1);
+  context.position = pack_bias(load.get(prefix + "position", {c.width}), 1, c.width);
+  for (std::int64_t i = 0; i < c.layers; ++i) {
+    const std::string name = prefix + "layers." + std::to_string(i);
+    ContextWeights::Layer layer;
+    layer.attention_norm = load.norm(name + ".attention_norm", c.width);
+    layer.qkv = load.linear(name + ".qkv", c.width, c.width, 3);
+    const float* distance = load.get(name + ".distance", {c.heads, c.window});
+    layer.distance.assign(distance, distance + c.heads * c.window);
+    layer.out = load.linear(name + ".out", c.width, c.width);
+    layer.mlp_norm = load.norm(name + ".mlp_norm", c.width);
+    layer.fc1 = load.linear(name + ".fc1", c.hidden, c.width);
+    layer.fc2 = load.linear(name + ".fc2", c.width, c.hidden);
+    context.layers.push_back(std::move(layer));
+  }
+  context.norm = load.norm(prefix + "norm", c.width);
+  context.mix = load.matrix("encoder.mix.weight", channels, c.width);
+  return context;
+}
+
 EncoderWeights load_encoder(const ModelConfig& c, const Loader& load) {
   EncoderWeights encoder;
   encoder.input = load.conv("encoder.input", c.channels, LogMel::kBands, 1);
@@ -170,9 +212,11 @@ EncoderWeights load_encoder(const ModelConfig& c, const Loader& load) {
     EncoderWeights::Block block;
     block.norm = load.norm(name + ".norm", c.channels);
     block.conv = load.conv(name + ".conv", c.channels, c.channels, c.dilations[i]);
-    block.mix = load.linear(name + ".mix.weight", c.channels, c.channels);
-    block.mix_bias = pack_bias(load.get(name + ".mix.bias", {c.channels}), 1, c.channels);
+    block.mix = load.linear(name + ".mix", c.channels, c.channels);
     encoder.blocks.push_back(std::move(block));
+  }
+  if (c.context) {
+    encoder.context = load_context(*c.context, c.channels, load);
   }
   encoder.norm = load.norm("encoder.norm", c.channels);
   return encoder;
@@ -238,7 +282,7 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
     gru.recurrent_bias = pack_bias(load.get("decoder.gru.bias_hh" + layer, {gates}), 3, hidden);
     decoder.layers.push_back(std::move(gru));
   }
-  decoder.head = load.linear("decoder.head.weight", curves, hidden);
+  decoder.head = load.matrix("decoder.head.weight", curves, hidden);
   decoder.head_bias = pack_bias(load.get("decoder.head.bias", {curves}), 1, curves);
   return decoder;
 }

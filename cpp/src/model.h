@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dt/log_mel.h"
@@ -22,15 +23,37 @@ struct NormWeights {
   std::vector<float> scale, shift;
 };
 
+struct LinearWeights {
+  PackedMatrix matrix;
+  AlignedFloats bias;
+};
+
+// The encoder's masked transformer; see context.h.
+struct ContextWeights {
+  ConvWeights conv1, conv2;
+  AlignedFloats position;
+  struct Layer {
+    NormWeights attention_norm;
+    LinearWeights qkv;            // the rows of query, key and value, padded each
+    std::vector<float> distance;  // (heads, window): added to a score, by how far back it looks
+    LinearWeights out;
+    NormWeights mlp_norm;
+    LinearWeights fc1, fc2;
+  };
+  std::vector<Layer> layers;
+  NormWeights norm;
+  PackedMatrix mix;  // (channels, width)
+};
+
 struct EncoderWeights {
   ConvWeights input;
   struct Block {
     NormWeights norm;
     ConvWeights conv;
-    PackedMatrix mix;
-    AlignedFloats mix_bias;
+    LinearWeights mix;
   };
   std::vector<Block> blocks;
+  std::optional<ContextWeights> context;
   NormWeights norm;
 };
 

@@ -25,7 +25,8 @@ from safetensors.numpy import save as _save_tensors
 from .curves import CURVES, GATED
 
 FORMAT = "diffusiontalker-bundle"
-FORMAT_VERSION = 1
+#: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss.
+FORMAT_VERSIONS = (1, 2)
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -134,6 +135,7 @@ class Bundle:
             "channels": m["encoder"]["channels"],
             "dilations": list(m["encoder"]["dilations"]),
             "lookahead_columns": m["encoder"]["lookahead_columns"],
+            "context": m["encoder"].get("context"),
             "hidden": m["decoder"]["hidden"],
             "layers": m["decoder"]["layers"],
             "step_dim": m["decoder"]["step_dim"],
@@ -164,7 +166,7 @@ def lookahead_samples(frame_rate: Fraction, lookahead_columns: int) -> int:
 
 
 def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every tensor that a manifest of format version 1 calls for."""
+    """Name -> shape of every tensor that a manifest calls for."""
     c = int(manifest["encoder"]["channels"])
     hidden = int(manifest["decoder"]["hidden"])
     step_dim = int(manifest["decoder"]["step_dim"])
@@ -203,6 +205,36 @@ def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         shapes[f"{block}.conv.bias"] = (c,)
         shapes[f"{block}.mix.weight"] = (c, c)
         shapes[f"{block}.mix.bias"] = (c,)
+    if "context" in manifest["encoder"]:
+        shapes.update(_context_shapes(manifest["encoder"]["context"], c))
+    return shapes
+
+
+def _context_shapes(context: Mapping[str, int], channels: int) -> dict[str, tuple[int, ...]]:
+    d, hidden = context["width"], context["hidden"]
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.context.conv1.weight": (d, BANDS, 3),
+        "encoder.context.conv1.bias": (d,),
+        "encoder.context.conv2.weight": (d, d, 3),
+        "encoder.context.conv2.bias": (d,),
+        "encoder.context.position": (d,),
+        "encoder.context.norm.weight": (d,),
+        "encoder.context.norm.bias": (d,),
+        "encoder.mix.weight": (channels, d),
+    }
+    for i in range(context["layers"]):
+        layer = f"encoder.context.layers.{i}"
+        shapes[f"{layer}.distance"] = (context["heads"], context["window"])
+        for norm in ("attention_norm", "mlp_norm"):
+            shapes[f"{layer}.{norm}.weight"] = shapes[f"{layer}.{norm}.bias"] = (d,)
+        for linear, rows, depth in (
+            ("qkv", 3 * d, d),
+            ("out", d, d),
+            ("fc1", hidden, d),
+            ("fc2", d, hidden),
+        ):
+            shapes[f"{layer}.{linear}.weight"] = (rows, depth)
+            shapes[f"{layer}.{linear}.bias"] = (rows,)
     return shapes
 
 
@@ -215,7 +247,8 @@ def write(
 ) -> Bundle:
     """Writes a bundle and reads it back, so that what was written is known to be usable.
 
-    `format`, `format_version`, `audio`, `weights` and `lookahead_samples` are filled in here.
+    `format`, `format_version` (the lowest that will do), `audio`, `weights` and
+    `lookahead_samples` are filled in here.
     `dtype` is how the weights are stored, "float32" or "float16". Raises BundleError.
     """
     if dtype not in ("float32", "float16"):
@@ -225,7 +258,7 @@ def write(
     blob = _save_tensors({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()})
     full = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 2 if "context" in manifest["encoder"] else 1,
         **{k: v for k, v in manifest.items() if k not in ("format", "format_version")},
         "audio": {
             "sample_rate": CORE_RATE_HZ,
@@ -312,7 +345,11 @@ def _check_manifest(folder: Path, m: Any) -> None:
     if not isinstance(m, dict):
         raise _refuse(folder, MANIFEST, "an object", type(m).__name__)
     equal("format", FORMAT)
-    equal("format_version", FORMAT_VERSION)
+    version = want(
+        "format_version",
+        " or ".join(map(str, FORMAT_VERSIONS)),
+        lambda v: _is_whole(v, FORMAT_VERSIONS[0], FORMAT_VERSIONS[-1]),
+    )
     want("name", "a string", lambda v: isinstance(v, str) and v != "")
     names = want("curves", f"the {len(CURVES)} ARKit names", lambda v: isinstance(v, list))
     if len(names) != len(CURVES):
@@ -343,6 +380,21 @@ def _check_manifest(folder: Path, m: Any) -> None:
         "whole numbers from 1 to 1024",
         lambda v: isinstance(v, list) and all(_is_whole(d, 1, 1024) for d in v),
     )
+    if "context" in m["encoder"]:
+        if version < 2:
+            raise _refuse(folder, "format_version", "2 for an encoder with a context", version)
+        keys = ("width", "heads", "layers", "hidden", "window")
+        for key in want("encoder.context", "an object", lambda v: isinstance(v, dict)):
+            # A setting that this reader does not know would change what the encoder hears.
+            if key not in keys:
+                raise _refuse(folder, "encoder.context", f"only {', '.join(keys)}", key)
+        width = whole("encoder.context.width", 1, 4096)
+        heads = whole("encoder.context.heads", 1, width)
+        if width % heads:
+            raise _refuse(folder, "encoder.context.heads", f"a divisor of {width}", heads)
+        whole("encoder.context.layers", 1, 64)
+        whole("encoder.context.hidden", 1, 16384)
+        whole("encoder.context.window", 1, 4096)
     whole("decoder.hidden", 1, 4096)
     equal("decoder.layers", 2)
     whole("decoder.step_dim", 1, 4096)

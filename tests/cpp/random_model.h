@@ -54,6 +54,8 @@ struct RandomModel {
 
   // Small, with sizes that fill no panel of the kernels.
   static RandomModel small(std::int64_t steps = 8) { return RandomModel(20, 24, {1, 2, 4}, steps); }
+  // The same with a context, whose sizes fill no panel either and whose window is soon full.
+  static RandomModel small_with_context() { return small().with_context({24, 3, 2, 40, 5}); }
   // The embedded model's size.
   static RandomModel full() { return RandomModel(128, 256, {1, 2, 4, 8, 1, 2, 4, 8}, 8); }
 
@@ -99,6 +101,28 @@ struct RandomModel {
     add("statistics.mean", {kCurves}, 0.1F, 0.2F);
     add("statistics.std", {kCurves}, 0.05F, 0.2F);
     identity_features = random.vector(identities * channels);
+  }
+
+  RandomModel with_context(const dt::ContextConfig& context) {
+    const std::string prefix = "encoder.context.";
+    const std::int64_t width = context.width;
+    config.context = context;
+    weight(prefix + "conv1", {width, 80, 3});
+    weight(prefix + "conv2", {width, width, 3});
+    add(prefix + "position", {width}, 0.5F);
+    for (std::int64_t i = 0; i < context.layers; ++i) {
+      const std::string layer = prefix + "layers." + std::to_string(i);
+      norm(layer + ".attention_norm", width);
+      weight(layer + ".qkv", {3 * width, width});
+      add(layer + ".distance", {context.heads, context.window}, 1.0F);
+      weight(layer + ".out", {width, width});
+      norm(layer + ".mlp_norm", width);
+      weight(layer + ".fc1", {context.hidden, width});
+      weight(layer + ".fc2", {width, context.hidden});
+    }
+    norm(prefix + "norm", width);
+    add("encoder.mix.weight", {config.channels, width}, fan_in(width));
+    return *this;
   }
 
   dt::TensorMap views() const {

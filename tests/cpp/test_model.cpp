@@ -13,9 +13,9 @@ namespace {
 
 using dt_test::RandomModel;
 
-// The refusal of a small model after `change`, or "" if there was none.
+// The refusal of a small model with a context after `change`, or "" if there was none.
 std::string refusal(const std::function<void(RandomModel&)>& change) {
-  RandomModel model = RandomModel::small();
+  RandomModel model = RandomModel::small_with_context();
   change(model);
   try {
     model.build();
@@ -35,7 +35,7 @@ TEST(Model, LoadsWhatIsWhole) {
 }
 
 TEST(Model, RefusesEachTensorThatIsMissingMisshapenOrNotFinite) {
-  const RandomModel whole = RandomModel::small();
+  const RandomModel whole = RandomModel::small_with_context();
   for (const auto& [name, tensor] : whole.tensors) {
     SCOPED_TRACE(name);
     const std::string key = name;
@@ -67,6 +67,12 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       {"channels", [](ModelConfig& c) { c.channels = 0; }},
       {"dilations", [](ModelConfig& c) { c.dilations[1] = 0; }},
       {"lookahead_columns", [](ModelConfig& c) { c.lookahead_columns = -1; }},
+      {"context width", [](ModelConfig& c) { c.context->width = 0; }},
+      {"context heads", [](ModelConfig& c) { c.context->heads = 0; }},
+      {"context heads", [](ModelConfig& c) { c.context->heads = 5; }},
+      {"context layers", [](ModelConfig& c) { c.context->layers = 0; }},
+      {"context hidden", [](ModelConfig& c) { c.context->hidden = -1; }},
+      {"context window", [](ModelConfig& c) { c.context->window = 0; }},
       {"hidden", [](ModelConfig& c) { c.hidden = 1 << 20; }},
       {"layers", [](ModelConfig& c) { c.layers = 0; }},
       {"step_dim", [](ModelConfig& c) { c.step_dim = 0; }},
@@ -88,7 +94,7 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
   };
   for (const auto& [where, change] : cases) {
     const auto apply = change;
-    RandomModel model = RandomModel::small();
+    RandomModel model = RandomModel::small_with_context();
     apply(model.config);
     try {
       const Model built(model.config, model.views(),

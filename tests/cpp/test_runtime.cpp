@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "allocations.h"
@@ -18,18 +20,27 @@ using dt_test::speech_like;
 
 constexpr std::int64_t kCurves = 52;
 
-class RuntimeOn : public testing::TestWithParam<std::string> {};
+// Every kernel, without and with a context.
+class RuntimeOn : public testing::TestWithParam<std::tuple<std::string, bool>> {
+ protected:
+  RandomModel random_model_ =
+      std::get<1>(GetParam()) ? RandomModel::small_with_context() : RandomModel::small();
+  std::string kernel_ = std::get<0>(GetParam());
+};
 
-INSTANTIATE_TEST_SUITE_P(Kernels, RuntimeOn, testing::ValuesIn(available_kernels()),
-                         [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Kernels, RuntimeOn,
+                         testing::Combine(testing::ValuesIn(available_kernels()), testing::Bool()),
+                         [](const auto& test) {
+                           const bool context = std::get<1>(test.param);
+                           return std::get<0>(test.param) + (context ? "_context" : "");
+                         });
 
 TEST_P(RuntimeOn, AnyChunkingGivesTheSameBits) {
-  RandomModel random_model = RandomModel::small();
   const std::int64_t rates[][2] = {{60, 1}, {30000, 1001}, {25, 1}};
   for (const auto& rate : rates) {
-    random_model.config.frame_rate_num = rate[0];
-    random_model.config.frame_rate_den = rate[1];
-    const auto model = random_model.build(GetParam());
+    random_model_.config.frame_rate_num = rate[0];
+    random_model_.config.frame_rate_den = rate[1];
+    const auto model = random_model_.build(kernel_);
     const std::vector<float> audio = speech_like(40000);  // more than two blocks
     Runtime runtime(model, 3, kAutoIdentity);
     const std::vector<float> whole = run(runtime, kCurves, audio);
@@ -47,7 +58,7 @@ TEST_P(RuntimeOn, AnyChunkingGivesTheSameBits) {
 }
 
 TEST_P(RuntimeOn, ResetStartsAgain) {
-  const auto model = RandomModel::small().build(GetParam());
+  const auto model = random_model_.build(kernel_);
   const std::vector<float> audio = speech_like(30000);
   Runtime runtime(model, 3, kAutoIdentity);
   const std::vector<float> first = run(runtime, kCurves, audio);
@@ -109,8 +120,8 @@ TEST(Runtime, ABadSampleChangesNothing) {
   EXPECT_EQ(run(runtime, kCurves, audio), whole);
 }
 
-TEST(Runtime, StaysFiniteAtTheLimitOfWhatItTakes) {
-  Runtime runtime(RandomModel::small().build(), 3, kAutoIdentity);
+TEST_P(RuntimeOn, StaysFiniteAtTheLimitOfWhatItTakes) {
+  Runtime runtime(random_model_.build(kernel_), 3, kAutoIdentity);
   std::vector<float> audio = speech_like(16000);
   for (std::size_t i = 3000; i < 6000; ++i) {
     audio[i] = (i / 7 % 2 == 0 ? 1.0F : -1.0F) * Runtime::kSampleLimit;
@@ -151,8 +162,8 @@ TEST(Runtime, SilenceClosesTheGatedCurvesWithin200Ms) {
   }
 }
 
-TEST(Runtime, AllocatesNothingOnceBuilt) {
-  const auto model = RandomModel::small().build();
+TEST_P(RuntimeOn, AllocatesNothingOnceBuilt) {
+  const auto model = random_model_.build(kernel_);
   const std::vector<float> audio = speech_like(40000);
   std::vector<float> frames(200 * kCurves);
   Runtime runtime(model, 3, kAutoIdentity);

@@ -30,6 +30,21 @@ def bundle_at_60(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def bundle_with_context(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """60 Hz, with a transformer over the past beside the encoder's convolutions."""
+    path = tmp_path_factory.mktemp("bundle_context")
+    return random_bundle.write(path, context=random_bundle.CONTEXT)
+
+
+@pytest.fixture(params=["convolutions", "context"], scope="session")
+def any_bundle(request: pytest.FixtureRequest) -> Bundle:
+    """Each kind of audio encoder in turn."""
+    kinds = {"convolutions": "bundle_at_60", "context": "bundle_with_context"}
+    found: Bundle = request.getfixturevalue(kinds[request.param])
+    return found
+
+
+@pytest.fixture(scope="session")
 def bundle_at_2997(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """29.97 Hz: a rate whose frames fall on no whole sample."""
     return random_bundle.write(tmp_path_factory.mktemp("bundle2997"), frame_rate=[30000, 1001])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ def alpha_bar(steps: int, train_steps: int = 32) -> list[float]:
     return [float(a) for a in np.cumprod(1.0 - betas)[every - 1 :: every]]
 
 
-def manifest(**changes: Any) -> dict[str, Any]:
+#: Small, with a window that two seconds fill many times over.
+CONTEXT = {"width": 32, "heads": 2, "layers": 2, "hidden": 64, "window": 5}
+
+
+def manifest(*, context: Mapping[str, int] | None = None, **changes: Any) -> dict[str, Any]:
+    """A manifest of random weights; `context` is the encoder's, `changes` replace top entries."""
     base: dict[str, Any] = {
         "name": "random",
         "curves": list(CURVES),
@@ -35,7 +41,10 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "postprocess": {"jawOpen": {"gain": 1.1, "smoothing_ms": 12.0}},
         "training": {"note": "random weights", "sources": []},
     }
-    return {**base, **changes}
+    m = {**base, **changes}
+    if context is not None:
+        m["encoder"] = {**m["encoder"], "context": dict(context)}
+    return m
 
 
 def tensors(m: dict[str, Any], seed: int = 1) -> dict[str, np.ndarray]:
@@ -50,6 +59,8 @@ def tensors(m: dict[str, Any], seed: int = 1) -> dict[str, np.ndarray]:
             value = 0.05 + 0.1 * np.abs(value)
         elif name == "statistics.mean":
             value = 0.2 + 0.05 * value
+        elif name.endswith(".distance"):
+            value = 0.5 * rng.standard_normal(shape)
         elif len(shape) == 1:
             value = 0.1 * value
         out[name] = value.astype(np.float32)
@@ -57,7 +68,7 @@ def tensors(m: dict[str, Any], seed: int = 1) -> dict[str, np.ndarray]:
 
 
 def write(path: Path, seed: int = 1, **changes: Any) -> bundle.Bundle:
-    """Writes a random bundle to `path`; `changes` replace top-level entries of the manifest."""
+    """Writes a random bundle to `path`; `changes` as in `manifest`."""
     m = manifest(**changes)
     return bundle.write(path, m, tensors(m, seed))
 

@@ -87,7 +87,7 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
     ("changes", "words"),
     [
         ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
-        ({"format_version": 2}, ["format_version", "1", "got 2"]),
+        ({"format_version": 3}, ["format_version", "1 or 2", "got 3"]),
         ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
         ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
         ({"frame_rate": [60, 0]}, ["frame_rate"]),
@@ -127,6 +127,48 @@ def test_a_wrong_manifest_is_refused(
     assert "\n" not in message
     for word in [str(folder), *words]:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format_version": 1}, ["format_version", "2 for an encoder with a context", "got 1"]),
+        ({"encoder__context": None}, ["no tensor beyond", "encoder.context."]),
+        ({"encoder__context": [32]}, ["encoder.context", "an object", "[32]"]),
+        ({"encoder__context__width": None}, ["encoder.context.width", "whole number", "None"]),
+        ({"encoder__context__heads": 3}, ["encoder.context.heads", "divisor of 32", "3"]),
+        ({"encoder__context__layers": 0}, ["encoder.context.layers", "1 to 64", "0"]),
+        ({"encoder__context__layers": 3}, ["tensor encoder.context.layers.2.", "none"]),
+        ({"encoder__context__hidden": 64.0}, ["encoder.context.hidden", "64.0"]),
+        ({"encoder__context__window": 6}, ["layers.0.distance", "(2, 6)", "(2, 5)"]),
+        ({"encoder__context__windows": 5}, ["encoder.context", "only width", "windows"]),
+    ],
+)
+def test_a_wrong_context_is_refused(
+    tmp_path: Path, changes: dict[str, Any], words: list[str]
+) -> None:
+    folder = random_bundle.write(tmp_path, context=random_bundle.CONTEXT).path
+    assert bundle.read(folder).manifest["encoder"]["context"] == random_bundle.CONTEXT
+    edit(folder, **changes)
+    with pytest.raises(BundleError) as error:
+        Runtime(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in [str(folder), *words]:
+        assert word in message
+
+
+def test_the_version_says_whether_there_is_a_context(tmp_path: Path) -> None:
+    assert random_bundle.write(tmp_path / "a").manifest["format_version"] == 1
+    with_context = random_bundle.write(tmp_path / "b", context=random_bundle.CONTEXT)
+    assert with_context.manifest["format_version"] == 2
+    # A copy without it is of version 1 again, and version 2 without it is read too.
+    without = {**with_context.manifest, "encoder": random_bundle.manifest()["encoder"]}
+    kept = bundle.expected_shapes(without)
+    again = bundle.write(tmp_path / "c", without, {k: with_context.tensors[k] for k in kept})
+    assert again.manifest["format_version"] == 1
+    edit(tmp_path / "c", format_version=2)
+    assert bundle.read(tmp_path / "c").manifest["format_version"] == 2
 
 
 def test_damaged_files_are_refused(folder: Path) -> None:

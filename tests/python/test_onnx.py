@@ -37,10 +37,13 @@ def encoder(bundle_at_60: Bundle) -> ort.InferenceSession:
     return session(onnx_export.encoder_graph(bundle_at_60))
 
 
+def core_model(b: Bundle) -> _core.Model:
+    return _core.Model(b.core_config(), b.tensors, b.identity_features())
+
+
 @pytest.fixture(scope="module")
 def core(bundle_at_60: Bundle) -> _core.Model:
-    b = bundle_at_60
-    return _core.Model(b.core_config(), b.tensors, b.identity_features())
+    return core_model(bundle_at_60)
 
 
 class Streaming:
@@ -66,31 +69,64 @@ class Streaming:
         return out[self._outputs[0]]
 
 
-def test_encoder_in_any_chunks_is_the_runtimes(bundle_at_60: Bundle, encoder, core) -> None:
+@pytest.mark.parametrize("most", [1, 8])
+def test_encoder_in_any_chunks_is_the_runtimes(any_bundle: Bundle, most: int) -> None:
+    encoder = session(onnx_export.encoder_graph(any_bundle))
     mel, _ = _core.log_mel(speech_like(2, 16000))
-    expected = _core.Encoder(core).push(mel)
+    expected = _core.Encoder(core_model(any_bundle)).push(mel)
     rng = np.random.default_rng(1)
-    streaming, got, at = Streaming(onnx_export.encoder_ports(bundle_at_60)), [], 0
+    streaming, got, at = Streaming(onnx_export.encoder_ports(any_bundle)), [], 0
     while at < len(mel):
-        count = int(rng.integers(1, 9))
+        count = int(rng.integers(1, most + 1))
         got.append(streaming(encoder, mel=mel[None, at : at + count])[0])
         at += count
     np.testing.assert_allclose(np.concatenate(got), expected, atol=1e-4)
     # The histories are what a single call leaves.
-    once = Streaming(onnx_export.encoder_ports(bundle_at_60))
+    once = Streaming(onnx_export.encoder_ports(any_bundle))
     once(encoder, mel=mel[None])
     for name, history in once.state.items():
         np.testing.assert_allclose(streaming.state[name], history, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["random", "embedded"])
-def test_frame_by_frame_is_runtime_step_state_for_state(bundle_at_60: Bundle, model: str) -> None:
+def test_voices_of_a_batch_begin_when_they_like(bundle_with_context: Bundle) -> None:
+    """Tokens are pairs of columns: a voice that begins at an odd one has its own beat."""
+    encoder = session(onnx_export.encoder_graph(bundle_with_context))
+    streaming = Streaming(onnx_export.encoder_ports(bundle_with_context), 3)
+    alone = [_core.Encoder(core_model(bundle_with_context)) for _ in range(3)]
+    rng = np.random.default_rng(5)
+    for call in range(40):
+        mel = rng.standard_normal((3, int(rng.integers(1, 6)), 80)).astype(np.float32)
+        if call in (7, 15):
+            for state in streaming.state.values():
+                state[call % 3] = 0
+            alone[call % 3].reset()
+        got = streaming(encoder, mel=mel)
+        for voice, one in enumerate(alone):
+            np.testing.assert_allclose(got[voice], one.push(mel[voice]), atol=1e-4)
+    assert len({float(c) % 2 for c in streaming.state["clock"].ravel()}) == 2
+
+
+def test_float16_encoder_stays_near(any_bundle: Bundle) -> None:
+    """2e-2 in features of about 1, over more than one window."""
+    mel, _ = _core.log_mel(speech_like(2, 16000))
+    encoder = session(onnx_export.encoder_graph(any_bundle, "float16"))
+    got = Streaming(onnx_export.encoder_ports(any_bundle))(encoder, mel=mel[None])[0]
+    expected = _core.Encoder(core_model(any_bundle)).push(mel)
+    np.testing.assert_allclose(got, expected, atol=2e-2)
+    assert np.abs(got - expected).max() > 0
+
+
+@pytest.mark.parametrize("model", ["random", "context", "embedded"])
+def test_frame_by_frame_is_runtime_step_state_for_state(
+    bundle_at_60: Bundle, bundle_with_context: Bundle, model: str
+) -> None:
     """200 frames: audio in random chunks through both; curves and GRU states within 1e-4.
 
     A gate that is always open, a pinned identity and no post-processing leave what the graphs
     compute; log-mel, alignment and noise are the runtime's own.
     """
-    source = bundle_at_60 if model == "random" else read()
+    known = {"random": bundle_at_60, "context": bundle_with_context}
+    source = known[model] if model in known else read()
     manifest = {
         **source.manifest,
         "gate": {"threshold_minimum_db": -150.0, "threshold_maximum_db": -140.0, "attack_ms": 0.0},
@@ -99,7 +135,7 @@ def test_frame_by_frame_is_runtime_step_state_for_state(bundle_at_60: Bundle, mo
     bundle = Bundle(source.path, manifest, source.tensors)
     encoder = session(onnx_export.encoder_graph(bundle))
     samplers = {f: session(onnx_export.sampler_graph(bundle, f)) for f in FRAMES}
-    core = _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
+    core = core_model(bundle)
     rng = np.random.default_rng(2)
     audio = speech_like(200 / 60, 16000)
     rt = Runtime(bundle, seed=4, identity=bundle.identities[2])
@@ -236,7 +272,7 @@ def test_fewer_steps(tmp_path: Path, steps: int) -> None:
     bundle = random_bundle.write(tmp_path, diffusion={
         "train_steps": 32, "sample_steps": steps, "alpha_bar": random_bundle.alpha_bar(steps)
     })  # fmt: skip
-    model = _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
+    model = core_model(bundle)
     audio, noise = _core.noise(1, 0, 4, 32), _core.noise(2, 0, 4)
     identity = np.zeros((4, 32), np.float32)
     sample = Streaming(onnx_export.sampler_ports(bundle, 4))

@@ -48,6 +48,65 @@ def test_encoder(talker, core) -> None:
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+def context_tokens(b: Bundle, mel: torch.Tensor) -> torch.Tensor:
+    """The context's tokens (tokens, width) of mel (columns, 80), as docs/bundle.md has them."""
+    t = {k: torch.from_numpy(v) for k, v in b.tensors.items()}
+    size = b.manifest["encoder"]["context"]
+    heads, window, prefix = size["heads"], size["window"], "encoder.context."
+    functional = torch.nn.functional
+
+    def linear(x: torch.Tensor, name: str) -> torch.Tensor:
+        return x @ t[f"{name}.weight"].T + t[f"{name}.bias"]
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        return functional.layer_norm(x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"])
+
+    def conv(x: torch.Tensor, name: str, stride: int) -> torch.Tensor:
+        """Zeros before the first column, and no output that needs one after the last."""
+        x = functional.pad(x.T[None], (1, 0))
+        weight, bias = t[f"{prefix}{name}.weight"], t[f"{prefix}{name}.bias"]
+        return functional.gelu(functional.conv1d(x, weight, bias, stride))[0].T
+
+    h = conv(conv(mel, "conv1", 1), "conv2", 2) + t[f"{prefix}position"]
+    back = torch.arange(len(h))[:, None] - torch.arange(len(h))
+    seen = (back >= 0) & (back < window)
+    for i in range(size["layers"]):
+        layer = f"{prefix}layers.{i}"
+        q, k, v = (
+            part.reshape(len(h), heads, -1).transpose(0, 1)
+            for part in linear(norm(h, f"{layer}.attention_norm"), f"{layer}.qkv").chunk(3, dim=1)
+        )
+        distance = t[f"{layer}.distance"][:, back.clamp(0, window - 1)]
+        mask = torch.where(seen, distance, -torch.inf)
+        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        h = h + linear(heard.transpose(0, 1).flatten(1), f"{layer}.out")
+        inner = functional.gelu(linear(norm(h, f"{layer}.mlp_norm"), f"{layer}.fc1"))
+        h = h + linear(inner, f"{layer}.fc2")
+    return norm(h, f"{prefix}norm")
+
+
+def test_encoder_with_context(bundle_with_context: Bundle) -> None:
+    from diffusiontalker.train.model import AudioEncoder
+
+    b = bundle_with_context
+    settings = b.manifest["encoder"]
+    trunk = AudioEncoder(settings["channels"], tuple(settings["dilations"]))
+    names = trunk.state_dict()
+    trunk.load_state_dict({k: torch.from_numpy(b.tensors[f"encoder.{k}"]) for k in names})
+    mel, _ = _core.log_mel(speech_like(2.5, 16000))
+    with torch.no_grad():
+        tokens = context_tokens(b, torch.from_numpy(mel))
+        assert len(tokens) > 10 * settings["context"]["window"]
+        mixed = tokens @ torch.from_numpy(b.tensors["encoder.mix.weight"]).T
+        # Column c adds token (c - 2) // 2; a column before the first token, nothing.
+        held = torch.cat([torch.zeros(2, mixed.shape[1]), mixed.repeat_interleave(2, dim=0)])
+        trunk.norm.register_forward_pre_hook(lambda _, x: (x[0] + held[: len(mel)],))
+        expected = trunk(torch.from_numpy(mel)[None])[0].numpy()
+    encoder = _core.Encoder(_core.Model(b.core_config(), b.tensors, b.identity_features()))
+    got = np.concatenate([encoder.push(mel[:7]), encoder.push(mel[7:])])
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
 def test_sampler_a_step(talker, core) -> None:
     """200 frames with recorded noise: every intermediate x within 1e-4 of PyTorch's."""
     from diffusiontalker.train.diffusion import alpha_bars, ddim_step, table_row

@@ -40,9 +40,9 @@ def run(rt: Runtime, audio: np.ndarray, sizes: list[int] | None = None) -> np.nd
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_any_chunking_gives_the_same_bits(bundle_at_60: Bundle, rate: int) -> None:
+def test_any_chunking_gives_the_same_bits(any_bundle: Bundle, rate: int) -> None:
     audio = speech_like(1.3, rate)
-    rt = Runtime(bundle_at_60, sample_rate=rate, seed=3)
+    rt = Runtime(any_bundle, sample_rate=rate, seed=3)
     whole = run(rt, audio)
     assert len(whole) == math.ceil(Fraction(len(audio) * 60, rate))
 
@@ -55,12 +55,24 @@ def test_any_chunking_gives_the_same_bits(bundle_at_60: Bundle, rate: int) -> No
     check()
 
 
-def test_sample_by_sample_gives_the_same_bits(bundle_at_2997: Bundle) -> None:
+@pytest.mark.parametrize("kind", ["bundle_at_2997", "bundle_with_context"])
+def test_sample_by_sample_gives_the_same_bits(request: pytest.FixtureRequest, kind: str) -> None:
     audio = speech_like(0.4, 16000)
-    rt = Runtime(bundle_at_2997)
+    rt = Runtime(request.getfixturevalue(kind))
     whole = run(rt, audio)
     rt.reset()
     np.testing.assert_array_equal(run(rt, audio, [1] * len(audio)), whole)
+
+
+def test_the_context_is_heard(bundle_with_context: Bundle) -> None:
+    """The same weights without it give another face, with the same look-ahead."""
+    b = bundle_with_context
+    encoder = {k: v for k, v in b.manifest["encoder"].items() if k != "context"}
+    without = Bundle(b.path, {**b.manifest, "encoder": encoder}, b.tensors)
+    audio = speech_like(1, 16000)
+    difference = np.abs(run(Runtime(b), audio) - run(Runtime(without), audio))
+    assert (difference.max(axis=1) > 1e-3).mean() > 0.5
+    assert Runtime(b).lookahead_ms == Runtime(without).lookahead_ms
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -94,10 +106,8 @@ def test_lookahead_counts_the_resampler(bundle_at_60: Bundle) -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("count", [0, 1, 80, 266, 267, 268, 12345])
-def test_flush_gives_every_frame_of_the_duration(
-    bundle_at_60: Bundle, rate: int, count: int
-) -> None:
-    rt = Runtime(bundle_at_60, sample_rate=rate)
+def test_flush_gives_every_frame_of_the_duration(any_bundle: Bundle, rate: int, count: int) -> None:
+    rt = Runtime(any_bundle, sample_rate=rate)
     assert len(run(rt, speech_like(2, rate)[:count])) == math.ceil(Fraction(count * 60, rate))
     assert rt.stats.frames == math.ceil(Fraction(count * 60, rate))
     assert rt.stats.samples == count
@@ -116,9 +126,9 @@ def test_the_rate_moves_no_frame(bundle_at_60: Bundle) -> None:
     assert max(first) - min(first) <= 1
 
 
-def test_reset_starts_again(bundle_at_60: Bundle) -> None:
+def test_reset_starts_again(any_bundle: Bundle) -> None:
     audio = speech_like(1, 44100)
-    rt = Runtime(bundle_at_60, sample_rate=44100, seed=9)
+    rt = Runtime(any_bundle, sample_rate=44100, seed=9)
     first = run(rt, audio)
     rt.reset()
     assert rt.stats.frames == rt.stats.samples == 0
@@ -127,7 +137,7 @@ def test_reset_starts_again(bundle_at_60: Bundle) -> None:
     rt.step(audio[:20000])
     rt.reset()  # amid a stream
     np.testing.assert_array_equal(run(rt, audio), first)
-    fresh = Runtime(bundle_at_60, sample_rate=44100, seed=9)
+    fresh = Runtime(any_bundle, sample_rate=44100, seed=9)
     np.testing.assert_array_equal(run(fresh, audio), first)
 
 
@@ -161,10 +171,10 @@ def test_int16_is_float32(bundle_at_60: Bundle) -> None:
 )
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_a_bad_chunk_is_refused_and_changes_nothing(
-    bundle_at_60: Bundle, chunk: object, words: str, rate: int
+    any_bundle: Bundle, chunk: object, words: str, rate: int
 ) -> None:
     audio = speech_like(0.5, rate)
-    rt = Runtime(bundle_at_60, sample_rate=rate)
+    rt = Runtime(any_bundle, sample_rate=rate)
     whole = run(rt, audio)
     rt.reset()
     head = rt.step(audio[:3000])
@@ -234,9 +244,9 @@ def drain(rt: Runtime, seconds: float = 60) -> list[Frame]:
 
 
 @pytest.mark.parametrize("rate", [16000, 44100])
-def test_live_gives_the_frames_of_step(bundle_at_60: Bundle, rate: int) -> None:
+def test_live_gives_the_frames_of_step(any_bundle: Bundle, rate: int) -> None:
     audio = speech_like(2, rate)
-    rt = Runtime(bundle_at_60, sample_rate=rate, seed=5)
+    rt = Runtime(any_bundle, sample_rate=rate, seed=5)
     whole = run(rt, audio)
     with rt:
         rt.start()

@@ -194,7 +194,9 @@ def test_rtx_builds_caches_and_refuses(
     assert "8.9" in error
 
 
-def test_rtx_reads_the_large_and_half_graphs(bundle_at_60: Bundle) -> None:
+def test_rtx_reads_the_large_and_half_graphs(
+    bundle_at_60: Bundle, bundle_with_context: Bundle
+) -> None:
     """The parser takes every graph; building them all would take minutes."""
     pytest.importorskip("onnx")
     trt = pytest.importorskip("tensorrt_rtx_bindings")
@@ -203,7 +205,9 @@ def test_rtx_reads_the_large_and_half_graphs(bundle_at_60: Bundle) -> None:
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     graphs = [onnx_export.sampler_graph(bundle_at_60, 8, p) for p in ("float32", "float16")]
-    for model in [*graphs, onnx_export.encoder_graph(bundle_at_60, "float16")]:
+    graphs.append(onnx_export.encoder_graph(bundle_at_60, "float16"))
+    graphs += [onnx_export.encoder_graph(bundle_with_context, p) for p in ("float32", "float16")]
+    for model in graphs:
         network = builder.create_network()
         parser = trt.OnnxParser(network, logger)
         assert parser.parse(model.SerializeToString()), parser.get_error(0)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,15 @@ struct CurveOptions {
   bool gated = false;         // follows the silence gate
 };
 
+// The encoder's masked transformer over the past (docs/bundle.md).
+struct ContextConfig {
+  std::int64_t width = 384;
+  std::int64_t heads = 6;  // a divisor of width
+  std::int64_t layers = 4;
+  std::int64_t hidden = 1536;  // of the MLPs
+  std::int64_t window = 64;    // tokens that attention looks back on, 20 ms each
+};
+
 struct ModelConfig {
   std::vector<std::string> curves;   // names, in the model's order
   std::int64_t frame_rate_num = 60;  // Hz = num / den
@@ -44,12 +54,13 @@ struct ModelConfig {
   std::int64_t channels = 128;          // of the encoder; the audio feature's size
   std::vector<std::int64_t> dilations;  // one residual block each
   std::int64_t lookahead_columns = 4;   // 10 ms each
-  std::int64_t hidden = 256;            // of the GRU
-  std::int64_t layers = 2;              // of the GRU
-  std::int64_t step_dim = 64;           // width of the step table
-  std::int64_t train_steps = 32;        // rows of the step table
-  std::vector<double> alpha_bar;        // one for each sampling step, falling
-  std::vector<float> noise_scale;       // of a curve's starting noise, 0 to 1; empty = 1 for all
+  std::optional<ContextConfig> context;
+  std::int64_t hidden = 256;       // of the GRU
+  std::int64_t layers = 2;         // of the GRU
+  std::int64_t step_dim = 64;      // width of the step table
+  std::int64_t train_steps = 32;   // rows of the step table
+  std::vector<double> alpha_bar;   // one for each sampling step, falling
+  std::vector<float> noise_scale;  // of a curve's starting noise, 0 to 1; empty = 1 for all
   GateOptions gate;
   std::vector<CurveOptions> curve_options;  // one a curve
   std::int64_t default_identity = 0;

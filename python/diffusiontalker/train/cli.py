@@ -212,7 +212,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     with _progress(console) as progress:
         data = _read(config, progress)
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
-        bars: dict[str, Any] = {}
+        bars: dict[str, TaskID] = {}
 
         def on_step(
             name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
@@ -226,12 +226,18 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             if step == steps and not console.is_terminal:
                 progress.console.print(f"{name} {note}")
 
+        def on_segment(done: int, of: int) -> None:
+            if "segments" not in bars:
+                bars["segments"] = progress.add_task("what Whisper hears", total=of, note="")
+            progress.update(bars["segments"], completed=done)
+
         talker, speakers = run.train(
             config,
             data,
             folder,
             on_version=lambda version: progress.update(cache, completed=version + 1),
             on_step=on_step,
+            on_segment=on_segment,
         )
     target = folder / "bundle"
     _write_bundle(talker, speakers, config, data, folder, target)
@@ -347,7 +353,8 @@ def _write_bundle(
     metrics: dict[str, Any] | None = None,
 ) -> None:
     torch.set_num_threads(config.threads)
-    first = folder / "cache" / f"{streams.cache_key(data.train, config)}-0.npz"
+    digest = run.context_digest(talker)
+    first = folder / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
         export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
     training = run.provenance(config, data, folder)

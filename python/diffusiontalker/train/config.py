@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from .context import ContextConfig
+
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
@@ -37,11 +39,46 @@ class Source:
     gain: dict[str, float] = field(default_factory=dict)  # curve -> factor, after the rest is out
 
 
+def no_context() -> ContextConfig:
+    return ContextConfig(layers=0)
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     channels: int = 128
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     lookahead_columns: int = 4  # 10 ms each
+    context: ContextConfig = field(default_factory=no_context)  # 0 layers: convolutions alone
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One folder of recordings without curves or phones: for the context alone."""
+
+    name: str
+    path: str  # relative to the configuration file
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How the context learns to hear what the unmasked encoder hears (listen.py)."""
+
+    weights: str = ""  # npz of Whisper tiny's encoder, relative to the configuration file
+    epochs: int = 10
+    learning_rate: float = 5e-4
+    warmup_steps: int = 100
+    batch: int = 4
+    segment_s: float = 8.0
+    delay_tokens: int = 1  # token i learns what Whisper's token i - delay is: 20 ms each
+    noise_snr_db: tuple[float, float] = (3.0, 40.0)
+    noise_chance: float = 0.6
+    babble_chance: float = 0.15
+    reverb_chance: float = 0.3
+    band_chance: float = 0.2
+    speed: tuple[float, float] = (0.85, 1.2)
+    speech: tuple[Speech, ...] = ()  # beside the audio of [[sources]]
 
 
 @dataclass(frozen=True)
@@ -106,6 +143,7 @@ class Config:
     dtype: str = "float32"  # of the exported weights
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
+    listening: Listening = Listening()
     decoder: DecoderConfig = DecoderConfig()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
@@ -123,7 +161,11 @@ class Config:
     def sample_steps(self) -> int:
         return self.stages[-1].steps
 
-    def source_path(self, source: Source) -> Path:
+    @property
+    def context(self) -> ContextConfig | None:
+        return self.encoder.context if self.encoder.context.layers else None
+
+    def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
     def describe(self) -> dict[str, Any]:

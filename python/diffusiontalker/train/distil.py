@@ -33,7 +33,7 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
             known_identity = frozen.identity()[window.speaker]
             heard = window.features
             if stage.train_encoder:  # the student's encoder moves away from the teacher's
-                heard = frozen.features(window.mel, window.x0.shape[1])
+                heard = frozen.features(window.mel, window.x0.shape[1], window.tokens)
 
             def predict(z: Tensor, index: Tensor) -> Tensor:
                 row = diffusion.table_row(index, 2 * stage.steps, config.train_steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..bundle import Bundle
 from ..curves import CURVES
 from . import diffusion
 from .config import Config, ConfigError
+from .context import ContextConfig
 from .identity import pool
 from .model import Talker
 from .streams import Stream, epoch_batches
@@ -38,7 +40,9 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
     with torch.no_grad():
         for load in batches:
             batch = load()
-            features = talker.features(torch.from_numpy(batch.mel), batch.curves.shape[1])
+            tokens = None if talker.encoder.context is None else torch.from_numpy(batch.tokens)
+            frames = batch.curves.shape[1]
+            features = talker.features(torch.from_numpy(batch.mel), frames, tokens)
             pooled = pool(features, torch.from_numpy(batch.voiced))
             total += pooled.sum(dim=0)
             count += len(pooled)
@@ -86,6 +90,7 @@ def manifest_of(
             "channels": config.encoder.channels,
             "dilations": list(config.encoder.dilations),
             "lookahead_columns": config.encoder.lookahead_columns,
+            **({"context": dataclasses.asdict(config.context)} if config.context else {}),
         },
         "decoder": {
             "hidden": config.decoder.hidden,
@@ -137,6 +142,9 @@ def load_talker(bundle: Bundle) -> Talker:
         layers=manifest["decoder"]["layers"],
         identity_hidden=manifest["decoder"]["identity_hidden"],
         rate=bundle.frame_rate,
+        context=ContextConfig(**manifest["encoder"]["context"])
+        if "context" in manifest["encoder"]
+        else None,
     )
     original = {renamed: name for name, renamed in _RENAMED.items()}
     talker.load_state_dict(

@@ -35,6 +35,7 @@ class Window:
     x0: Tensor  # (B, F, 52), standardised
     voiced: Tensor  # (B, F)
     speaker: Tensor  # (B,)
+    tokens: Tensor | None  # (B, n, width): the context's, which does not train here
 
 
 #: What a stage minimises: (talker, window, generator) -> named loss terms, already weighted.
@@ -62,6 +63,7 @@ def build(config: Config, speakers: list[str]) -> Talker:
             layers=config.decoder.layers,
             identity_hidden=config.decoder.identity_hidden,
             rate=config.rate,
+            context=config.context,
         )
 
 
@@ -81,11 +83,12 @@ def learning_rate(stage: Stage, step: int, progress: float) -> float:
 def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
     frames = batch.curves.shape[1]
     mel = torch.from_numpy(batch.mel)
+    tokens = None if talker.encoder.context is None else torch.from_numpy(batch.tokens)
     with torch.set_grad_enabled(train_encoder):
-        features = talker.features(mel, frames)
+        features = talker.features(mel, frames, tokens)
     x0 = (torch.from_numpy(batch.curves) - talker.mean) / talker.std
     voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced, speaker)
+    return Window(mel, features, x0, voiced, speaker, tokens)
 
 
 def identity_terms(talker: Talker, window: Window, config: Config) -> tuple[Tensor, float]:
@@ -132,6 +135,8 @@ def fit(
         talker.load_state_dict(done["talker"])
         return
     talker.encoder.requires_grad_(stage.train_encoder)
+    if talker.encoder.context is not None:
+        talker.encoder.context.requires_grad_(False)  # its tokens are cached with the streams
     trained = [p for p in talker.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
     epoch, position, step = 0, 0, 0

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..curves import CURVES
+from .context import BANDS, COLUMNS_A_TOKEN, Context, ContextConfig, hold
 
-BANDS = 80
 IDENTITY_DIM = 32
 
 
@@ -45,18 +45,29 @@ class EncoderBlock(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel (batch, columns, 80) -> features (batch, columns, channels), both at 100 Hz."""
+    """Log-mel (batch, columns, 80) -> features (batch, columns, channels), both at 100 Hz.
 
-    def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
+    With a context its tokens are mixed into the columns that can hear them.
+    """
+
+    def __init__(
+        self, channels: int, dilations: tuple[int, ...], context: ContextConfig | None = None
+    ) -> None:
         super().__init__()
         self.input = CausalConv(BANDS, channels, 3)
         self.blocks = nn.ModuleList([EncoderBlock(channels, d) for d in dilations])
         self.norm = nn.LayerNorm(channels)
+        self.context = Context(context) if context else None
+        self.mix = nn.Linear(context.width, channels, bias=False) if context else None
 
-    def forward(self, mel: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """`tokens` are those of the context for this mel, where they are known already."""
         h = functional.relu(self.input(mel.transpose(1, 2))).transpose(1, 2)
         for block in self.blocks:
             h = block(h)
+        if self.context is not None and self.mix is not None:
+            heard = self.context(mel) if tokens is None else tokens
+            h = h + self.mix(hold(heard, mel.shape[1]))
         features: Tensor = self.norm(h)
         return features
 
@@ -129,9 +140,10 @@ class Talker(nn.Module):
         layers: int = 2,
         identity_hidden: int = 64,
         rate: Fraction = Fraction(60),
+        context: ContextConfig | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = AudioEncoder(channels, dilations)
+        self.encoder = AudioEncoder(channels, dilations, context)
         self.identity = IdentityEncoder(speakers, identity_hidden, channels)
         self.decoder = Denoiser(channels, train_steps, step_dim, hidden, layers)
         self.register_buffer("mean", torch.zeros(len(CURVES)))
@@ -139,9 +151,9 @@ class Talker(nn.Module):
         self.rate = rate
         self.lookahead_columns = lookahead_columns
 
-    def features(self, mel: Tensor, frames: int) -> Tensor:
+    def features(self, mel: Tensor, frames: int, tokens: Tensor | None = None) -> Tensor:
         """Audio features a_f (batch, frames, A) of frames 0.. of mel (batch, columns, 80)."""
-        return at_frames(self.encoder(mel), frames, self.rate, self.lookahead_columns)
+        return at_frames(self.encoder(mel, tokens), frames, self.rate, self.lookahead_columns)
 
 
 def columns_for(frames: int, rate: Fraction, lookahead_columns: int) -> int:
@@ -151,9 +163,9 @@ def columns_for(frames: int, rate: Fraction, lookahead_columns: int) -> int:
 
 
 def alignment_period_frames(rate: Fraction) -> int:
-    """Frames after which a frame lies on a whole mel column again."""
+    """Frames after which a frame lies on a whole token, so on a mel column, again."""
     num, den = rate.numerator, rate.denominator
-    return num // gcd(100 * den, num)
+    return num // gcd(100 // COLUMNS_A_TOKEN * den, num)
 
 
 def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) -> Tensor:

@@ -7,6 +7,11 @@ encoder.onnx, for any number of columns at 100 Hz, the history of each convoluti
     mel (streams, columns, 80), history_input (streams, 2, 80),
     history_{i} (streams, 2 dilations[i], channels)
     -> features (streams, columns, channels), next_history_input, next_history_{i}
+With a context, the state of each voice's tokens too, zeros at its start like every other state:
+    clock (streams, 1, 1), the columns heard, kept small by an even number once it is large,
+    history_context (streams, 2, width), held (streams, 1, channels),
+    keys_{l}, values_{l} (streams, window, width)
+    -> next_clock, next_history_context, next_held, next_keys_{l}, next_values_{l}
 
 sampler_{F}.onnx, for F frames, one GRU state a sampling step in and out:
     audio, identity (streams, F, channels),
@@ -18,8 +23,8 @@ sampler_{F}.onnx, for F frames, one GRU state a sampling step in and out:
 sampler_loop.onnx has the sampler's inputs and outputs for any number of frames, with ONNX's GRU
 nodes, which runtimes turn into loops: the baseline to measure against.
 
-In a float16 graph the matrix products are float16; inputs, outputs, states, sums, gates and norms
-stay float32.
+In a float16 graph the products with weights are float16; inputs, outputs, states, sums, gates,
+norms and attention stay float32.
 """
 
 from __future__ import annotations
@@ -70,7 +75,7 @@ class _Graph:
 
     def constant(self, value: Array) -> str:
         """A constant; equal ones are stored once."""
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")
         key = (f"{value.dtype} {value.shape}", value.tobytes())
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
@@ -97,10 +102,14 @@ class _Graph:
     def linear(self, x: str, matrix: Array, bias: Array) -> str:
         return self.node("Add", self.matmul(x, matrix), self.constant(bias))
 
-    def slice(self, x: str, axis: int, begin: int, end: int | None = None) -> str:
+    def slice(self, x: str, axis: int, begin: int, end: int | None = None, step: int = 1) -> str:
         stop = np.iinfo(np.int64).max if end is None else end
-        bounds = [self.constant(np.array([v], np.int64)) for v in (begin, stop, axis)]
+        bounds = [self.constant(np.array([v], np.int64)) for v in (begin, stop, axis, step)]
         return self.node("Slice", x, *bounds)
+
+    def binary(self, kind: str, x: str, number: float) -> str:
+        """A node of a float32 tensor and a number."""
+        return self.node(kind, x, self.constant(np.float32(number)))
 
     def split(self, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
         if len(sizes) == 1:
@@ -113,6 +122,12 @@ class _Graph:
 
     def reshape(self, x: str, shape: Sequence[int]) -> str:
         return self.node("Reshape", x, self.constant(np.array(shape, np.int64)))
+
+    def unsqueeze(self, x: str, axis: int) -> str:
+        return self.node("Unsqueeze", x, self.constant(np.array([axis], np.int64)))
+
+    def cast(self, x: str, kind: int) -> str:
+        return self.node("Cast", x, to=kind)
 
     def transpose(self, x: str, order: Sequence[int]) -> str:
         return self.node("Transpose", x, perm=list(order))
@@ -145,11 +160,16 @@ class _Graph:
 
 def encoder_ports(bundle: Bundle) -> tuple[list[Port], list[Port]]:
     """Inputs and outputs of the encoder's graph."""
-    channels = int(bundle.manifest["encoder"]["channels"])
+    settings = bundle.manifest["encoder"]
+    channels = int(settings["channels"])
     histories = [("history_input", 2, BANDS)] + [
-        (f"history_{i}", 2 * d, channels)
-        for i, d in enumerate(bundle.manifest["encoder"]["dilations"])
+        (f"history_{i}", 2 * d, channels) for i, d in enumerate(settings["dilations"])
     ]
+    if "context" in settings:
+        width, window = settings["context"]["width"], settings["context"]["window"]
+        histories += [("clock", 1, 1), ("history_context", 2, width), ("held", 1, channels)]
+        for layer in range(settings["context"]["layers"]):
+            histories += [(f"keys_{layer}", window, width), (f"values_{layer}", window, width)]
     inputs = [Port("mel", ("streams", "columns", BANDS))]
     outputs = [Port("features", ("streams", "columns", channels))]
     for name, columns, width in histories:
@@ -158,16 +178,43 @@ def encoder_ports(bundle: Bundle) -> tuple[list[Port], list[Port]]:
     return inputs, outputs
 
 
+class _Encoder(_Graph):
+    """The nodes of the encoder, by the names of its tensors."""
+
+    def __init__(self, bundle: Bundle, precision: str) -> None:
+        super().__init__(precision)
+        self._tensors = bundle.tensors
+
+    def weight(self, name: str) -> str:
+        return self.constant(self._tensors[name])
+
+    def norm(self, x: str, name: str) -> str:
+        scale, shift = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
+        return self.node("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+
+    def dense(self, x: str, name: str) -> str:
+        t = self._tensors
+        return self.linear(x, t[f"{name}.weight"].T, t[f"{name}.bias"])
+
+    def three_taps(self, columns: Sequence[str], name: str) -> str:
+        """A convolution as one product: the columns of its taps beside each other."""
+        weight = self._tensors[f"{name}.weight"]  # (out, in, tap)
+        matrix = weight.transpose(2, 1, 0).reshape(-1, weight.shape[0])
+        return self.linear(self.join(columns, axis=2), matrix, self._tensors[f"{name}.bias"])
+
+    def gelu(self, x: str) -> str:
+        """The exact one, x Phi(x)."""
+        erf = self.node("Erf", self.binary("Mul", x, np.sqrt(0.5)))
+        return self.node("Mul", self.binary("Mul", x, 0.5), self.binary("Add", erf, 1))
+
+
 def encoder_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
     """The causal encoder; see the module's text for its inputs and outputs."""
-    g, t = _Graph(precision), bundle.tensors
-
-    def norm(x: str, name: str) -> str:
-        scale, shift = (g.constant(t[f"{name}.{part}"]) for part in ("weight", "bias"))
-        return g.node("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+    g = _Encoder(bundle, precision)
+    settings = bundle.manifest["encoder"]
 
     def convolve(x: str, history: str, name: str, dilation: int) -> str:
-        """Three taps as one product: the columns m - 2d, m - d, m beside each other."""
+        """Reads the columns m - 2d, m - d and m, and keeps the history."""
         heard = g.node("Concat", history, x, axis=1)
         taps = [
             g.slice(heard, 1, 0, -2 * dilation),
@@ -175,19 +222,126 @@ def encoder_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
             g.slice(heard, 1, 2 * dilation),
         ]
         g.output(g.slice(heard, 1, -2 * dilation), f"next_{history}")
-        weight = t[f"{name}.weight"]  # (out, in, tap)
-        matrix = weight.transpose(2, 1, 0).reshape(-1, weight.shape[0])
-        return g.linear(g.join(taps, axis=2), matrix, t[f"{name}.bias"])
+        return g.three_taps(taps, name)
 
     hidden = g.node("Relu", convolve("mel", "history_input", "encoder.input", 1))
-    for i, dilation in enumerate(bundle.manifest["encoder"]["dilations"]):
+    for i, dilation in enumerate(settings["dilations"]):
         block = f"encoder.blocks.{i}"
-        branch = norm(hidden, f"{block}.norm")
+        branch = g.norm(hidden, f"{block}.norm")
         branch = g.node("Relu", convolve(branch, f"history_{i}", f"{block}.conv", dilation))
-        mixed = g.linear(branch, t[f"{block}.mix.weight"].T, t[f"{block}.mix.bias"])
-        hidden = g.node("Add", hidden, mixed)
-    g.output(norm(hidden, "encoder.norm"), "features")
+        hidden = g.node("Add", hidden, g.dense(branch, f"{block}.mix"))
+    if "context" in settings:
+        hidden = g.node("Add", hidden, _context(g, bundle))
+    g.output(g.norm(hidden, "encoder.norm"), "features")
     return g.finish("encoder", *encoder_ports(bundle), _notes(bundle, precision))
+
+
+def _context(g: _Encoder, bundle: Bundle) -> str:
+    """What the context adds to the columns, (streams, columns, channels), and its state's outputs.
+
+    With S = ceil(columns / 2), a call has room for S tokens. They end at even columns, so a voice
+    whose first column is odd reads a column further on, and where the number of columns is odd too
+    its last token has not ended: nothing hears it and the state leaves it out. Token -1, which an
+    empty state would end with column 0, is masked as every token before it is.
+    """
+    settings = bundle.manifest["encoder"]["context"]
+    heads, window = int(settings["heads"]), int(settings["window"])
+    size = int(settings["width"]) // heads
+
+    def halved(x: str) -> str:
+        return g.node("Floor", g.binary("Mul", x, 0.5))
+
+    def parity(x: str) -> str:
+        return g.node("Sub", x, g.binary("Mul", halved(x), 2))
+
+    def either(condition: str, first: str, second: str) -> str:
+        return g.node("Where", condition, first, second)
+
+    def whole(number: int) -> str:
+        return g.constant(np.array(number, np.int64))
+
+    count = g.slice(g.node("Shape", "mel"), 0, 1, 2)  # (1,)
+    columns = g.cast(count, TensorProto.FLOAT)
+    number = g.node("Range", whole(0), g.node("Squeeze", count), whole(1))  # 0 .. columns - 1
+    even = g.slice(number, 0, 0, step=2)  # 0, 2, ..: (S,)
+    slot = g.binary("Mul", g.cast(even, TensorProto.FLOAT), 0.5)  # 0, 1, ..
+    odd = parity("clock")  # (streams, 1, 1)
+    is_odd = g.binary("Greater", odd, 0.5)
+    ended = g.node("Less", g.node("Add", odd, g.binary("Mul", g.slice(slot, 0, -1), 2)), columns)
+    first = g.binary("Sub", halved(g.binary("Add", "clock", 1)), 1)  # the token of slot 0
+
+    # Both convolutions. The first one's output before column 0 is the second one's padding: zero.
+    heard = g.node("Concat", "history_input", "mel", axis=1)
+    taps = [g.slice(heard, 1, 0, -2), g.slice(heard, 1, 1, -1), g.slice(heard, 1, 2)]
+    fine = g.gelu(g.three_taps(taps, "encoder.context.conv1"))
+    place = g.node("Add", "clock", g.unsqueeze(g.cast(number, TensorProto.FLOAT), 1))
+    fine = g.node("Mul", fine, g.binary("Min", place, 1))
+    fine = g.node("Concat", "history_context", fine, axis=1)
+    g.output(g.slice(fine, 1, -2), "next_history_context")
+    last = g.node("Add", count, whole(1))
+    after = [
+        g.node("Gather", fine, g.node("Min", g.node("Add", even, whole(i)), last), axis=1)
+        for i in range(4)
+    ]
+    taps = [either(is_odd, after[i + 1], after[i]) for i in range(3)]
+    hidden = g.gelu(g.three_taps(taps, "encoder.context.conv2"))
+    hidden = g.node("Add", hidden, g.weight("encoder.context.position"))  # (streams, S, width)
+
+    # Keys and values lie as the window's, then the call's: token `first` + key.
+    key = g.join([g.constant(np.arange(-window, 0, dtype=np.float32)), slot])
+    back = g.node("Sub", g.unsqueeze(slot, 1), key)  # (S, keys)
+    near = g.node("And", g.binary("GreaterOrEqual", back, 0), g.binary("Less", back, window))
+    known = g.binary("GreaterOrEqual", g.node("Add", first, key), 0)  # (streams, 1, keys)
+    seen = g.node("And", near, g.unsqueeze(known, 1))
+    distance = g.cast(g.binary("Min", g.binary("Max", back, 0), window - 1), TensorProto.INT64)
+
+    def newest(kind: str, now: str) -> str:
+        """The window's with the call's, and the next window's."""
+        every = g.node("Concat", kind, now, axis=1)
+        ends = g.slice(every, 1, -window), g.slice(every, 1, -window - 1, -1)
+        g.output(either(ended, *ends), f"next_{kind}")
+        return every
+
+    def by_head(x: str, order: Sequence[int]) -> str:
+        return g.transpose(g.reshape(x, (0, 0, heads, size)), order)
+
+    for i in range(int(settings["layers"])):
+        layer = f"encoder.context.layers.{i}"
+        qkv = g.dense(g.norm(hidden, f"{layer}.attention_norm"), f"{layer}.qkv")
+        query, *now = g.split(qkv, 2, [heads * size] * 3)
+        keys, values = newest(f"keys_{i}", now[0]), newest(f"values_{i}", now[1])
+        scores = g.node("MatMul", by_head(query, (0, 2, 1, 3)), by_head(keys, (0, 2, 3, 1)))
+        scores = g.node(
+            "Add",
+            g.binary("Mul", scores, 1 / np.sqrt(size)),
+            g.node("Gather", g.weight(f"{layer}.distance"), distance, axis=1),
+        )
+        shares = g.node("Softmax", either(seen, scores, g.constant(np.float32(-1e9))), axis=-1)
+        mean = g.node("MatMul", shares, by_head(values, (0, 2, 1, 3)))
+        mean = g.reshape(g.transpose(mean, (0, 2, 1, 3)), (0, 0, heads * size))
+        hidden = g.node("Add", hidden, g.dense(mean, f"{layer}.out"))
+        inner = g.gelu(g.dense(g.norm(hidden, f"{layer}.mlp_norm"), f"{layer}.fc1"))
+        hidden = g.node("Add", hidden, g.dense(inner, f"{layer}.fc2"))
+
+    token = g.norm(hidden, "encoder.context.norm")
+    mixed = g.matmul(token, bundle.tensors["encoder.mix.weight"].T)
+    made = g.binary("GreaterOrEqual", g.node("Add", first, g.unsqueeze(slot, 1)), 0)
+    mixed = g.node("Mul", mixed, g.cast(made, TensorProto.FLOAT))
+    mixed = g.node("Concat", "held", mixed, axis=1)
+    g.output(either(ended, g.slice(mixed, 1, -1), g.slice(mixed, 1, -2, -1)), "next_held")
+
+    # The clock stays below a limit beyond which nothing depends on it but its parity.
+    limit = 2 * window + 4
+    clock = g.node("Add", "clock", columns)
+    beyond = g.binary("Max", g.binary("Sub", clock, limit), 0)
+    g.output(g.node("Sub", clock, g.binary("Mul", halved(beyond), 2)), "next_clock")
+
+    def of_columns(shift: int) -> str:
+        """The token of each column: the held one is 0, that of slot s is s + 1."""
+        index = g.node("Div", g.node("Add", number, whole(shift)), whole(2))
+        return g.node("Gather", mixed, index, axis=1)
+
+    return either(is_odd, of_columns(1), of_columns(2))
 
 
 # ---- the sampler -------------------------------------------------------------------------------

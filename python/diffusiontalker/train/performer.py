@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,12 +256,53 @@ def style_of(speaker: str) -> Style:
 # -------------------------------------------------------------------------------------- upper face
 
 
-def blinks(times_s: FloatArray, per_minute: float, rng: np.random.Generator) -> FloatArray:
-    """(frames,) eyelid closure in [0, 1]: waits are gamma-distributed, a blink lasts 150-250 ms."""
-    closure = np.zeros(len(times_s))
+# Share of the pauses at which the lids close: what a listener's ear can foretell of a blink.
+PAUSE_BLINK = 0.8
+
+
+def pauses(phones: Sequence[Phone], least_s: float = 0.25) -> list[float]:
+    """Onsets of the silences that last at least `least_s`, seconds."""
+    spoken = [phone for phone in phones if phone.symbol != "_"]
+    return [
+        before.end_s
+        for before, after in pairwise(spoken)
+        if after.start_s - before.end_s >= least_s
+    ]
+
+
+def blink_times(
+    span_s: tuple[float, float],
+    pauses_s: Sequence[float],
+    per_minute: float,
+    rng: np.random.Generator,
+) -> list[float]:
+    """Instants of blinks: at most pauses, as speakers do, and between them after gamma waits."""
     mean_wait_s = 60.0 / per_minute
-    at_s = float(times_s[0]) + rng.uniform(0.0, mean_wait_s)
-    while at_s < times_s[-1]:
+    at_pauses = [
+        onset_s + rng.uniform(0.06, 0.12) for onset_s in pauses_s if rng.random() < PAUSE_BLINK
+    ]
+    instants: list[float] = []
+    at_s = span_s[0] + rng.uniform(0.0, mean_wait_s)
+    for next_s in [*at_pauses, span_s[1]]:
+        while at_s < next_s - 0.5:
+            instants.append(at_s)
+            at_s += 0.4 + rng.gamma(2.0, 0.5 * (mean_wait_s - 0.4))
+        if next_s < span_s[1] and (not instants or next_s - instants[-1] > 0.5):
+            instants.append(next_s)
+            at_s = next_s + 0.4 + rng.gamma(2.0, 0.5 * (mean_wait_s - 0.4))
+    return instants
+
+
+def blinks(
+    times_s: FloatArray,
+    pauses_s: Sequence[float],
+    per_minute: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """(frames,) eyelid closure in [0, 1]; a blink lasts 150-250 ms."""
+    closure = np.zeros(len(times_s))
+    span_s = (float(times_s[0]), float(times_s[-1]))
+    for at_s in blink_times(span_s, pauses_s, per_minute, rng):
         length_s = rng.uniform(0.15, 0.25)
         close_s = 0.35 * length_s  # lids fall faster than they rise
         peak = rng.uniform(0.82, 1.0)
@@ -269,7 +311,6 @@ def blinks(times_s: FloatArray, per_minute: float, rng: np.random.Generator) -> 
         rising = np.clip((since_s - 1.15 * close_s) / (length_s - 1.15 * close_s), 0.0, 1.0)
         bump = 0.5 * (np.cos(np.pi * rising) - np.cos(np.pi * falling))
         closure = np.maximum(closure, peak * bump)
-        at_s += 0.4 + rng.gamma(2.0, 0.5 * (mean_wait_s - 0.4))
     return closure
 
 
@@ -390,7 +431,7 @@ def perform(
     frown = accents(phones, times_s, 0.10 * style.brows, rng) * style.brows
     both("browDown", 0.22 * frown + 0.05 * np.maximum(-slow, 0.0))
     both("eyeWide", 0.10 * raised)
-    lids = blinks(times_s, style.blinks_per_minute, rng)
+    lids = blinks(times_s, pauses(phones), style.blinks_per_minute, rng)
     yaw, pitch = gaze(times_s, style.gaze, rng)
     both("eyeBlink", np.minimum(lids + 0.25 * np.maximum(-pitch, 0.0), 1.0))
     both("eyeSquint", 0.10 * lids + 0.5 * style.smile + 0.08 * frown)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..curves import CURVES
-from . import corpora, streams
+from . import corpora, listen, streams
 from .config import Config
 from .distil import student_objective
 from .fit import OnStep, build, fit, stage_name
@@ -123,6 +125,17 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
     return {"sources": sources, "stages": stages, "seed": config.seed}
 
 
+def context_digest(talker: Talker) -> str:
+    """SHA-256 over the context's weights, in hexadecimal; empty without a context."""
+    if talker.encoder.context is None:
+        return ""
+    digest = hashlib.sha256()
+    for name, value in talker.encoder.context.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def train(
     config: Config,
     data: Data,
@@ -130,6 +143,7 @@ def train(
     *,
     on_version: Callable[[int], None] = lambda version: None,
     on_step: OnStep = lambda *_: None,
+    on_segment: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Talker, list[str]]:
     """Run every stage that `folder` has not finished; returns the last student, speaker names."""
     torch.set_num_threads(config.threads)
@@ -138,8 +152,17 @@ def train(
         raise ValueError("no usable takes: see the list of skipped ones in the report")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
-    versions = streams.prepare(data.train, config, folder / "cache", on_version)
     talker = build(config, speakers)
+    hear: streams.Hear = streams.hear_nothing
+    if config.context is not None and talker.encoder.context is not None:
+        takes = [take for takes in data.train for take in takes]
+        context = listen.train_context(
+            config, takes, folder / "context", on_step=on_step, on_segment=on_segment
+        )
+        talker.encoder.context.load_state_dict(context.state_dict())
+        hear = partial(listen.tokens_of, context, config.context)
+    digest = context_digest(talker)
+    versions = streams.prepare(data.train, config, folder / "cache", on_version, hear, digest)
     mean, std = streams.statistics(streams.load_streams(versions[0]))
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))

@@ -23,6 +23,7 @@ from .. import _core
 from ..bundle import GATE_DEFAULTS
 from ..curves import CURVES
 from .config import Augmentation, Config
+from .context import COLUMNS_A_TOKEN, token_count
 from .corpora import SAMPLE_RATE_HZ, Phone, Recording
 from .model import alignment_period_frames, columns_for
 from .performer import perform, style_of
@@ -38,6 +39,16 @@ class Stream:
     mel: NDArray[np.float16]  # (columns, 80), 100 Hz
     curves: NDArray[np.float16]  # (frames, 52), curve units
     voiced: NDArray[np.bool_]  # (frames,)
+    tokens: NDArray[np.float16]  # (n, width), 50 Hz: what the context hears; width 0 without one
+
+
+#: Log-mel (columns, 80) -> tokens (n, width): the context, while it does not train.
+Hear = Callable[[NDArray[np.float16]], NDArray[np.float16]]
+
+
+def hear_nothing(mel: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Tokens of a talker without a context."""
+    return np.zeros((token_count(len(mel)), 0), np.float16)
 
 
 # ------------------------------------------------------------------------------- signal arithmetic
@@ -173,7 +184,11 @@ def _sound(take: Recording, how: Draw, rng: np.random.Generator) -> NDArray[np.f
 
 
 def make_stream(
-    takes: list[Recording], draws: list[Draw], config: Config, rng: np.random.Generator
+    takes: list[Recording],
+    draws: list[Draw],
+    config: Config,
+    rng: np.random.Generator,
+    hear: Hear = hear_nothing,
 ) -> Stream:
     """Takes of one speaker, one after another, as features and curves at the model's rate."""
     rate = config.rate
@@ -225,11 +240,15 @@ def make_stream(
             level_db=np.concatenate(levels),
         )
     voiced = voiced_frames(voiced_columns(level_db), frames, rate, config.encoder.lookahead_columns)
-    return Stream(takes[0].speaker, mel.astype(np.float16), curves.astype(np.float16), voiced)
+    kept = mel.astype(np.float16)
+    return Stream(takes[0].speaker, kept, curves.astype(np.float16), voiced, hear(kept))
 
 
 def make_version(
-    takes_by_source: list[list[Recording]], config: Config, version: int
+    takes_by_source: list[list[Recording]],
+    config: Config,
+    version: int,
+    hear: Hear = hear_nothing,
 ) -> list[Stream]:
     """All streams of one version; version 0 is clean, later ones are augmented.
 
@@ -245,30 +264,41 @@ def make_version(
             for start in range(0, len(own), TAKES_A_STREAM):
                 group = [own[i] for i in order[start : start + TAKES_A_STREAM]]
                 jobs.append(
-                    partial(_make_drawn, group, source_index, [*seed, 1 + start], config, version)
+                    partial(
+                        _make_drawn, group, source_index, [*seed, 1 + start], config, version, hear
+                    )
                 )
     with ThreadPoolExecutor(config.threads) as threads:
         return list(threads.map(lambda job: job(), jobs))
 
 
 def _make_drawn(
-    group: list[Recording], source_index: int, seed: list[int], config: Config, version: int
+    group: list[Recording],
+    source_index: int,
+    seed: list[int],
+    config: Config,
+    version: int,
+    hear: Hear,
 ) -> Stream:
     rng = np.random.default_rng(seed)
     max_gap_s = config.sources[source_index].max_gap_s
     draws = [draw(rng, config.augmentation, max_gap_s, clean=version == 0) for _ in group]
-    return make_stream(group, draws, config, rng)
+    return make_stream(group, draws, config, rng, hear)
 
 
 # ------------------------------------------------------------------------------------------- cache
 
 
-def cache_key(takes_by_source: list[list[Recording]], config: Config) -> str:
-    """Digest of all that decides the streams: settings, takes and this format's version."""
+def cache_key(takes_by_source: list[list[Recording]], config: Config, context: str) -> str:
+    """Digest of all that decides the streams: settings, takes and this format's version.
+
+    `context` tells one state of the context's weights from another.
+    """
     described = config.describe()
     kept = {key: described[key] for key in ("sources", "seed", "frame_rate", "augmentation")}
     kept["lookahead"] = config.encoder.lookahead_columns
-    kept["format"] = 1  # raise it when streams or performances change
+    kept["context"] = context
+    kept["format"] = 2  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:
@@ -287,6 +317,7 @@ def save_streams(path: Path, streams: list[Stream]) -> None:
     }
     for i, stream in enumerate(streams):
         arrays |= {f"mel{i}": stream.mel, f"curves{i}": stream.curves, f"voiced{i}": stream.voiced}
+        arrays[f"tokens{i}"] = stream.tokens
     part = path.with_suffix(".part.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     with part.open("wb") as file:
@@ -297,7 +328,10 @@ def save_streams(path: Path, streams: list[Stream]) -> None:
 def load_streams(path: Path) -> list[Stream]:
     with np.load(path) as arrays:
         return [
-            Stream(str(speaker), arrays[f"mel{i}"], arrays[f"curves{i}"], arrays[f"voiced{i}"])
+            Stream(
+                str(speaker),
+                *(arrays[f"{name}{i}"] for name in ("mel", "curves", "voiced", "tokens")),
+            )
             for i, speaker in enumerate(arrays["speakers"])
         ]
 
@@ -307,13 +341,15 @@ def prepare(
     config: Config,
     folder: Path,
     on_version: Callable[[int], None] = lambda version: None,
+    hear: Hear = hear_nothing,
+    context: str = "",
 ) -> list[Path]:
     """Make every version that the cache lacks; returns their files."""
-    key = cache_key(takes_by_source, config)
+    key = cache_key(takes_by_source, config, context)
     paths = [folder / f"{key}-{version}.npz" for version in range(config.augmentation.versions)]
     for version, path in enumerate(paths):
         if not path.exists():
-            save_streams(path, make_version(takes_by_source, config, version))
+            save_streams(path, make_version(takes_by_source, config, version, hear))
         on_version(version)
     return paths
 
@@ -329,6 +365,7 @@ class Batch:
     curves: NDArray[np.float32]  # (B, frames, 52), curve units
     voiced: NDArray[np.bool_]  # (B, frames)
     speaker: NDArray[np.int64]  # (B,)
+    tokens: NDArray[np.float32]  # (B, n, width)
 
 
 def epoch_batches(
@@ -357,7 +394,7 @@ def epoch_batches(
     count = max(1, len(shuffled) // batch) if shuffled else 0
 
     def load(chosen: list[tuple[int, int]]) -> Batch:
-        mel, curves, voiced, who = [], [], [], []
+        mel, curves, voiced, who, tokens = [], [], [], [], []
         for index, start in chosen:
             stream = streams[index]
             column = int(start * 100 / rate)
@@ -365,11 +402,14 @@ def epoch_batches(
             curves.append(stream.curves[start : start + window])
             voiced.append(stream.voiced[start : start + window])
             who.append(speakers.index(stream.speaker))
+            token = column // COLUMNS_A_TOKEN
+            tokens.append(stream.tokens[token : token + token_count(columns)])
         return Batch(
             np.stack(mel).astype(np.float32),
             np.stack(curves).astype(np.float32),
             np.stack(voiced),
             np.array(who),
+            np.stack(tokens).astype(np.float32),
         )
 
     return [lambda i=i: load(shuffled[i * batch : (i + 1) * batch]) for i in range(count)]  # type: ignore[misc]

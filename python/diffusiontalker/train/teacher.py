@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,11 @@ def repeat_draws(window: Window, draws: int) -> Window:
     """The same windows several times, for several diffusion steps over one encoder pass."""
     if draws == 1:
         return window
-    return Window(*(torch.cat([t] * draws) for t in vars(window).values()))
+    several: dict[str, Any] = {
+        name: tensor if tensor is None else torch.cat([tensor] * draws)
+        for name, tensor in vars(window).items()
+    }
+    return Window(**several)
 
 
 def supervised_terms(x0: Tensor, truth: Tensor, stage: Stage, config: Config) -> dict[str, Tensor]:

@@ -1,0 +1,190 @@
+"""Whisper's audio encoder, and a copy of it that hears only the past (docs/bundle.md).
+
+The unmasked encoder (Radford et al. 2022) is the teacher of `listen.py`; the causal copy, the
+*context*, starts from the same weights and becomes part of the talker's audio encoder. Both read
+the runtime's log-mel, which is Whisper's with a fixed reference in place of a clip's maximum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BANDS = 80
+COLUMNS_A_TOKEN = 2  # 100 Hz columns, 50 Hz tokens
+LAYERS = 4  # of Whisper tiny
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """Shape of the causal transformer; the defaults are those of Whisper tiny."""
+
+    layers: int = LAYERS
+    width: int = 384
+    heads: int = 6
+    hidden: int = 1536
+    window: int = 64  # tokens of 20 ms that attention reaches back to, the present one included
+
+
+class ContextLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward, as in Whisper, with a bias by distance."""
+
+    def __init__(self, shape: ContextConfig) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.attention_norm = nn.LayerNorm(shape.width)
+        self.qkv = nn.Linear(shape.width, 3 * shape.width)
+        self.distance = nn.Parameter(torch.zeros(shape.heads, shape.window))
+        self.out = nn.Linear(shape.width, shape.width)
+        self.mlp_norm = nn.LayerNorm(shape.width)
+        self.fc1 = nn.Linear(shape.width, shape.hidden)
+        self.fc2 = nn.Linear(shape.hidden, shape.width)
+
+    def forward(self, h: Tensor, causal: bool = True) -> Tensor:
+        """(batch, tokens, width) -> the same shape; not causal: every token sees every other."""
+        batch, tokens, width = h.shape
+        q, k, v = (
+            part.view(batch, tokens, self.heads, -1).transpose(1, 2)
+            for part in self.qkv(self.attention_norm(h)).chunk(3, dim=-1)
+        )
+        mask = self.mask(tokens) if causal else None
+        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        h = h + self.out(heard.transpose(1, 2).reshape(batch, tokens, width))
+        out: Tensor = h + self.fc2(functional.gelu(self.fc1(self.mlp_norm(h))))
+        return out
+
+    def mask(self, tokens: int) -> Tensor:
+        """(heads, tokens, tokens): the bias by distance; minus infinity ahead and out of reach."""
+        window = self.distance.shape[1]
+        at = torch.arange(tokens)
+        back = at[:, None] - at[None, :]
+        bias = self.distance[:, back.clamp(0, window - 1)]
+        return bias.masked_fill((back < 0) | (back >= window), -math.inf)
+
+
+class Context(nn.Module):
+    """Log-mel (batch, columns, 80) at 100 Hz -> tokens (batch, n, width) at 50 Hz.
+
+    Token i needs columns up to 2 i + 2 and no later one; there is no absolute position, so that a
+    stream never runs out of them.
+    """
+
+    def __init__(self, shape: ContextConfig) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(BANDS, shape.width, 3)
+        self.conv2 = nn.Conv1d(shape.width, shape.width, 3, stride=COLUMNS_A_TOKEN)
+        self.position = nn.Parameter(torch.zeros(shape.width))
+        self.layers = nn.ModuleList([ContextLayer(shape) for _ in range(shape.layers)])
+        self.norm = nn.LayerNorm(shape.width)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        h = functional.gelu(self.conv1(functional.pad(mel.transpose(1, 2), (1, 0))))
+        h = functional.gelu(self.conv2(functional.pad(h, (1, 0)))).transpose(1, 2)
+        h = h + self.position
+        for layer in self.layers:
+            h = layer(h)
+        tokens: Tensor = self.norm(h)
+        return tokens
+
+
+def token_count(columns: int) -> int:
+    """Tokens that so many mel columns allow."""
+    return max(0, (columns - 1) // COLUMNS_A_TOKEN)
+
+
+def hold(tokens: Tensor, columns: int) -> Tensor:
+    """Tokens (batch, n, width) as mel columns 0.. hear them, (batch, columns, width).
+
+    Column c hears the newest token that the columns up to c allow, floor((c - 2) / 2); the first
+    two hear none, which is zero.
+    """
+    rows = functional.pad(tokens, (0, 0, 1, 0))
+    return rows.repeat_interleave(COLUMNS_A_TOKEN, dim=1)[:, :columns]
+
+
+class Whisper(nn.Module):
+    """The encoder of Whisper tiny as it was published: whole clips, up to 30 s."""
+
+    position: Tensor
+
+    def __init__(self, shape: ContextConfig) -> None:
+        super().__init__()
+        self.trunk = Context(shape)
+        self.register_buffer("position", torch.zeros(1500, shape.width))
+
+    def forward(self, mel: Tensor, layers: int = LAYERS) -> Tensor:
+        """(batch, columns, 80) -> (batch, ceil(columns / 2), width), every token hears all.
+
+        With fewer layers than all, the hidden state after so many, which is not normalised.
+        """
+        trunk = self.trunk
+        h = functional.gelu(trunk.conv1(functional.pad(mel.transpose(1, 2), (1, 1))))
+        h = functional.gelu(trunk.conv2(functional.pad(h, (1, 1)))).transpose(1, 2)
+        h = h + self.position[: h.shape[1]]
+        for layer in list(trunk.layers)[:layers]:
+            h = layer(h, causal=False)
+        features: Tensor = trunk.norm(h) if layers == LAYERS else h
+        return features
+
+
+def load_whisper(path: Path) -> Whisper:
+    """The published weights from an npz with CTranslate2's names (float16 or float32).
+
+    Raises FileNotFoundError, or ValueError when the file holds something else.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no Whisper weights {path}; see docs/training.md for their source")
+    with np.load(path) as arrays:
+        named = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
+    shape = ContextConfig()
+    whisper = Whisper(shape)
+    state = {"position": named["encoder/position_encodings/encodings"]}
+    for conv in ("conv1", "conv2"):
+        for part in ("weight", "bias"):
+            state[f"trunk.{conv}.{part}"] = named[f"encoder/{conv}/{part}"]
+    renamed = {
+        "attention_norm.weight": "self_attention/layer_norm/gamma",
+        "attention_norm.bias": "self_attention/layer_norm/beta",
+        "qkv.weight": "self_attention/linear_0/weight",
+        "qkv.bias": "self_attention/linear_0/bias",
+        "out.weight": "self_attention/linear_1/weight",
+        "out.bias": "self_attention/linear_1/bias",
+        "mlp_norm.weight": "ffn/layer_norm/gamma",
+        "mlp_norm.bias": "ffn/layer_norm/beta",
+        "fc1.weight": "ffn/linear_0/weight",
+        "fc1.bias": "ffn/linear_0/bias",
+        "fc2.weight": "ffn/linear_1/weight",
+        "fc2.bias": "ffn/linear_1/bias",
+    }
+    for layer in range(LAYERS):
+        for ours, theirs in renamed.items():
+            state[f"trunk.layers.{layer}.{ours}"] = named[f"encoder/layer_{layer}/{theirs}"]
+        # Unmasked attention never reads these two.
+        state[f"trunk.layers.{layer}.distance"] = torch.zeros(shape.heads, shape.window)
+    state["trunk.position"] = torch.zeros(shape.width)
+    state["trunk.norm.weight"] = named["encoder/layer_norm/gamma"]
+    state["trunk.norm.bias"] = named["encoder/layer_norm/beta"]
+    whisper.load_state_dict(state)
+    return whisper.eval().requires_grad_(False)
+
+
+def causal_copy(whisper: Whisper, shape: ContextConfig) -> Context:
+    """A context of Whisper's first layers, to be tuned by `listen.py`.
+
+    Absolute positions give way to their mean over the first three seconds.
+    """
+    if shape.layers > LAYERS:
+        raise ValueError(f"encoder.context.layers: at most {LAYERS}, got {shape.layers}")
+    context = Context(shape)
+    own = context.state_dict()
+    given = whisper.trunk.state_dict()
+    state = {n: own[n] if n.endswith("distance") else given[n].clone() for n in own}
+    state["position"] = whisper.position[:150].mean(dim=0)
+    context.load_state_dict(state)
+    return context
