@@ -209,8 +209,9 @@ TEST(Soak, LosesNothing) {
   }
   for (Pair& pair : pairs) pair.sender->go();
   for (Pair& pair : pairs) {
-    ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
-                           4.0 * std::atof(seconds.c_str()) + 60.0))
+    ASSERT_TRUE(
+        wait_while_it_moves([&] { return !pair.client->client.statistics().farewell.empty(); },
+                            [&] { return pair.client->frames(); }))
         << pair.rate << " Hz: " << pair.client->client.status() << "; "
         << pair.client->client.statistics().trouble;
     const dt::Statistics statistics = pair.client->client.statistics();

@@ -19,13 +19,13 @@ TEST(DtStream, ThirtySecondsOfFrames) {
       ToFString("endpoint=" + title.substr(title.rfind("tcp://"))));
   source->ReceiveClient(&client, FGuid(1, 0, 0, 0));
   // Its clip loops until the end; then it closes the face and says goodbye.
-  EXPECT_TRUE(wait_until(
+  EXPECT_TRUE(wait_while_it_moves(
       [&] {
         stream.drain();
         return Utf8(source->GetSourceStatus()).find("the sender stopped: end of the audio") !=
                std::string::npos;
       },
-      240.0))
+      [&] { return client.frames("Face"); }))
       << Utf8(source->GetSourceStatus());
   EXPECT_EQ(Utf8(source->GetSourceStatus()).find("lost"), std::string::npos)
       << Utf8(source->GetSourceStatus());

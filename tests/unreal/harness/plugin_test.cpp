@@ -73,15 +73,19 @@ TEST(Plugin, ThirtySecondsOfFrames) {
       << Utf8(source->GetSourceStatus());
   EXPECT_TRUE(client.subject("Face").frames.empty());
   sender.go();
-  ASSERT_TRUE(wait_until([&] { return client.frames("Face") >= 1000; }));
+  const auto frames_so_far = [&] { return client.frames("Face"); };
+  ASSERT_TRUE(wait_while_it_moves([&] { return frames_so_far() >= 1000; }, frames_so_far));
   EXPECT_TRUE(source->IsSourceStillValid());
   EXPECT_TRUE(wait_until([&] {
     return Utf8(source->GetSourceStatus()).compare(0, 15, "receiving Face,") == 0;
   })) << Utf8(source->GetSourceStatus());
-  ASSERT_TRUE(wait_until([&] {
-    return Utf8(source->GetSourceStatus()).find("the sender stopped") != std::string::npos &&
-           neutral(client.last("Face"));
-  })) << Utf8(source->GetSourceStatus());
+  ASSERT_TRUE(wait_while_it_moves(
+      [&] {
+        return Utf8(source->GetSourceStatus()).find("the sender stopped") != std::string::npos &&
+               neutral(client.last("Face"));
+      },
+      frames_so_far))
+      << Utf8(source->GetSourceStatus());
   const RecordingClient::Subject seen = client.subject("Face");
   EXPECT_EQ(seen.static_pushes, 1);
   EXPECT_EQ(seen.names.size(), 52u);

@@ -28,6 +28,16 @@ inline bool wait_until(const std::function<bool()>& done, double seconds = 60.0)
   return true;
 }
 
+// Waits until `done` holds, however long that takes; false if `progress` stands still for a minute.
+inline bool wait_while_it_moves(const std::function<bool()>& done,
+                                const std::function<std::size_t()>& progress) {
+  for (;;) {
+    const std::size_t before = progress();
+    if (wait_until(done)) return true;
+    if (progress() == before) return false;
+  }
+}
+
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
