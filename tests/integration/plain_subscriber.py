@@ -32,7 +32,9 @@ def main() -> None:
             continue
         arrival_ns = time.monotonic_ns()
         fields = msgpack.unpackb(payload)
-        print(json.dumps([arrival_ns, topic.decode(), len(payload), fields]), flush=True)
+        # JSON has no bytes, which is what sound comes in.
+        line = json.dumps([arrival_ns, topic.decode(), len(payload), fields], default=bytes.hex)
+        print(line, flush=True)
         if fields[1] == "bye":
             return
 

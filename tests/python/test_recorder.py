@@ -1,8 +1,9 @@
-"""The Live Link Face CSV: columns by name, exact timecodes, whole files."""
+"""Files of frames: columns by name, exact timecodes, whole files."""
 
 from __future__ import annotations
 
 import csv
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,8 +11,35 @@ import numpy as np
 import pytest
 
 from diffusiontalker.curves import CURVES, pascal_case
-from diffusiontalker.stream import StreamError
-from diffusiontalker.stream.recorder import COLUMNS, HEADER, Recorder, timecode
+from diffusiontalker.stream import StreamError, wire
+from diffusiontalker.stream.recorder import (
+    COLUMNS,
+    HEADER,
+    CsvRecorder,
+    JsonRecorder,
+    Recorder,
+    timecode,
+)
+
+BYE = wire.Bye("face", 1, 0, "done")
+
+
+def schema_of(curves: tuple[str, ...] = CURVES) -> wire.Schema:
+    return wire.Schema("face", 1, curves, 60, 1, "m", "v", 59.25, 16000, 10, 20)
+
+
+def frame_of(index: int, values: np.ndarray, flags: int = 0) -> wire.Frame:
+    return wire.Frame(
+        "face", 1, index, index, 60, 1, index * 16000 // 60, 16000, 99, flags,
+        tuple(values.tolist()),
+    )  # fmt: skip
+
+
+def begun(recorder: Recorder, frames: int = 0) -> Recorder:
+    recorder.announce(schema_of())
+    for index in range(frames):
+        recorder.send(frame_of(index, np.zeros(52, np.float32)))
+    return recorder
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -39,9 +67,11 @@ def test_header_has_61_named_columns_in_the_apps_order() -> None:
 def test_every_value_stands_under_its_own_name(tmp_path: Path) -> None:
     values = np.linspace(0.01, 0.99, 52, dtype=np.float32)
     shuffled = np.random.default_rng(3).permutation(52)
-    recorder = Recorder(tmp_path / "a.csv", [CURVES[i] for i in shuffled], Fraction(60))
-    recorder.write(0, values[shuffled][None, :])
-    recorder.close()
+    recorder = CsvRecorder(tmp_path / "a.csv")
+    recorder.announce(schema_of(tuple(CURVES[i] for i in shuffled)))
+    recorder.send(frame_of(0, values[shuffled]))
+    recorder.send(frame_of(1, values[shuffled], wire.FLAG_CLOSING))
+    recorder.close(BYE)
     (row,) = rows_of(tmp_path / "a.csv")
     assert row["BlendShapeCount"] == "61"
     for curve, value in zip(CURVES, values, strict=True):
@@ -82,28 +112,43 @@ def test_timecodes_tell_the_time(rate: Fraction) -> None:
         last = at
 
 
-def test_an_older_take_survives_a_run_that_fails(tmp_path: Path) -> None:
-    path = tmp_path / "take.csv"
+def test_json_lines_have_every_curve_by_name(tmp_path: Path) -> None:
+    values = np.linspace(0.01, 0.99, 52, dtype=np.float32)
+    recorder = JsonRecorder(tmp_path / "a.jsonl")
+    recorder.announce(schema_of())
+    recorder.send(frame_of(7, values))
+    recorder.send(frame_of(8, values, wire.FLAG_CLOSING))
+    recorder.close(BYE)
+    head, line = map(json.loads, (tmp_path / "a.jsonl").read_text("utf-8").splitlines())
+    assert (head["kind"], head["curves"], head["rate_num"]) == ("schema", list(CURVES), 60)
+    assert (line["kind"], line["index"], line["position"]) == ("frame", 7, 1866)
+    assert line["time_s"] == 7 / 60
+    assert list(line["curves"]) == list(CURVES)
+    np.testing.assert_array_equal(np.array(list(line["curves"].values()), np.float32), values)
+
+
+@pytest.mark.parametrize("kind", [CsvRecorder, JsonRecorder])
+def test_an_older_take_survives_a_run_that_fails(tmp_path: Path, kind: type[Recorder]) -> None:
+    path = tmp_path / "take"
     path.write_text("precious")
-    recorder = Recorder(path, CURVES, Fraction(60))
-    recorder.write(0, np.zeros((3, 52), np.float32))
+    begun(kind(path), 3).close()
     assert path.read_text() == "precious"
-    recorder.discard()
-    assert path.read_text() == "precious"
-    assert [p.name for p in tmp_path.iterdir()] == ["take.csv"]
+    assert [p.name for p in tmp_path.iterdir()] == ["take"]
+    begun(kind(path), 3).close(BYE)
+    assert len(path.read_text().splitlines()) == 4
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(StreamError, match=r"none/face\.csv: No such file"):
-        Recorder(tmp_path / "none" / "face.csv", CURVES, Fraction(60))
+        CsvRecorder(tmp_path / "none" / "face.csv")
     with pytest.raises(StreamError, match="directory"):
-        Recorder(tmp_path, CURVES, Fraction(60))
+        JsonRecorder(tmp_path)
 
 
 def test_a_full_disk_is_an_error() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    recorder = Recorder("/dev/full", CURVES, Fraction(60))
+    recorder = CsvRecorder(Path("/dev/full"))
     with pytest.raises(StreamError, match="No space left"):
-        recorder.write(0, np.zeros((2000, 52), np.float32))
-    recorder.discard()
+        begun(recorder, 2000)
+    recorder.close()

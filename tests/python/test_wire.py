@@ -43,6 +43,7 @@ FRAME = wire.Frame(
     curves=tuple(i / 64 for i in range(52)),
 )
 BYE = wire.Bye("face", 5, 60, "end of the audio")
+AUDIO = wire.Audio("face", 5, 3, 960, 16000, 123_456, struct.pack("<4h", 0, 1, -1, -32768))
 
 whole = st.integers(0, 2**63 - 1)
 positive = st.integers(1, 2**31 - 1)
@@ -64,9 +65,13 @@ schemas = st.builds(
     positive, positive, name, text, single, positive, whole, whole,
 )  # fmt: skip
 byes = st.builds(wire.Bye, subject, session, whole, text)
+audio = st.builds(
+    wire.Audio, subject, session, whole, whole, positive, whole,
+    st.lists(st.binary(min_size=2, max_size=2), min_size=1, max_size=400).map(b"".join),
+)  # fmt: skip
 
 
-@given(st.one_of(frames, schemas, byes))
+@given(st.one_of(frames, schemas, byes, audio))
 def test_round_trip(message: wire.Message) -> None:
     assert wire.decode(wire.encode(message)) == message
 
@@ -85,7 +90,9 @@ def test_a_frame_is_about_300_bytes_and_plain_msgpack() -> None:
     assert struct.unpack(">f", last[1:])[0] == FRAME.curves[-1]
 
 
-@pytest.mark.parametrize("message", [SCHEMA, FRAME, BYE], ids=["schema", "frame", "bye"])
+@pytest.mark.parametrize(
+    "message", [SCHEMA, FRAME, BYE, AUDIO], ids=["schema", "frame", "bye", "audio"]
+)
 def test_every_truncation_is_refused(message: wire.Message) -> None:
     topic, payload = wire.encode(message)
     for size in range(len(payload)):
@@ -106,7 +113,7 @@ def test_random_parts_raise_only_wire_error(parts: list[bytes]) -> None:
 
 @given(st.binary(max_size=400))
 def test_random_payloads_raise_only_wire_error(payload: bytes) -> None:
-    for kind in (b"schema", b"frame", b"bye"):
+    for kind in (b"schema", b"frame", b"bye", b"audio"):
         with pytest.raises(wire.WireError):
             wire.decode([b"dt/face/" + kind, payload])
 
@@ -130,7 +137,7 @@ json_like = st.recursive(
 )  # fmt: skip
 
 
-@given(st.lists(json_like, max_size=12), st.sampled_from(["schema", "frame", "bye"]))
+@given(st.lists(json_like, max_size=12), st.sampled_from(["schema", "frame", "bye", "audio"]))
 def test_valid_msgpack_of_the_wrong_shape_raises_only_wire_error(body: list, kind: str) -> None:
     payload = msgpack.packb([wire.WIRE_VERSION, kind, *body])
     check_outcome([b"dt/face/" + kind.encode(), payload])
@@ -140,7 +147,7 @@ def test_valid_msgpack_of_the_wrong_shape_raises_only_wire_error(body: list, kin
 @given(st.integers(0, 2**32))
 def test_flipped_bits_never_raise_anything_else(seed: int) -> None:
     rng = random.Random(seed)
-    for message in (SCHEMA, FRAME, BYE):
+    for message in (SCHEMA, FRAME, BYE, AUDIO):
         parts = [bytearray(p) for p in wire.encode(message)]
         for _ in range(rng.randint(1, 4)):
             part = rng.choice(parts)
@@ -189,6 +196,42 @@ def test_bad_fields_are_named(position: int, value: object, words: str) -> None:
         wire.decode(replaced(position, value))
 
 
+@pytest.mark.parametrize(
+    ("position", "value", "words"),
+    [
+        (3, -1, "sequence"),
+        (4, 2**63, "position"),
+        (5, 0, "audio_rate"),
+        (6, 1.5, "capture_ns"),
+        (7, "text", "samples: expected bytes"),
+        (7, b"", "from 2 to 16384, got 0"),
+        (7, b"odd", "an even number of bytes .* got 3"),
+        (7, bytes(16386), "max_bin_len|exceeds"),
+    ],
+)
+def test_bad_audio_is_named(position: int, value: object, words: str) -> None:
+    with pytest.raises(wire.WireError, match=words):
+        wire.decode(replaced(position, value, AUDIO))
+
+
+def test_audio_may_be_long_and_nothing_else_may() -> None:
+    longest = dataclasses.replace(AUDIO, samples=bytes(wire.MAX_AUDIO_BYTES))
+    assert wire.decode(wire.encode(longest)) == longest
+    with pytest.raises(wire.WireError, match=r"max_bin_len|exceeds"):
+        wire.decode(replaced(4, bytes(300), BYE))
+
+
+def test_schema_says_whether_sound_is_sent() -> None:
+    assert b"audio_format" not in wire.encode(SCHEMA)[1]
+    with_audio = dataclasses.replace(SCHEMA, audio_format=wire.AUDIO_FORMAT)
+    assert wire.decode(wire.encode(with_audio)) == with_audio
+    topic, payload = wire.encode(with_audio)
+    fields = msgpack.unpackb(payload)
+    fields[3]["audio_format"] = 16
+    with pytest.raises(wire.WireError, match="audio_format: expected text, got 16"):
+        wire.decode([topic, msgpack.packb(fields)])
+
+
 def test_nothing_bad_is_sent_either() -> None:
     for change in (
         {"curves": (float("nan"),)},
@@ -203,6 +246,8 @@ def test_nothing_bad_is_sent_either() -> None:
     ):
         with pytest.raises(wire.WireError):
             wire.encode(dataclasses.replace(FRAME, **change))
+    with pytest.raises(wire.WireError, match="samples"):
+        wire.encode(dataclasses.replace(AUDIO, samples=b"odd"))
     with pytest.raises(wire.WireError, match="twice"):
         wire.encode(dataclasses.replace(SCHEMA, curves=("a", "a")))
 

@@ -31,7 +31,13 @@ def verdict(wire: object, parts: list[bytes]) -> str:
     if name == "schema":
         return (
             f"schema {message.session} {message.rate_num} {message.rate_den} "
-            f"{message.audio_rate} {message.start_ns} {message.start_unix_ns} {len(message.curves)}"
+            f"{message.audio_rate} {message.start_ns} {message.start_unix_ns} "
+            f"{len(message.curves)} x{message.audio_format.encode().hex()}"
+        )
+    if name == "audio":
+        return (
+            f"audio {message.session} {message.sequence} {message.position} {message.audio_rate} "
+            f"{message.capture_ns} {message.samples.hex()}"
         )
     return f"bye {message.session} {message.frames} {message.reason.encode().hex()}"
 
@@ -51,6 +57,10 @@ def main() -> int:
                 "Face", 9, ("jawOpen", "jawLeft", "zähne"), 60, 1, "m", "", 59.2, 48000, 7, 1 << 60
             )
         ),
+        wire.encode(
+            wire.Schema("Face", 9, ("jawOpen",), 60, 1, "m", "", 59.2, 48000, 7, 1 << 60, "s16le")
+        ),
+        wire.encode(wire.Audio("Face", 9, 70000, 1 << 33, 48000, 1 << 62, bytes(range(200, 220)))),
         wire.encode(wire.Bye("Face", (1 << 63) - 1, 672, "end of the audio")),
     ]
     edges = (
@@ -72,7 +82,7 @@ def main() -> int:
                     del payload[at]
                 else:
                     at = draw.randrange(len(topic))
-                    topic[at] = draw.choice(b"dt/Fx\xc3\xa4\x01framebye")
+                    topic[at] = draw.choice(b"dt/Fx\xc3\xa4\x01framebyeudio")
                 if not payload:
                     break
         parts = [bytes(topic), bytes(payload)]

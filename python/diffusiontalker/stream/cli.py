@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,8 +18,8 @@ from . import StreamError, doctor, wire
 from .command import Parser, complain, forget_stdout, on_leave, say
 from .meter import Meter
 from .microphone import Microphone, list_devices
-from .publisher import DEFAULT_ENDPOINT, Publisher, check_endpoint
-from .recorder import Recorder
+from .outputs import Destination, Outputs, open_output, parse
+from .publisher import DEFAULT_ENDPOINT, check_endpoint
 from .session import LiveSession, Source, render
 from .view import Picture, Screen
 from .wav_source import PacedSource, WavSource, demo_path
@@ -31,12 +31,27 @@ examples:
   dt-stream --mic --device "USB"                    one whose name contains USB
   dt-stream --wav speech.wav                        a file, in real time
   dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
+  dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
+  dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
   dt-stream devices                                 list the microphones
   dt-stream doctor                                  what is installed, what is missing
 
+--to names a way out, and may be given several times; a receiver that is slow, deaf or gone delays
+none of the others, and what it misses is counted:
+  zmq://HOST[:5560]                       binds here, for dt-watch, the Unreal plugin, your program
+  livelink://HOST[:11111][?subject=NAME]  sends Live Link Face packets: stock Unreal, Blender, Godot
+  vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
+                                          STYLE: perfectsync (EyeBlinkLeft; the default), arkit
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+  csv:PATH                                records a Live Link Face CSV
+  json:PATH                               records JSON lines, a frame each with its curves by name
+Quote a URL with a ? in it. Without --to it is zmq://127.0.0.1, unless --no-publish is given.
+--bind tcp://HOST:PORT is --to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv,
+only that it does not replace the default.
+
 Watch what is sent with dt-watch. Ctrl-C (or SIGTERM) closes the face to neutral, tells the
-subscribers, completes the CSV and leaves with exit code 0; a second Ctrl-C does not wait for the
-face. With --fast it leaves no CSV and exits with 130. Errors are one line and exit code 2.
+subscribers, completes the files and leaves with exit code 0; a second Ctrl-C does not wait for the
+face. With --fast it leaves no file and exits with 130. Errors are one line and exit code 2.
 """
 
 # How long a conversion runs before it shows its progress, seconds.
@@ -47,7 +62,7 @@ _LONGEST_S = 30 * 24 * 3600.0
 def _parser() -> Parser:
     parser = Parser(
         "dt-stream",
-        "Drives 52 ARKit face curves from speech, live, and publishes them over ZeroMQ.",
+        "Drives 52 ARKit face curves from speech, live, and sends them to engines and files.",
         _EXAMPLES,
     )
     parser.add_argument(
@@ -86,13 +101,20 @@ def _parser() -> Parser:
 
     out = parser.add_argument_group("where the curves go")
     out.add_argument(
+        "--to", action="append", default=[], metavar="URL", help="a way out, see below; repeatable"
+    )
+    out.add_argument(
         "--bind", metavar="ENDPOINT", help=f"publish here (default: {DEFAULT_ENDPOINT})"
     )
     out.add_argument(
-        "--allow-remote", action="store_true", help="let --bind open to other machines"
+        "--allow-remote", action="store_true", help="let --bind and zmq:// open to other machines"
     )
     out.add_argument("--subject", default="face", help="name of the face (default: face)")
-    out.add_argument("--no-publish", action="store_true", help="publish nothing")
+    out.add_argument(
+        "--publish-audio", action="store_true",
+        help="publish the sound too, on the clock of the curves (zmq:// only)",
+    )  # fmt: skip
+    out.add_argument("--no-publish", action="store_true", help="send nothing, record only")
     out.add_argument("--out", metavar="FILE.csv", help="record a Live Link Face CSV")
     out.add_argument(
         "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
@@ -129,15 +151,45 @@ def _check(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
-    if args.bind is not None:
-        check_endpoint(args.bind, args.allow_remote)
     try:
         wire.check_subject(args.subject)
     except wire.WireError as error:
         raise StreamError(f"--{error}") from None
-    if args.wav and args.out and os.path.exists(args.out) and os.path.exists(args.wav) \
-            and os.path.samefile(args.wav, args.out):  # fmt: skip
-        raise StreamError(f"--out {args.out} would overwrite the file that --wav reads")
+    _check_destinations(args, _destinations(args))
+
+
+def _destinations(args: argparse.Namespace) -> list[Destination]:
+    """Every way out that the options name, or the default. Raises StreamError."""
+    found = [parse(text, allow_remote=args.allow_remote) for text in args.to]
+    if args.bind is not None:
+        check_endpoint(args.bind, args.allow_remote)
+        found.append(Destination(f"--bind {args.bind}", "zmq", args.bind))
+    if not found and not args.no_publish and not args.fast:
+        found.append(Destination(DEFAULT_ENDPOINT, "zmq", DEFAULT_ENDPOINT))
+    if args.out is not None:
+        found.append(Destination(f"--out {args.out}", "csv", args.out))
+    return found
+
+
+def _check_destinations(args: argparse.Namespace, destinations: Sequence[Destination]) -> None:
+    """Refuses ways out that make no sense with the other options or with each other."""
+    places: set[tuple[str, int]] = set()
+    for destination in destinations:
+        if not destination.is_file:
+            for option, given in (("--fast", args.fast), ("--no-publish", args.no_publish)):
+                if given:
+                    raise StreamError(f"{option} goes without {destination.text}: it sends nothing")
+        place = destination.address
+        if destination.is_file:
+            if args.wav and os.path.exists(args.wav) and os.path.exists(place) \
+                    and os.path.samefile(args.wav, place):  # fmt: skip
+                raise StreamError(f"{destination.text} would overwrite the file that --wav reads")
+            place = os.path.realpath(place)
+        if (place, destination.port) in places:
+            raise StreamError(f"{destination.text}: something goes there already")
+        places.add((place, destination.port))
+    if args.publish_audio and not any(d.scheme == "zmq" for d in destinations):
+        raise StreamError("--publish-audio needs a zmq:// way out, as in --to zmq://127.0.0.1")
 
 
 def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
@@ -179,22 +231,22 @@ def _show_doctor(bundle: str | None) -> int:
     return 1 if any(f.state == "bad" for f in findings) else 0
 
 
-@contextlib.contextmanager
-def _recording(args: argparse.Namespace, runtime: Runtime, keep: bool) -> Iterator[Recorder | None]:
-    """The recorder, if one is wanted. After an error the take stays only if `keep` says so."""
-    if args.out is None:
-        yield None
-        return
-    recorder = Recorder(args.out, runtime.curve_names, runtime.frame_rate)
-    try:
-        yield recorder
-    except BaseException:
-        if keep and recorder.rows:
-            recorder.close()
-        else:
-            recorder.discard()
-        raise
-    recorder.close()
+def _open_outputs(args: argparse.Namespace) -> Outputs:
+    outputs = Outputs()
+    # Closed here only if one of them cannot be opened.
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(outputs)
+        for destination in _destinations(args):
+            outputs.add(
+                open_output(
+                    destination,
+                    subject=args.subject,
+                    allow_remote=args.allow_remote,
+                    paced=not args.fast,
+                )
+            )
+        stack.pop_all()
+    return outputs
 
 
 def _convert(args: argparse.Namespace) -> int:
@@ -204,7 +256,7 @@ def _convert(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     total_s = source.duration_s
     begun = time.monotonic()
-    with _recording(args, runtime, keep=False) as recorder, contextlib.ExitStack() as stack:
+    with _open_outputs(args) as outputs, contextlib.ExitStack() as stack:
         shown: Progress | None = None
 
         def progress(done_s: float) -> None:
@@ -223,13 +275,13 @@ def _convert(args: argparse.Namespace) -> int:
             if shown is not None:
                 shown.update(shown.task_ids[0], completed=done_s)
 
-        frames = render(runtime, source, recorder, progress)
+        frames = render(runtime, source, outputs, args.subject, progress)
     took_s = time.monotonic() - begun
     if not args.quiet:
         audio_s = runtime.stats.samples / source.sample_rate
-        written = f"{args.out}: " if args.out else ""
         say(
-            f"{written}{frames} frames at {float(runtime.frame_rate):g} Hz from {audio_s:.2f} s of "
+            f"{_written(args)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{audio_s:.2f} s of "
             f"audio in {took_s:.2f} s: real-time factor {took_s / audio_s:.3f}, "
             f"look-ahead {runtime.lookahead_ms:.1f} ms"
         )
@@ -245,34 +297,44 @@ def _stream(args: argparse.Namespace) -> int:
         source = PacedSource(_open_file(args))
     runtime = _load_runtime(args, source.sample_rate)
     meter = Meter(runtime.curve_names)
-    # What a microphone heard before it was unplugged is worth keeping; half a file is not.
-    with _recording(args, runtime, keep=args.mic) as recorder:
-        publisher = None
-        if not args.no_publish:
-            publisher = Publisher(args.bind or DEFAULT_ENDPOINT, allow_remote=args.allow_remote)
+    with _open_outputs(args) as outputs:
         session = LiveSession(
-            runtime, source, meter, subject=args.subject, publisher=publisher, recorder=recorder
+            runtime,
+            source,
+            meter,
+            outputs,
+            subject=args.subject,
+            publish_audio=args.publish_audio,
+            # What a microphone heard before it was unplugged is worth keeping; half a file is not.
+            keep_after_failure=args.mic,
         )
-        endpoint = publisher.endpoint if publisher is not None else "not published"
-        title = f"DiffusionTalker Stream   {args.subject}   {endpoint}"
+        places = "   ".join(outputs.names) or "not published"
+        title = f"DiffusionTalker Stream   {args.subject}   {places}"
 
         def look() -> Picture:
-            return _picture(title, session, source, meter, publisher)
+            return _picture(title, session, source, meter, outputs)
 
         _play(args, session, Screen(Console(), look, plain=args.plain), title)
     if not args.quiet:
         stats = session.stats
         figures = meter.read(time.monotonic_ns())
         audio_s = stats.samples / source.sample_rate
-        written = f"{args.out}: " if args.out else ""
+        dropped = _dropped(outputs)
         say(
-            f"{written}{figures.frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{_written(args)}{figures.frames} frames at {float(runtime.frame_rate):g} Hz from "
             f"{audio_s:.2f} s of audio: real-time factor "
             f"{stats.compute_seconds / max(audio_s, 1e-9):.3f}, look-ahead "
             f"{runtime.lookahead_ms:.1f} ms, latency p50 {figures.latency_p50_ms:.0f} p99 "
             f"{figures.latency_p99_ms:.0f} ms, lost {_lost(session, source)}"
+            + (f", not taken: {dropped}" if dropped else "")
         )
     return 0
+
+
+def _written(args: argparse.Namespace) -> str:
+    """The files that were written, as the beginning of a line."""
+    paths = [d.address for d in _destinations(args) if d.is_file]
+    return f"{', '.join(paths)}: " if paths else ""
 
 
 def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title: str) -> None:
@@ -316,7 +378,7 @@ def _picture(
     session: LiveSession,
     source: Source,
     meter: Meter,
-    publisher: Publisher | None,
+    outputs: Outputs,
 ) -> Picture:
     figures = meter.read(time.monotonic_ns())
     stats = session.stats
@@ -324,8 +386,11 @@ def _picture(
     if source.duration_s is not None:
         heard += f" of {source.duration_s:.1f}"
     facts = [("lost", _lost(session, source)), ("identity", session.identity)]
-    if publisher is not None:
-        facts.insert(0, ("subscribers", str(publisher.subscribers)))
+    if outputs.subscribers is not None:
+        facts.insert(0, ("subscribers", str(outputs.subscribers)))
+    dropped = _dropped(outputs)
+    if dropped:
+        facts.append(("not taken", dropped))
     return Picture(
         title=title,
         status=f"{source.name}   {heard} s",
@@ -333,6 +398,11 @@ def _picture(
         level_db=stats.level_db,
         facts=tuple(facts),
     )
+
+
+def _dropped(outputs: Outputs) -> str:
+    """Frames that a way out, or whoever is at its end, did not take; empty if none."""
+    return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
 def _lost(session: LiveSession, source: Source) -> str:

@@ -10,7 +10,8 @@ from zmq.utils.monitor import recv_monitor_message
 
 from . import StreamError, wire
 
-DEFAULT_ENDPOINT = "tcp://127.0.0.1:5560"
+DEFAULT_PORT = 5560
+DEFAULT_ENDPOINT = f"tcp://127.0.0.1:{DEFAULT_PORT}"
 
 #: Messages that wait for a slow subscriber before the newest are dropped for it: 2 s at 60 Hz.
 SEND_QUEUE = 120
@@ -22,22 +23,26 @@ HEARTBEAT_TIMEOUT_MS = 3000
 _LEAVE_MS = 300
 
 
-def check_endpoint(endpoint: str, allow_remote: bool) -> None:
-    """Raises StreamError for an endpoint that is malformed or that other machines could reach."""
+def check_endpoint(endpoint: str, allow_remote: bool, written: str | None = None) -> None:
+    """Raises StreamError for an endpoint that is malformed or that other machines could reach.
+
+    `written` is how the user wrote it, if not with --bind.
+    """
+    written = written or f"--bind {endpoint}"
     scheme, separator, address = endpoint.partition("://")
     if scheme == "ipc" and address:
         return
     host, colon, port = address.rpartition(":")
     if not separator or scheme != "tcp" or not colon or not host:
         raise StreamError(
-            f"--bind {endpoint}: expected tcp://HOST:PORT or ipc://PATH, as in {DEFAULT_ENDPOINT}"
+            f"{written}: expected tcp://HOST:PORT or ipc://PATH, as in {DEFAULT_ENDPOINT}"
         )
     if port != "*" and not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise StreamError(f"--bind {endpoint}: expected a port from 0 to 65535, got {port!r}")
+        raise StreamError(f"{written}: expected a port from 0 to 65535, got {port!r}")
     if not allow_remote and not is_local(endpoint):
         raise StreamError(
-            f"--bind {endpoint}: other machines could connect, and the wire is not encrypted; "
-            "add --allow-remote to allow it, or bind tcp://127.0.0.1"
+            f"{written}: other machines could connect, and the wire is not encrypted; "
+            "add --allow-remote to allow it, or use 127.0.0.1"
         )
 
 
@@ -59,6 +64,8 @@ class Publisher:
     Nothing here waits: a subscriber that is too slow loses frames at its own queue and sees it in
     the sequence numbers. All calls come from one thread.
     """
+
+    live = True
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, allow_remote: bool = False) -> None:
         """Binds. Raises StreamError for a bad endpoint or one that is taken."""
@@ -88,11 +95,15 @@ class Publisher:
             if error.errno == zmq.EADDRINUSE:
                 raise StreamError(
                     f"{endpoint} is in use, by another dt-stream perhaps; "
-                    "choose another port with --bind"
+                    "choose another port with --bind or --to zmq://127.0.0.1:PORT"
                 ) from None
             raise StreamError(f"cannot bind {endpoint}: {error.strerror}") from None
         #: Where it is bound, with the port that the system chose for port 0 or *.
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    @property
+    def name(self) -> str:
+        return self.endpoint
 
     def announce(self, schema: wire.Schema) -> None:
         """Sets and sends the schema of the frames to come."""
@@ -106,6 +117,10 @@ class Publisher:
         self.serve()
         self._send(parts)
         self.frames += 1
+
+    def send_audio(self, audio: wire.Audio) -> None:
+        """Sends a piece of the sound. Raises WireError for one that breaks the rules."""
+        self._send(wire.encode(audio))
 
     def serve(self) -> None:
         """Answers new subscriptions and repeats the schema when due; call it often."""

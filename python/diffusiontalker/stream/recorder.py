@@ -1,18 +1,19 @@
-"""Writes curves as a Live Link Face CSV, the take format of Epic's phone app."""
+"""Files of frames: Live Link Face CSV, the take format of Epic's phone app, and JSON lines."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Sequence
+import time
+from abc import ABC, abstractmethod
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..curves import CURVES, pascal_case, remap
-from . import StreamError
+from . import StreamError, wire
 
 #: Head and eye rotations of the format; audio alone says nothing of them, so they stay 0.
 ROTATIONS: tuple[str, ...] = (
@@ -36,6 +37,12 @@ CSV_CURVES: tuple[str, ...] = _csv_order()
 COLUMNS: tuple[str, ...] = (*(pascal_case(c) for c in CSV_CURVES), *ROTATIONS)
 HEADER = ",".join(("Timecode", "BlendShapeCount", *COLUMNS))
 
+_CSV_COLUMNS = [CURVES.index(c) for c in CSV_CURVES]
+_CSV_VALUES = ",%.10f" * len(CSV_CURVES)
+_CSV_TAIL = ",0.0000000000" * len(ROTATIONS) + "\n"
+# How long a frame may stay in this program's own buffer, seconds.
+_FLUSH_EVERY_S = 1.0
+
 # More than a day's worth of hours would not fit the two digits.
 _HOURS = 100
 
@@ -58,64 +65,129 @@ def timecode(index: int, frame_rate: Fraction) -> str:
     )
 
 
-class Recorder:
-    """A CSV file being written.
+class Recorder(ABC):
+    """A file of frames being written; what stands in it is up to `CsvRecorder`, `JsonRecorder`.
 
-    Rows go to `PATH.part`; `close` puts it in PATH's place, so an older take survives a run that
-    fails. A device or pipe (/dev/stdout, say) is written directly.
+    Frames go to `PATH.part`; `close` puts it in PATH's place, so an older take survives a run that
+    fails. A device or pipe (/dev/stdout, say) is written directly. Frames that the sender makes
+    while it closes the face are left out.
     """
 
-    def __init__(self, path: str | Path, curve_names: Sequence[str], frame_rate: Fraction) -> None:
+    live = False
+    dropped = 0  # a file takes everything, or fails
+
+    def __init__(self, path: Path) -> None:
         """Opens the file. Raises StreamError."""
-        self.path = Path(path)
-        self.rows = 0
-        self._names = tuple(curve_names)
-        self._frame_rate = frame_rate
-        self._columns = [CURVES.index(c) for c in CSV_CURVES]
-        self._tail = ",0.0000000000" * len(ROTATIONS) + "\n"
-        direct = self.path.exists() and not self.path.is_file()
-        self._open_path = self.path if direct else self.path.with_name(self.path.name + ".part")
+        self.name = str(path)
+        self._path = path
+        self._flush_due = 0.0
+        direct = path.exists() and not path.is_file()
+        self._open_path = path if direct else path.with_name(path.name + ".part")
         try:
             # newline="" keeps "\n" on every system: the same frames give the same bytes.
-            self._file = open(self._open_path, "w", encoding="ascii", newline="")  # noqa: SIM115
-            self._file.write(HEADER + "\n")
+            self._file = open(self._open_path, "w", encoding="utf-8", newline="")  # noqa: SIM115
         except OSError as error:
             raise self._refusal(error) from None
 
-    def write(self, first_index: int, frames: NDArray[np.float32]) -> None:
-        """Appends frames (n, curves), columns named as at the start. Raises StreamError."""
-        ordered = remap(frames, self._names)[:, self._columns].astype(np.float64)
-        row = ",%.10f" * len(CSV_CURVES)
-        try:
-            for offset, values in enumerate(ordered.tolist()):
-                code = timecode(first_index + offset, self._frame_rate)
-                self._file.write(f"{code},{len(COLUMNS)}" + row % tuple(values) + self._tail)
-        except OSError as error:
-            raise self._refusal(error) from None
-        self.rows += len(ordered)
+    def announce(self, schema: wire.Schema) -> None:
+        """Writes what comes before the frames. Raises StreamError."""
+        self._schema = schema
+        self._write(self._head())
 
-    def flush(self) -> None:
-        """Hands what was written to the operating system. Raises StreamError."""
+    def send(self, frame: wire.Frame) -> None:
+        """Appends a frame. Raises StreamError."""
+        if not frame.flags & wire.FLAG_CLOSING:
+            self._write(self._row(frame))
+
+    def serve(self) -> None:
+        """Hands what was written to the operating system, every second. Raises StreamError."""
+        if time.monotonic() < self._flush_due:
+            return
+        self._flush_due = time.monotonic() + _FLUSH_EVERY_S
         try:
             self._file.flush()
         except OSError as error:
             raise self._refusal(error) from None
 
-    def close(self) -> None:
-        """Ends the file and gives it its name. Raises StreamError."""
+    def close(self, bye: wire.Bye | None = None) -> None:
+        """Ends the file and gives it its name; without a `bye`, what stood there before stays.
+
+        Raises StreamError.
+        """
+        if bye is None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            if self._open_path != self._path:
+                self._open_path.unlink(missing_ok=True)
+            return
         try:
             self._file.close()
-            if self._open_path != self.path:
-                os.replace(self._open_path, self.path)
+            if self._open_path != self._path:
+                os.replace(self._open_path, self._path)
         except OSError as error:
             raise self._refusal(error) from None
 
-    def discard(self) -> None:
-        """Ends without a result: what stood at the path before stays."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        if self._open_path != self.path:
-            self._open_path.unlink(missing_ok=True)
+    @abstractmethod
+    def _head(self) -> str:
+        """What stands before the frames."""
+
+    @abstractmethod
+    def _row(self, frame: wire.Frame) -> str:
+        """A frame, with its end of line."""
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._refusal(error) from None
 
     def _refusal(self, error: OSError) -> StreamError:
-        return StreamError(f"cannot write {self.path}: {error.strerror or error}")
+        return StreamError(f"cannot write {self._path}: {error.strerror or error}")
+
+
+class CsvRecorder(Recorder):
+    """A Live Link Face CSV."""
+
+    def _head(self) -> str:
+        return HEADER + "\n"
+
+    def _row(self, frame: wire.Frame) -> str:
+        curves = remap(np.array([frame.curves]), self._schema.curves)[0, _CSV_COLUMNS].tolist()
+        code = timecode(frame.index, Fraction(frame.rate_num, frame.rate_den))
+        return f"{code},{len(COLUMNS)}" + _CSV_VALUES % tuple(curves) + _CSV_TAIL
+
+
+class JsonRecorder(Recorder):
+    """JSON lines: one that says what follows, then one a frame with its curves by name.
+
+    The keys are those of `dt-watch --json`, without what differs from run to run.
+    """
+
+    def _head(self) -> str:
+        schema = self._schema
+        return self._line(
+            kind="schema",
+            subject=schema.subject,
+            curves=schema.curves,
+            rate_num=schema.rate_num,
+            rate_den=schema.rate_den,
+            audio_rate=schema.audio_rate,
+            model=schema.model,
+            model_version=schema.model_version,
+            lookahead_ms=schema.lookahead_ms,
+        )
+
+    def _row(self, frame: wire.Frame) -> str:
+        # Nine digits bring every float32 back as it was.
+        curves = (float(f"{value:.9g}") for value in frame.curves)
+        return self._line(
+            kind="frame",
+            index=frame.index,
+            time_s=frame.index * frame.rate_den / frame.rate_num,
+            position=frame.position,
+            flags=frame.flags,
+            curves=dict(zip(self._schema.curves, curves, strict=True)),
+        )
+
+    def _line(self, **fields: object) -> str:
+        return json.dumps(fields, ensure_ascii=False) + "\n"

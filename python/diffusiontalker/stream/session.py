@@ -1,12 +1,13 @@
-"""The live loop: source -> runtime -> publisher and recorder; and its unpaced counterpart."""
+"""The live loop: source -> runtime -> outputs; and its unpaced counterpart."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -15,8 +16,7 @@ from numpy.typing import NDArray
 from .. import Frame, Runtime, RuntimeStats
 from . import StreamError, wire
 from .meter import Meter
-from .publisher import Publisher
-from .recorder import Recorder
+from .outputs import Outputs
 from .wav_source import WavSource
 
 #: How long the face takes to close when the stream ends, seconds.
@@ -27,6 +27,9 @@ _POLL_S = 0.004
 _DRAIN_S = 1.0
 # Audio a call when nothing is paced.
 _FAST_BLOCK_S = 0.5
+# Sound in an audio message; blocks of sound that may wait to be sent, before the oldest are lost.
+_AUDIO_MESSAGE_S = 0.02
+_AUDIO_BLOCKS = 1000
 
 
 class Source(Protocol):
@@ -44,11 +47,11 @@ class Source(Protocol):
     def stop(self) -> None: ...
 
 
-def make_schema(runtime: Runtime, subject: str, session: int) -> wire.Schema:
-    """The schema of the frames that `runtime` will give, starting now."""
+def make_schema(runtime: Runtime, subject: str, *, audio: bool = False) -> wire.Schema:
+    """The schema of a new session of frames that `runtime` will give, starting now."""
     return wire.Schema(
         subject=subject,
-        session=session,
+        session=wire.new_session(),
         curves=runtime.curve_names,
         rate_num=runtime.frame_rate.numerator,
         rate_den=runtime.frame_rate.denominator,
@@ -58,7 +61,78 @@ def make_schema(runtime: Runtime, subject: str, session: int) -> wire.Schema:
         audio_rate=runtime.sample_rate,
         start_ns=time.monotonic_ns(),
         start_unix_ns=time.time_ns(),
+        audio_format=wire.AUDIO_FORMAT if audio else "",
     )
+
+
+def make_frame(
+    schema: wire.Schema,
+    sequence: int,
+    index: int,
+    capture_ns: int,
+    flags: int,
+    curves: NDArray[np.float32],
+) -> wire.Frame:
+    """The message of one frame, `curves` (52,) in the schema's order."""
+    if not curves.any():
+        flags |= wire.FLAG_NEUTRAL
+    return wire.Frame(
+        subject=schema.subject,
+        session=schema.session,
+        sequence=sequence,
+        index=index,
+        rate_num=schema.rate_num,
+        rate_den=schema.rate_den,
+        position=index * schema.rate_den * schema.audio_rate // schema.rate_num,
+        audio_rate=schema.audio_rate,
+        capture_ns=capture_ns,
+        flags=flags,
+        curves=tuple(curves.tolist()),
+    )
+
+
+class SoundQueue:
+    """Blocks of sound on their way from the source's thread to the loop, cut into messages.
+
+    `note` never waits. Positions count every sample that the source gave, so they are those of the
+    frames.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._size = math.ceil(_AUDIO_MESSAGE_S * sample_rate)
+        self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_AUDIO_BLOCKS)
+        self._heard = 0
+        self._position = 0
+        self._pending = np.empty(0, np.int16)
+
+    def note(self, block: NDArray[np.float32]) -> None:
+        """Takes a block (n,) of samples, 1.0 being full scale; called by the source's thread."""
+        # A sound card reuses its buffer.
+        self._blocks.append((self._heard, block.copy()))
+        self._heard += len(block)
+
+    def take(self, *, rest: bool = False) -> list[tuple[int, bytes]]:
+        """Position and samples of each piece that is complete; of everything with `rest`."""
+        pieces: list[tuple[int, bytes]] = []
+        while self._blocks:
+            position, block = self._blocks.popleft()
+            if position != self._position + len(self._pending):
+                # Blocks were lost in between; a piece has no hole.
+                pieces += self._cut(1)
+                self._position = position
+            samples = np.nan_to_num(block, posinf=0.0, neginf=0.0)
+            samples = np.clip(np.rint(samples * 32767.0), -32768, 32767).astype("<i2")
+            self._pending = np.concatenate([self._pending, samples])
+        return pieces + self._cut(1 if rest else self._size)
+
+    def _cut(self, least: int) -> list[tuple[int, bytes]]:
+        pieces: list[tuple[int, bytes]] = []
+        while len(self._pending) >= least:
+            piece = self._pending[: self._size]
+            pieces.append((self._position, piece.tobytes()))
+            self._position += len(piece)
+            self._pending = self._pending[len(piece) :]
+        return pieces
 
 
 class LiveSession:
@@ -72,22 +146,25 @@ class LiveSession:
         runtime: Runtime,
         source: Source,
         meter: Meter,
+        outputs: Outputs,
         *,
         subject: str,
-        publisher: Publisher | None = None,
-        recorder: Recorder | None = None,
+        publish_audio: bool = False,
+        keep_after_failure: bool = False,
     ) -> None:
+        """`keep_after_failure`: files keep the frames that came before an error."""
         self.stats: RuntimeStats = runtime.stats
         self.identity = runtime.identity
         self._runtime = runtime
         self._source = source
         self._meter = meter
-        self._publisher = publisher
-        self._recorder = recorder
+        self._outputs = outputs
         self._subject = subject
-        self._session = wire.new_session()
-        self._announced = False
+        self._sound = SoundQueue(source.sample_rate) if publish_audio else None
+        self._keep_after_failure = keep_after_failure
+        self._schema: wire.Schema | None = None
         self._sequence = 0
+        self._audio_sequence = 0
         self._next_index = 0
         self._capture_ns = 0
         self._lost_samples = 0
@@ -102,15 +179,18 @@ class LiveSession:
         self._stop.set()
 
     def run(self) -> None:
-        """Runs until the source ends or `stop` is called. Raises StreamError."""
-        reason = "failed"
+        """Runs until the source ends or `stop` is called, and closes the outputs.
+
+        Raises StreamError.
+        """
+        reason, failed = "failed", True
         try:
             self._runtime.start()
-            self._source.start(self._runtime.push)
-            if self._publisher is not None:
-                self._publisher.announce(make_schema(self._runtime, self._subject, self._session))
-                self._announced = True
+            self._source.start(self._runtime.push if self._sound is None else self._hear)
+            self._schema = make_schema(self._runtime, self._subject, audio=self._sound is not None)
+            self._outputs.announce(self._schema)
             reason = self._play()
+            failed = False
         except StreamError as error:
             reason = str(error)
             raise
@@ -118,18 +198,19 @@ class LiveSession:
             self._source.stop()
             self._note_state()
             self._runtime.stop()
-            self._leave(reason)
+            self._leave(reason, failed)
+
+    def _hear(self, block: NDArray[np.float32]) -> int:
+        assert self._sound is not None
+        self._sound.note(block)
+        return self._runtime.push(block)
 
     def _play(self) -> str:
-        flushed_s = time.monotonic()
         while not self._stop.is_set():
             self._source.pump(float(self._next_index / self._runtime.frame_rate))
+            self._send_audio()
             self._take(self._runtime.poll(_POLL_S))
-            if self._publisher is not None:
-                self._publisher.serve()
-            if self._recorder is not None and time.monotonic() - flushed_s > 1.0:
-                self._recorder.flush()
-                flushed_s = time.monotonic()
+            self._outputs.serve()
             if self._source.finished:
                 self._drain(math.inf)
                 return "end of the audio"
@@ -139,6 +220,7 @@ class LiveSession:
     def _drain(self, limit_s: float) -> None:
         """No more audio: takes the frames that are still owed."""
         self._source.stop()
+        self._send_audio(rest=True)
         self._runtime.finish()
         deadline = time.monotonic() + limit_s
         while not self._runtime.finished and time.monotonic() < deadline:
@@ -154,11 +236,9 @@ class LiveSession:
                 self._lost_samples = self.stats.dropped_samples
             # The clock's estimate may step back by a little; time on the wire never does.
             self._capture_ns = max(self._capture_ns + 1, self._source.capture_ns(frame.position))
-            self._publish(frame.index, frame.position, frame.curves, flags)
+            self._send(frame.index, frame.curves, flags)
             self._next_index = frame.index + 1
             self._last = frame.curves
-            if self._recorder is not None:
-                self._recorder.write(frame.index, frame.curves[None, :])
             now_ns = time.monotonic_ns()
             self._meter.note(now_ns, frame.curves, (now_ns - self._capture_ns) / 1e6)
         if frames:
@@ -168,36 +248,42 @@ class LiveSession:
         self.stats = self._runtime.stats
         self.identity = self._runtime.identity
 
-    def _publish(self, index: int, position: int, curves: NDArray[np.float32], flags: int) -> None:
-        if self._publisher is None:
-            return
-        if not curves.any():
-            flags |= wire.FLAG_NEUTRAL
-        rate = self._runtime.frame_rate
-        self._publisher.send(
-            wire.Frame(
-                subject=self._subject,
-                session=self._session,
-                sequence=self._sequence,
-                index=index,
-                rate_num=rate.numerator,
-                rate_den=rate.denominator,
-                position=position,
-                audio_rate=self._runtime.sample_rate,
-                capture_ns=self._capture_ns,
-                flags=flags,
-                curves=tuple(curves.tolist()),
-            )
+    def _send(self, index: int, curves: NDArray[np.float32], flags: int) -> None:
+        assert self._schema is not None
+        self._outputs.send(
+            make_frame(self._schema, self._sequence, index, self._capture_ns, flags, curves)
         )
         self._sequence += 1
 
-    def _leave(self, reason: str) -> None:
+    def _send_audio(self, *, rest: bool = False) -> None:
+        if self._sound is None:
+            return
+        assert self._schema is not None
+        for position, samples in self._sound.take(rest=rest):
+            self._outputs.send_audio(
+                wire.Audio(
+                    subject=self._subject,
+                    session=self._schema.session,
+                    sequence=self._audio_sequence,
+                    position=position,
+                    audio_rate=self._schema.audio_rate,
+                    capture_ns=self._source.capture_ns(position),
+                    samples=samples,
+                )
+            )
+            self._audio_sequence += 1
+
+    def _leave(self, reason: str, failed: bool) -> None:
         """Closes the face over a few frames, the last one neutral, and says goodbye."""
-        if self._publisher is None:
-            return
-        if not self._announced:
-            self._publisher.close()
-            return
+        keep = not failed or (self._keep_after_failure and self._next_index > 0)
+        bye = None
+        if self._schema is not None:
+            if self._outputs.live:
+                self._close_face()
+            bye = wire.Bye(self._subject, self._schema.session, self._sequence, _shortened(reason))
+        self._outputs.close(bye, keep=keep)
+
+    def _close_face(self) -> None:
         rate = self._runtime.frame_rate
         frame_ns = round(1e9 / rate)
         ramp = math.ceil(CLOSING_S * rate)
@@ -208,14 +294,12 @@ class LiveSession:
                 continue
             left = 1.0 - i / ramp
             curves = self._last * np.float32(left * left * (3.0 - 2.0 * left))
-            position = int(Fraction(self._next_index * self._runtime.sample_rate) / rate)
             self._capture_ns = start_capture_ns + i * frame_ns
-            self._publish(self._next_index, position, curves, wire.FLAG_CLOSING)
+            # A file that fails now must not leave the others with an open mouth.
+            with contextlib.suppress(StreamError):
+                self._send(self._next_index, curves, wire.FLAG_CLOSING)
             self._next_index += 1
             self._hurry.wait(max(0.0, (first_ns + i * frame_ns - time.monotonic_ns()) / 1e9))
-        self._publisher.close(
-            wire.Bye(self._subject, self._session, self._sequence, _shortened(reason))
-        )
 
 
 def _shortened(text: str) -> str:
@@ -225,25 +309,31 @@ def _shortened(text: str) -> str:
 def render(
     runtime: Runtime,
     source: WavSource,
-    recorder: Recorder | None,
+    outputs: Outputs,
+    subject: str,
     progress: Callable[[float], None],
 ) -> int:
     """Runs a whole file as fast as the machine can; returns the number of frames.
 
+    Nothing is captured while it runs, so a frame's capture time counts from the file's beginning.
     `progress` is told the seconds of audio done. Raises StreamError.
     """
+    schema = make_schema(runtime, subject)
+    outputs.announce(schema)
     frames = 0
     samples = 0
 
-    def take(curves: NDArray[np.float32]) -> None:
+    def take(block: NDArray[np.float32]) -> None:
         nonlocal frames
-        if recorder is not None:
-            recorder.write(frames, curves)
-        frames += len(curves)
+        for curves in block:
+            at_ns = frames * 1_000_000_000 * schema.rate_den // schema.rate_num
+            outputs.send(make_frame(schema, frames, frames, at_ns, 0, curves))
+            frames += 1
 
     for block in source.blocks(_FAST_BLOCK_S):
         take(runtime.step(block))
         samples += len(block)
         progress(samples / source.sample_rate)
     take(runtime.flush())
+    outputs.close(wire.Bye(subject, schema.session, frames, "end of the audio"), keep=True)
     return frames

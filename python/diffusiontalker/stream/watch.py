@@ -38,6 +38,7 @@ class Subscriber:
         self.sessions = 0  #: senders met
         self.frames = 0
         self.lost = 0  #: frames missing in the sequence
+        self.sound_s = 0.0  #: sound received, if the sender publishes it
         self.malformed = 0
         self.last_error = ""
         self.goodbye: str | None = None  #: the sender's reason, once it has left
@@ -95,6 +96,8 @@ class Subscriber:
             if self._expected is not None:
                 self.lost += max(0, message.frames - self._expected)
             self.goodbye = message.reason or "no reason given"
+        elif isinstance(message, wire.Audio):
+            self.sound_s += len(message.samples) / 2 / message.audio_rate
         elif not self._count(message, now_ns):
             return None
         return message
@@ -144,6 +147,8 @@ class Subscriber:
     def picture(self) -> Picture:
         """What to show."""
         facts = [("lost", str(self.lost)), ("sessions", str(self.sessions))]
+        if self.sound_s:
+            facts.append(("sound", f"{self.sound_s:.1f} s"))
         if self.malformed:
             facts.append(("malformed", f"{self.malformed} ({self.last_error})"))
         title = f"dt-watch   {self.subject or 'any face'}   {self.endpoint}"
@@ -181,6 +186,9 @@ def json_line(subscriber: Subscriber, message: wire.Message) -> str:
         }
     else:
         body = {"kind": type(message).__name__.lower(), **vars(message)}
+        if isinstance(message, wire.Audio):
+            # Nobody reads sound in JSON.
+            body["samples"] = len(message.samples) // 2
     return json.dumps(body, ensure_ascii=False)
 
 

@@ -22,6 +22,10 @@ MAX_PAYLOAD_BYTES = 65536
 MAX_SUBJECT_BYTES = 128
 #: Most curves in a frame.
 MAX_CURVES = 256
+#: Most sound in an audio message, bytes.
+MAX_AUDIO_BYTES = 16384
+#: The only format of sound so far: mono, signed 16-bit, little-endian.
+AUDIO_FORMAT = "s16le"
 #: Longest curve name or other text in a message, bytes of UTF-8.
 MAX_TEXT_BYTES = 256
 
@@ -60,6 +64,7 @@ class Schema:
     audio_rate: int  #: samples a second of the audio clock
     start_ns: int  #: sender's monotonic clock when sample 0 was captured
     start_unix_ns: int  #: the same instant on the wall clock, Unix time
+    audio_format: str = ""  #: of the audio messages of this session; empty if none are sent
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,19 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Audio:
+    """A piece of the sound that moves the face, on the clock of the frames."""
+
+    subject: str
+    session: int
+    sequence: int  #: counts the audio messages sent, from 0 without gaps
+    position: int  #: of the first sample on the audio clock
+    audio_rate: int
+    capture_ns: int  #: sender's monotonic clock when the first sample was captured
+    samples: bytes  #: mono, signed 16-bit, little-endian
+
+
+@dataclass(frozen=True)
 class Bye:
     """The sender leaves; no frame of this session follows."""
 
@@ -89,7 +107,7 @@ class Bye:
     reason: str
 
 
-Message: TypeAlias = Schema | Frame | Bye
+Message: TypeAlias = Schema | Frame | Audio | Bye
 
 
 def new_session() -> int:
@@ -118,7 +136,7 @@ def subscription(subject: str | None = None) -> bytes:
 
 
 def topic(subject: str, kind: str) -> bytes:
-    """Topic of one kind of message ("schema", "frame", "bye") of one subject."""
+    """Topic of one kind of message ("schema", "frame", "audio", "bye") of one subject."""
     return subscription(subject) + kind.encode()
 
 
@@ -131,6 +149,12 @@ def encode(message: Message) -> list[bytes]:
         body = [
             message.sequence, message.index, message.rate_num, message.rate_den, message.position,
             message.audio_rate, message.capture_ns, message.flags, message.curves,
+        ]  # fmt: skip
+    elif isinstance(message, Audio):
+        kind = "audio"
+        body = [
+            message.sequence, message.position, message.audio_rate, message.capture_ns,
+            message.samples,
         ]  # fmt: skip
     elif isinstance(message, Schema):
         kind = "schema"
@@ -146,6 +170,7 @@ def encode(message: Message) -> list[bytes]:
                 "audio_rate": message.audio_rate,
                 "start_ns": message.start_ns,
                 "start_unix_ns": message.start_unix_ns,
+                **({"audio_format": message.audio_format} if message.audio_format else {}),
             }
         ]
     else:
@@ -160,7 +185,7 @@ def decode(parts: Sequence[bytes]) -> Message:
     if len(parts) != 2:
         raise WireError(f"expected 2 parts (topic, payload), got {len(parts)}")
     subject, topic_kind = _split_topic(parts[0])
-    fields = _unpack(parts[1])
+    fields = _unpack(parts[1], MAX_AUDIO_BYTES if topic_kind == "audio" else MAX_TEXT_BYTES)
     if not isinstance(fields, list) or not fields:
         raise WireError(f"payload: expected an array, got {_describe(fields)}")
     if fields[0] != WIRE_VERSION or isinstance(fields[0], bool):
@@ -178,13 +203,15 @@ def decode(parts: Sequence[bytes]) -> Message:
         if not isinstance(curves, list):
             raise WireError(f"frame curves: expected an array, got {_describe(curves)}")
         message = Frame(subject, *[*values[2:11], tuple(curves)])
+    elif kind == "audio":
+        message = Audio(subject, *_elements(fields, 8, "audio")[2:8])
     elif kind == "schema":
         values = _elements(fields, 4, "schema")
         message = _read_schema(subject, values[2], values[3])
     elif kind == "bye":
         message = Bye(subject, *_elements(fields, 5, "bye")[2:5])
     else:
-        raise WireError(f"kind: expected schema, frame or bye, got {_describe(kind)}")
+        raise WireError(f"kind: expected schema, frame, audio or bye, got {_describe(kind)}")
     _check(message)
     return message
 
@@ -201,7 +228,7 @@ def _split_topic(raw: bytes) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-def _unpack(payload: bytes) -> Any:
+def _unpack(payload: bytes, max_bin_bytes: int) -> Any:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(f"payload: expected at most {MAX_PAYLOAD_BYTES} bytes, got {len(payload)}")
     try:
@@ -210,7 +237,7 @@ def _unpack(payload: bytes) -> Any:
             raw=False,
             strict_map_key=True,
             max_str_len=MAX_TEXT_BYTES,
-            max_bin_len=MAX_TEXT_BYTES,
+            max_bin_len=max_bin_bytes,
             max_ext_len=0,
             max_array_len=MAX_CURVES,
             max_map_len=_SPARE_KEYS,
@@ -243,6 +270,7 @@ def _read_schema(subject: str, session: Any, body: Any) -> Schema:
             f"schema subject: the topic says {subject!r}, the payload {_describe(body['subject'])}"
         )
     values = {k: body[k] for k in keys}
+    values["audio_format"] = body.get("audio_format", "")
     if not isinstance(values["curves"], list):
         raise WireError(f"schema curves: expected an array, got {_describe(values['curves'])}")
     values["curves"] = tuple(values["curves"])
@@ -255,6 +283,13 @@ def _check(message: Message) -> None:
     if isinstance(message, Bye):
         _whole("bye frames", message.frames, 0, _INT63)
         _text("bye reason", message.reason, 0)
+        return
+    if isinstance(message, Audio):
+        _whole("sequence", message.sequence, 0, _INT63)
+        _whole("position", message.position, 0, _INT63)
+        _whole("audio_rate", message.audio_rate, 1, _INT31)
+        _whole("capture_ns", message.capture_ns, 0, _INT63)
+        _samples(message.samples)
         return
     _whole("rate_num", message.rate_num, 1, _INT31)
     _whole("rate_den", message.rate_den, 1, _INT31)
@@ -279,6 +314,7 @@ def _check(message: Message) -> None:
     _number("lookahead_ms", message.lookahead_ms)
     _whole("start_ns", message.start_ns, 0, _INT63)
     _whole("start_unix_ns", message.start_unix_ns, 0, _INT63)
+    _text("audio_format", message.audio_format, 0)
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -301,6 +337,16 @@ def _text(name: str, value: object, least: int) -> None:
         raise WireError(f"{name}: expected text that UTF-8 can hold") from None
     if not least <= size <= MAX_TEXT_BYTES:
         raise WireError(f"{name}: expected {least} to {MAX_TEXT_BYTES} bytes, got {size}")
+
+
+def _samples(value: object) -> None:
+    if not isinstance(value, bytes):
+        raise WireError(f"samples: expected bytes, got {_describe(value)}")
+    if not 2 <= len(value) <= MAX_AUDIO_BYTES or len(value) % 2:
+        raise WireError(
+            f"samples: expected an even number of bytes from 2 to {MAX_AUDIO_BYTES}, "
+            f"got {len(value)}"
+        )
 
 
 def _describe(value: object) -> str:

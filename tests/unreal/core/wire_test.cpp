@@ -67,10 +67,47 @@ TEST(Wire, ReadsSchemaAndBye) {
   EXPECT_EQ(message.bye.reason, "end of the audio");
 }
 
+TEST(Wire, ReadsAudio) {
+  dt::Message message;
+  std::string why;
+  wire_writer::AudioFields fields;
+  fields.session = 9;
+  fields.sequence = 3;
+  fields.position = 2880;
+  ASSERT_TRUE(dt::decode(wire_writer::audio(fields), &message, &why)) << why;
+  EXPECT_EQ(message.kind, dt::Kind::kAudio);
+  EXPECT_EQ(message.session, 9);
+  EXPECT_EQ(message.audio.sequence, 3);
+  EXPECT_EQ(message.audio.position_samples, 2880);
+  EXPECT_EQ(message.audio.audio_rate_hz, 48000);
+  EXPECT_EQ(message.audio.capture_ns, 1'000'000'000);
+  EXPECT_EQ(message.audio.samples, (std::vector<std::int16_t>{1, 32767, -32768}));
+  fields.samples.assign(dt::kMaxAudioBytes, '\0');
+  EXPECT_TRUE(dt::decode(wire_writer::audio(fields), &message, &why)) << why;
+  EXPECT_EQ(message.audio.samples.size(), dt::kMaxAudioBytes / 2);
+
+  for (const std::size_t size : {std::size_t{0}, std::size_t{3}}) {
+    fields.samples.assign(size, 'x');
+    EXPECT_EQ(refusal(wire_writer::audio(fields)), "samples: expected an even number of bytes");
+  }
+  fields.samples.assign(dt::kMaxAudioBytes + 2, 'x');
+  EXPECT_EQ(refusal(wire_writer::audio(fields)), "samples: a binary is too long");
+  // Elsewhere so long a binary has no business.
+  Parts bye = wire_writer::bye("Face", 9, 1, "x");
+  bye[1].replace(0, 3, wire_writer::array(6));
+  bye[1] += wire_writer::binary(std::string(300, 'x'));
+  EXPECT_EQ(refusal(bye), "payload: a binary is too long");
+
+  ASSERT_TRUE(dt::decode(wire_writer::schema("A", 9, {"jawOpen"}, "s16le"), &message, &why)) << why;
+  EXPECT_EQ(message.schema.audio_format, "s16le");
+  ASSERT_TRUE(dt::decode(wire_writer::schema("A", 9, {"jawOpen"}), &message, &why)) << why;
+  EXPECT_EQ(message.schema.audio_format, "");
+}
+
 TEST(Wire, PassesOverWhatLaterVersionsMayAdd) {
   dt::Message message;
   std::string why;
-  EXPECT_TRUE(dt::decode({"dt/Face/audio", "anything"}, &message, &why));
+  EXPECT_TRUE(dt::decode({"dt/Face/later", "anything"}, &message, &why));
   EXPECT_EQ(message.kind, dt::Kind::kUnknown);
 
   Parts bye = wire_writer::bye("Face", 9, 1, "x");

@@ -42,7 +42,18 @@ bool neutral(const RecordingClient::Frame& frame) {
   return !frame.values.empty();
 }
 
-void expect_all_frames(const FrameList& frames, std::size_t count, int subject = 0) {
+// The frames of the sender. Where it made a pause of half a second, as it may on a busy machine,
+// the source has begun to close the face: the frame number stands still meanwhile.
+FrameList sent_frames(const FrameList& frames) {
+  FrameList out;
+  for (const RecordingClient::Frame& frame : frames) {
+    if (out.empty() || frame.frame_number != out.back().frame_number) out.push_back(frame);
+  }
+  return out;
+}
+
+void expect_all_frames(const FrameList& all, std::size_t count, int subject = 0) {
+  const FrameList frames = sent_frames(all);
   ASSERT_GE(frames.size(), count);
   for (std::size_t i = 0; i < count; ++i) {
     ASSERT_EQ(frames[i].frame_number, static_cast<int>(i)) << "lost or reordered";
@@ -62,12 +73,19 @@ TEST(Plugin, ThirtySecondsOfFrames) {
       << Utf8(source->GetSourceStatus());
   EXPECT_TRUE(client.subject("Face").frames.empty());
   sender.go();
-  ASSERT_TRUE(wait_until([&] { return client.frames("Face") >= 1000; }, 60.0));
+  const auto frames_so_far = [&] { return client.frames("Face"); };
+  ASSERT_TRUE(wait_while_it_moves([&] { return frames_so_far() >= 1000; }, frames_so_far));
   EXPECT_TRUE(source->IsSourceStillValid());
-  EXPECT_EQ(Utf8(source->GetSourceStatus()).compare(0, 15, "receiving Face,"), 0)
+  EXPECT_TRUE(wait_until([&] {
+    return Utf8(source->GetSourceStatus()).compare(0, 15, "receiving Face,") == 0;
+  })) << Utf8(source->GetSourceStatus());
+  ASSERT_TRUE(wait_while_it_moves(
+      [&] {
+        return Utf8(source->GetSourceStatus()).find("the sender stopped") != std::string::npos &&
+               neutral(client.last("Face"));
+      },
+      frames_so_far))
       << Utf8(source->GetSourceStatus());
-  ASSERT_TRUE(wait_until(
-      [&] { return client.frames("Face") > 1800 && neutral(client.last("Face")); }, 60.0));
   const RecordingClient::Subject seen = client.subject("Face");
   EXPECT_EQ(seen.static_pushes, 1);
   EXPECT_EQ(seen.names.size(), 52u);
@@ -76,10 +94,10 @@ TEST(Plugin, ThirtySecondsOfFrames) {
   EXPECT_EQ(seen.names[51], "TongueOut");
   expect_all_frames(seen.frames, 1800);
   // World time follows the sender's clock, not the moments of arrival.
+  const FrameList frames = sent_frames(seen.frames);
   std::vector<double> errors;
   for (std::size_t i = 600; i < 1799; ++i) {
-    errors.push_back(
-        std::abs(seen.frames[i + 1].world_time - seen.frames[i].world_time - 1.0 / 60.0));
+    errors.push_back(std::abs(frames[i + 1].world_time - frames[i].world_time - 1.0 / 60.0));
   }
   std::sort(errors.begin(), errors.end());
   EXPECT_LT(errors[errors.size() / 2], 0.002);
@@ -122,7 +140,8 @@ TEST(Plugin, ThreeSourcesAtOnce) {
     senders[i - 1]->go();
   }
   for (unsigned i = 1; i <= 3; ++i) {
-    ASSERT_TRUE(wait_until([&] { return client.frames("Ben", i) >= 120; }));
+    ASSERT_TRUE(
+        wait_until([&] { return sent_frames(client.subject("Ben", i).frames).size() >= 120; }));
     expect_all_frames(client.subject("Ben", i).frames, 120, 1);
   }
   expect_all_frames(client.subject("Anna", 1).frames, 100, 0);

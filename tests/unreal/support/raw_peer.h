@@ -33,6 +33,19 @@ class RawPeer {
       return true;
     }
 
+    // Reads and drops what comes, up to and with `text`; false if it does not come.
+    bool hear(const std::string& text) {
+      std::string heard;
+      char byte = 0;
+      while (!*stopping_ && heard.find(text) == std::string::npos) {
+        pollfd entry = {handle_, POLLIN, 0};
+        if (poll(&entry, 1, 10) == 0) continue;
+        if (recv(handle_, &byte, 1, 0) <= 0) return false;
+        heard += byte;
+      }
+      return !*stopping_;
+    }
+
     // Reads and drops what comes, until the peer leaves, the test ends or the time is over.
     void linger(int timeout_ms = 60000) {
       char bytes[4096];

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -15,8 +17,9 @@
 
 #include "dt/face_client.h"
 
-// Waits until `done` holds; false if it does not within the time.
-inline bool wait_until(const std::function<bool()>& done, double seconds = 20.0) {
+// Waits until `done` holds; false if it does not within the time. On a busy machine much takes
+// long: no test is about that.
+inline bool wait_until(const std::function<bool()>& done, double seconds = 60.0) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!done()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -25,26 +28,54 @@ inline bool wait_until(const std::function<bool()>& done, double seconds = 20.0)
   return true;
 }
 
+// Waits until `done` holds, however long that takes; false if `progress` stands still for a minute.
+inline bool wait_while_it_moves(const std::function<bool()>& done,
+                                const std::function<std::size_t()>& progress) {
+  for (;;) {
+    const std::size_t before = progress();
+    if (wait_until(done)) return true;
+    if (progress() == before) return false;
+  }
+}
+
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Seconds until `done` holds, asked every 5 ms, less the time for which this thread itself was kept
-// waiting for a processor: on a machine that is too busy, that says nothing about what is tested.
-inline double net_seconds_until(const std::function<bool()>& done, double limit_s = 20.0) {
-  constexpr double kStep = 0.005;
+// For how long each thread of this process was ready to run and had to wait for a processor, by its
+// number, in seconds. Linux tells; elsewhere this is empty.
+inline std::map<std::string, double> held_up_s() {
+  std::map<std::string, double> out;
+  std::error_code none;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", none)) {
+    std::ifstream file(task.path() / "schedstat");
+    double ran_ns = 0.0, waited_ns = 0.0;
+    if (file >> ran_ns >> waited_ns) out[task.path().filename()] = waited_ns * 1e-9;
+  }
+  return out;
+}
+
+// Seconds until `done` holds, asked every 5 ms, less the time for which this process wanted to run
+// and was not let: on a machine that is too busy, that says nothing about what is tested.
+inline double net_seconds_until(const std::function<bool()>& done, double limit_s = 60.0) {
   const auto start = std::chrono::steady_clock::now();
-  double waited_s = 0.0;
+  const std::map<std::string, double> before = held_up_s();
+  std::map<std::string, double> after;
   while (!done()) {
     if (seconds_since(start) > limit_s) {
       ADD_FAILURE() << "not done after " << limit_s << " s";
       return limit_s;
     }
-    const auto asleep = std::chrono::steady_clock::now();
-    std::this_thread::sleep_for(std::chrono::duration<double>(kStep));
-    waited_s += std::max(0.0, seconds_since(asleep) - kStep - 0.001);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    // Noted each time: a thread that has ended tells nothing any more.
+    for (const auto& [thread, seconds] : held_up_s()) after[thread] = seconds;
   }
-  return seconds_since(start) - waited_s;
+  double took_s = seconds_since(start);
+  for (const auto& [thread, seconds] : after) {
+    const auto known = before.find(thread);
+    took_s -= seconds - (known == before.end() ? 0.0 : known->second);
+  }
+  return took_s;
 }
 
 class RunningClient : public dt::FaceSink {
@@ -53,6 +84,7 @@ class RunningClient : public dt::FaceSink {
     int starts = 0;
     std::vector<std::string> names;
     std::vector<dt::FaceFrame> frames;
+    std::vector<dt::FaceSound> sounds;
   };
 
   explicit RunningClient(const std::string& endpoint, const std::string& subject = "",
@@ -107,6 +139,11 @@ class RunningClient : public dt::FaceSink {
       EXPECT_GT(frame.local_ns, seen.frames.back().local_ns);
     }
     seen.frames.push_back(frame);
+  }
+
+  void face_heard(const std::string& subject, const dt::FaceSound& sound) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    seen_[subject].sounds.push_back(sound);
   }
 
   dt::FaceClient client;

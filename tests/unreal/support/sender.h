@@ -50,7 +50,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   // The next line it prints, without its end; empty after `timeout_ms` or at its end.
-  std::string line(int timeout_ms = 20000) {
+  std::string line(int timeout_ms = 60000) {
     for (;;) {
       const std::size_t end = read_.find('\n');
       if (end != std::string::npos) {

@@ -45,6 +45,12 @@ inline std::string number64(double value) {
   return out;
 }
 
+inline std::string binary(const std::string& value) {
+  std::string out = "\xC5";
+  big_endian(&out, value.size(), 2);
+  return out + value;
+}
+
 inline std::string array(std::size_t count) {
   std::string out = "\xDC";
   big_endian(&out, count, 2);
@@ -79,15 +85,31 @@ inline Parts frame(const FrameFields& fields) {
 }
 
 inline Parts schema(const std::string& subject, std::uint64_t session,
-                    const std::vector<std::string>& curves) {
+                    const std::vector<std::string>& curves, const std::string& audio_format = "") {
   std::string names = array(curves.size());
   for (const std::string& name : curves) names += text(name);
   return {"dt/" + subject + "/schema",
-          array(4) + whole(1) + text("schema") + whole(session) + map(10) + text("subject") +
-              text(subject) + text("curves") + names + text("rate_num") + whole(60) +
-              text("rate_den") + whole(1) + text("model") + text("test") + text("model_version") +
-              text("") + text("lookahead_ms") + number64(59.2) + text("audio_rate") + whole(48000) +
-              text("start_ns") + whole(5) + text("start_unix_ns") + whole(6)};
+          array(4) + whole(1) + text("schema") + whole(session) +
+              map(audio_format.empty() ? 10 : 11) + text("subject") + text(subject) +
+              text("curves") + names + text("rate_num") + whole(60) + text("rate_den") + whole(1) +
+              text("model") + text("test") + text("model_version") + text("") +
+              text("lookahead_ms") + number64(59.2) + text("audio_rate") + whole(48000) +
+              text("start_ns") + whole(5) + text("start_unix_ns") + whole(6) +
+              (audio_format.empty() ? "" : text("audio_format") + text(audio_format))};
+}
+
+struct AudioFields {
+  std::uint64_t session = 7;
+  std::uint64_t sequence = 0;
+  std::uint64_t position = 0;
+  std::uint64_t capture_ns = 1'000'000'000;
+  std::string samples = std::string("\x01\x00\xFF\x7F\x00\x80", 6);
+};
+
+inline Parts audio(const AudioFields& fields) {
+  return {"dt/Face/audio", array(8) + whole(1) + text("audio") + whole(fields.session) +
+                               whole(fields.sequence) + whole(fields.position) + whole(48000) +
+                               whole(fields.capture_ns) + binary(fields.samples)};
 }
 
 inline Parts bye(const std::string& subject, std::uint64_t session, std::uint64_t frames,

@@ -9,6 +9,8 @@ namespace {
 
 // The longest wait, so that stop(), a stall and new settings are noticed soon.
 constexpr std::int64_t kSliceMs = 40;
+// The format of sound that this client reads: mono, signed 16-bit, little-endian.
+constexpr char kAudioFormat[] = "s16le";
 // Closing frames come at this interval.
 constexpr std::int64_t kClosingStepNs = 16'666'667;
 
@@ -81,6 +83,9 @@ void FaceClient::handle(const std::vector<std::string>& parts, std::int64_t now_
     case Kind::kFrame:
       take_frame(message_, now_ns);
       break;
+    case Kind::kAudio:
+      take_audio(message_);
+      break;
     case Kind::kBye:
       take_bye(message_);
       break;
@@ -121,6 +126,8 @@ void FaceClient::take_schema(Message& message) {
   face->wire_names = std::move(message.schema.curves);
   face->names = std::move(names);
   face->gains = gains_in_order(face->names, gains_in_use_);
+  face->audio_format = message.schema.audio_format;
+  face->heard = -1;
   face->buffer.start_session();
   face->last.values.assign(face->names.size(), 0.0f);
   face->neutral = true;
@@ -154,6 +161,22 @@ void FaceClient::take_frame(Message& message, std::int64_t now_ns) {
       ++seen_.late;
       break;
   }
+}
+
+void FaceClient::take_audio(Message& message) {
+  Face* face = find(message.subject);
+  if (face == nullptr || face->session != message.session) {
+    ++seen_.unannounced;
+    return;
+  }
+  // A format of a later version, or a piece that came twice or too late.
+  if (face->audio_format != kAudioFormat || message.audio.sequence <= face->heard) return;
+  face->heard = message.audio.sequence;
+  if (!face->buffer.local_time(message.audio.capture_ns, &sound_.local_ns)) return;
+  sound_.position_samples = message.audio.position_samples;
+  sound_.rate_hz = message.audio.audio_rate_hz;
+  sound_.samples.swap(message.audio.samples);
+  sink_->face_heard(face->subject, sound_);
 }
 
 void FaceClient::take_bye(const Message& message) {

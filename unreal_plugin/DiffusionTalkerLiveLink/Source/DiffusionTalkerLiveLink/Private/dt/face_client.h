@@ -28,6 +28,15 @@ struct FaceFrame {
   std::vector<float> values;  // in the order of the names that face_started gave
 };
 
+// A piece of the sound as it leaves the client, if the sender publishes it. It comes before the
+// frames that it belongs to, so that it can be played when they are shown.
+struct FaceSound {
+  std::int64_t local_ns = 0;          // when to play the first sample, on the client's clock
+  std::int64_t position_samples = 0;  // of the first sample since the stream began
+  std::int32_t rate_hz = 0;
+  std::vector<std::int16_t> samples;  // mono
+};
+
 // Where the frames go. Called on the thread that runs the client, never after run() returned.
 class FaceSink {
  public:
@@ -35,6 +44,8 @@ class FaceSink {
   // Before the first frame of each session of a subject, and never otherwise.
   virtual void face_started(const std::string& subject, const std::vector<std::string>& names) = 0;
   virtual void face_moved(const std::string& subject, const FaceFrame& frame) = 0;
+  // Sound is given on as it comes, in order; whoever does not want it need not do anything.
+  virtual void face_heard(const std::string& /*subject*/, const FaceSound& /*sound*/) {}
 };
 
 class FaceClient {
@@ -73,6 +84,8 @@ class FaceClient {
     std::vector<std::string> wire_names;
     std::vector<std::string> names;
     std::vector<float> gains;
+    std::string audio_format;
+    std::int64_t heard = -1;  // sequence of the last piece of sound
     JitterBuffer buffer;
     FaceFrame last;               // shown last, before gains
     bool neutral = true;          // the face shown last
@@ -86,6 +99,7 @@ class FaceClient {
   void handle(const std::vector<std::string>& parts, std::int64_t now_ns);
   void take_schema(Message& message);
   void take_frame(Message& message, std::int64_t now_ns);
+  void take_audio(Message& message);
   void take_bye(const Message& message);
   void release(Face& face, std::int64_t now_ns);
   void close_if_stalled(Face& face, std::int64_t now_ns);
@@ -102,6 +116,7 @@ class FaceClient {
   std::vector<std::unique_ptr<Face>> faces_;
   Message message_;
   FaceFrame shown_;
+  FaceSound sound_;
   Statistics seen_;
   std::int64_t rate_since_ns_ = 0;
   std::uint64_t rate_frames_ = 0;

@@ -99,6 +99,14 @@ class JitterBuffer {
     return true;
   }
 
+  // When to show or play what was captured at `capture_ns`; false while no frame has come that says
+  // how the clocks relate.
+  bool local_time(std::int64_t capture_ns, std::int64_t* local_ns) const {
+    if (clock_.empty()) return false;
+    *local_ns = clock_.map(capture_ns < kLatestNs ? capture_ns : kLatestNs) + delay_ns_;
+    return true;
+  }
+
   // When the next frame is due, or a far time if none waits. A frame due early draws out those that
   // precede it.
   std::int64_t next_due_ns() const {

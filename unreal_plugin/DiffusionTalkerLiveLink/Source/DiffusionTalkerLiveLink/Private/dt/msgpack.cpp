@@ -66,7 +66,7 @@ bool MsgpackReader::take_text(std::uint64_t size, Value* value) {
 }
 
 bool MsgpackReader::take_binary(std::uint64_t size, Value* value) {
-  if (size > limits_.text_bytes) return fail("a binary is too long");
+  if (size > limits_.binary_bytes) return fail("a binary is too long");
   value->type = Type::kBinary;
   return take(static_cast<std::size_t>(size), &value->bytes);
 }

@@ -34,9 +34,10 @@ class MsgpackReader {
     std::uint32_t count = 0;    // kArray: elements; kMap: pairs
   };
 
-  // What a text, an array and a map may hold at most; more fails the read.
+  // What a text, a binary, an array and a map may hold at most; more fails the read.
   struct Limits {
     std::uint32_t text_bytes = 256;
+    std::uint32_t binary_bytes = 256;
     std::uint32_t array_elements = 256;
     std::uint32_t map_pairs = 32;
   };

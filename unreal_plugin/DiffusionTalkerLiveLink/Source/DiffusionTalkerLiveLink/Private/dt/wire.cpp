@@ -25,8 +25,11 @@ bool refuse(std::string* why, std::string text) {
 // Reads values and, at the first one that breaks a rule, notes which field it was.
 class Fields {
  public:
-  Fields(std::string_view payload, std::string* why)
-      : reader_(payload, MsgpackReader::Limits{kMaxTextBytes, kMaxCurves, 32}), why_(why) {}
+  Fields(std::string_view payload, std::size_t max_binary_bytes, std::string* why)
+      : reader_(payload,
+                MsgpackReader::Limits{kMaxTextBytes, static_cast<std::uint32_t>(max_binary_bytes),
+                                      kMaxCurves, 32}),
+        why_(why) {}
 
   MsgpackReader& reader() { return reader_; }
 
@@ -111,6 +114,27 @@ bool read_frame(Fields& fields, Frame* frame) {
   return true;
 }
 
+bool read_audio(Fields& fields, Audio* audio) {
+  Value value;
+  if (!fields.whole("sequence", 0, kInt63, &audio->sequence) ||
+      !fields.whole("position", 0, kInt63, &audio->position_samples) ||
+      !fields.whole("audio_rate", 1, kInt31, &audio->audio_rate_hz) ||
+      !fields.whole("capture_ns", 0, kInt63, &audio->capture_ns) ||
+      !fields.next("samples", &value)) {
+    return false;
+  }
+  if (value.type != Type::kBinary || value.bytes.empty() || value.bytes.size() % 2 != 0) {
+    return fields.expected("samples", "an even number of bytes");
+  }
+  audio->samples.resize(value.bytes.size() / 2);
+  for (std::size_t i = 0; i < audio->samples.size(); ++i) {
+    const unsigned low = static_cast<unsigned char>(value.bytes[2 * i]);
+    const unsigned high = static_cast<unsigned char>(value.bytes[2 * i + 1]);
+    audio->samples[i] = static_cast<std::int16_t>(static_cast<std::uint16_t>(low | high << 8));
+  }
+  return true;
+}
+
 bool read_curve_names(Fields& fields, std::vector<std::string>* names) {
   std::uint32_t count = 0;
   if (!fields.array("schema curves", 1, kMaxCurves, &count)) return false;
@@ -133,10 +157,11 @@ bool read_schema(Fields& fields, const std::string& subject, Schema* schema) {
   if (map.type != Type::kMap) return fields.expected("schema", "a map");
   constexpr const char* kKeys[] = {"subject",  "curves",        "rate_num",     "rate_den",
                                    "model",    "model_version", "lookahead_ms", "audio_rate",
-                                   "start_ns", "start_unix_ns"};
+                                   "start_ns", "start_unix_ns", "audio_format"};
   constexpr std::uint32_t kKeyCount = sizeof kKeys / sizeof *kKeys;
-  constexpr std::uint32_t kAll = (1u << kKeyCount) - 1;
+  constexpr std::uint32_t kNeeded = (1u << (kKeyCount - 1)) - 1;  // the last may be missing
   std::uint32_t seen = 0;
+  schema->audio_format.clear();
   for (std::uint32_t i = 0; i < map.count; ++i) {
     Value key;
     if (!fields.next("schema key", &key)) return false;
@@ -183,14 +208,17 @@ bool read_schema(Fields& fields, const std::string& subject, Schema* schema) {
       case 8:
         good = fields.whole("start_ns", 0, kInt63, &schema->start_ns);
         break;
-      default:
+      case 9:
         good = fields.whole("start_unix_ns", 0, kInt63, &schema->start_unix_ns);
+        break;
+      default:
+        good = fields.text("audio_format", 0, &schema->audio_format);
         break;
     }
     if (!good) return false;
     seen |= 1u << field;
   }
-  return seen == kAll || fields.expected("schema", "every key; one is missing");
+  return (seen & kNeeded) == kNeeded || fields.expected("schema", "every key; one is missing");
 }
 
 }  // namespace
@@ -244,8 +272,10 @@ bool decode(const std::vector<std::string>& parts, Message* message, std::string
     Kind kind;
     std::uint32_t elements;
   };
-  constexpr Shape kShapes[] = {
-      {"frame", Kind::kFrame, 12}, {"schema", Kind::kSchema, 4}, {"bye", Kind::kBye, 5}};
+  constexpr Shape kShapes[] = {{"frame", Kind::kFrame, 12},
+                               {"audio", Kind::kAudio, 8},
+                               {"schema", Kind::kSchema, 4},
+                               {"bye", Kind::kBye, 5}};
   const Shape* shape = nullptr;
   for (const Shape& candidate : kShapes) {
     if (candidate.name == kind) shape = &candidate;
@@ -253,7 +283,7 @@ bool decode(const std::vector<std::string>& parts, Message* message, std::string
   message->kind = shape == nullptr ? Kind::kUnknown : shape->kind;
   if (shape == nullptr) return true;
 
-  Fields fields(payload, why);
+  Fields fields(payload, shape->kind == Kind::kAudio ? kMaxAudioBytes : kMaxTextBytes, why);
   std::uint32_t count = 0;
   std::uint64_t version = 0;
   std::string said_kind;
@@ -275,6 +305,9 @@ bool decode(const std::vector<std::string>& parts, Message* message, std::string
   switch (shape->kind) {
     case Kind::kFrame:
       good = read_frame(fields, &message->frame);
+      break;
+    case Kind::kAudio:
+      good = read_audio(fields, &message->audio);
       break;
     case Kind::kSchema:
       good = read_schema(fields, message->subject, &message->schema);

@@ -15,12 +15,13 @@ constexpr std::size_t kMaxPayloadBytes = 65536;
 constexpr std::size_t kMaxSubjectBytes = 128;
 constexpr std::size_t kMaxCurves = 256;
 constexpr std::size_t kMaxTextBytes = 256;
+constexpr std::size_t kMaxAudioBytes = 16384;
 
 constexpr std::uint32_t kFlagClosing = 1;  // made by the sender while it closes the face
 constexpr std::uint32_t kFlagNeutral = 2;  // every curve is 0
 constexpr std::uint32_t kFlagGap = 4;      // audio or frames were lost just before this frame
 
-enum class Kind { kSchema, kFrame, kBye, kUnknown };
+enum class Kind { kSchema, kFrame, kAudio, kBye, kUnknown };
 
 // What the frames of a session mean.
 struct Schema {
@@ -33,6 +34,7 @@ struct Schema {
   std::int32_t audio_rate_hz = 0;
   std::int64_t start_ns = 0;       // sender's monotonic clock at sample 0
   std::int64_t start_unix_ns = 0;  // the same instant in Unix time
+  std::string audio_format;        // of the audio messages; empty if none are sent
 };
 
 // One instant of the face.
@@ -48,6 +50,15 @@ struct Frame {
   std::vector<float> values;  // in the schema's order
 };
 
+// A piece of the sound that moves the face, mono, on the clock of the frames.
+struct Audio {
+  std::int64_t sequence = 0;          // counts the audio messages sent, without gaps
+  std::int64_t position_samples = 0;  // of the first sample on the audio clock
+  std::int32_t audio_rate_hz = 0;
+  std::int64_t capture_ns = 0;  // sender's monotonic clock when the first sample was captured
+  std::vector<std::int16_t> samples;
+};
+
 // The sender leaves; no frame of this session follows.
 struct Bye {
   std::int64_t frames = 0;  // sent in this session
@@ -61,6 +72,7 @@ struct Message {
   std::int64_t session = 0;
   Schema schema;
   Frame frame;
+  Audio audio;
   Bye bye;
 };
 
