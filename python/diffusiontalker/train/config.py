@@ -71,6 +71,8 @@ class Listening:
     """How the context learns to hear what the unmasked encoder hears (listen.py)."""
 
     weights: str = ""  # npz of Whisper tiny's encoder, relative to the configuration file
+    licence: str = ""  # of the weights
+    citation: str = ""
     epochs: int = 10
     learning_rate: float = 5e-4
     warmup_steps: int = 100
@@ -189,6 +191,8 @@ class Config:
         for key in ("folder", "threads", "save_every_s", "device", *not_weights):
             del plain[key]
         plain["stages"] = plain["stages"][:stages]
+        for entry in (plain["listening"], *plain["listening"]["speech"]):
+            del entry["licence"], entry["citation"]
         # Left out where they say nothing, so that runs begun before they existed go on.
         for table, key, nothing in (
             (plain, "identity", True),

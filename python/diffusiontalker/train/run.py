@@ -140,7 +140,19 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
                 },
             }
         )
-    return {"sources": sources, "stages": stages, "seed": config.seed}
+    made_of: dict[str, Any] = {"sources": sources, "stages": stages, "seed": config.seed}
+    if config.context is not None:
+        options = config.listening
+        made_of["context"] = {
+            "starts_from": {"citation": options.citation, "licence": options.licence},
+            "speech": [
+                {"name": s.name, "citation": s.citation, "licence": s.licence}
+                for s in options.speech
+            ],
+            "epochs": options.epochs,
+            "delay_tokens": options.delay_tokens,
+        }
+    return made_of
 
 
 def context_digest(talker: Talker) -> str:
