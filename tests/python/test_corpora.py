@@ -21,7 +21,9 @@ import train_corpus
 from train_corpus import BeatTake
 
 from diffusiontalker.curves import CURVES
-from diffusiontalker.stream.recorder import COLUMNS, HEADER, Recorder
+from diffusiontalker.stream import wire
+from diffusiontalker.stream.recorder import COLUMNS, HEADER, CsvRecorder
+from diffusiontalker.stream.session import make_frame
 from diffusiontalker.train import config, corpora, performer
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.corpora.live_link import seconds_of
@@ -345,12 +347,17 @@ def test_our_own_csv_comes_back_with_every_curve_under_its_name(
 ) -> None:
     frames = int(70 * rate)  # over a minute: what drop-frame code would look like is in it
     curves = distinct_curves(frames)
-    recorder = Recorder(tmp_path / "take.csv", CURVES, rate)
-    recorder.write(0, curves[:50])
-    recorder.write(50, curves[50:])
-    recorder.close()
+    schema = wire.Schema(
+        "face", 1, CURVES, rate.numerator, rate.denominator, "m", "v", 0.0, 16000, 0, 0
+    )
+    recorder = CsvRecorder(tmp_path / "take.csv")
+    recorder.announce(schema)
+    for index, values in enumerate(curves):
+        recorder.send(make_frame(schema, index, index, index, 0, values))
+    recorder.close(wire.Bye("face", 1, frames, "done"))
     write_wav(tmp_path / "take.wav", frames / float(rate))
-    assert recorder.path.read_text().split("\n")[0].split(",")[17] != "JawLeft"  # right comes first
+    header = (tmp_path / "take.csv").read_text().split("\n")[0].split(",")
+    assert header.index("JawRight") < header.index("JawLeft")  # unlike the UDP packets
     take = corpora.load(tmp_path, sync="off").train[0]
     for i, name in enumerate(CURVES):
         np.testing.assert_allclose(take.curves[:, i], curves[:, i], atol=1e-6, err_msg=name)

@@ -1,7 +1,9 @@
 // The client against real libzmq.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <map>
 #include <memory>
 
 #include "running_client.h"
@@ -33,9 +35,12 @@ TEST(Client, ReceivesEveryFrameOfASender) {
   EXPECT_EQ(announced.names.back(), "TongueOut");
   EXPECT_EQ(client.client.status(), "connected, waiting for frames of Face");
   sender.go();
-  ASSERT_TRUE(wait_until([&] { return client.frames() >= 90; }));
-  EXPECT_TRUE(
-      wait_until([&] { return client.client.status().compare(0, 15, "receiving Face,") == 0; }));
+  bool said_so = false;
+  ASSERT_TRUE(wait_until([&] {
+    said_so |= client.client.status().compare(0, 15, "receiving Face,") == 0;
+    return client.frames() >= 90;
+  }));
+  EXPECT_TRUE(said_so);
   ASSERT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }));
   ASSERT_TRUE(wait_until([&] { return is_neutral(client.last()); }));
   const RunningClient::Seen seen = client.seen();
@@ -137,21 +142,24 @@ TEST(Client, DelaysFramesByWhatItIsTold) {
   RunningClient prompt(sender.endpoint());
   RunningClient delayed(sender.endpoint(), "", 150);
   sender.go();
-  ASSERT_TRUE(wait_until([&] { return prompt.frames() >= 60 && delayed.frames() >= 60; }));
-  const std::vector<dt::FaceFrame> a = prompt.seen().frames;
-  const std::vector<dt::FaceFrame> b = delayed.seen().frames;
-  // The same frame, told apart by its index. Each client has a clock of its own to settle, so
-  // single frames differ on a busy machine.
-  std::vector<double> later_ms;
-  for (const dt::FaceFrame& frame : b) {
-    for (const dt::FaceFrame& other : a) {
-      if (other.index != frame.index || frame.index < 40) continue;
-      later_ms.push_back(static_cast<double>(frame.local_ns - other.local_ns) * 1e-6);
+  // The same frame, told apart by its index. Each client's clock has to settle first: on a busy
+  // machine even the fastest of its first frames may have come late.
+  double later_ms = 0.0;
+  EXPECT_TRUE(wait_until([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::map<std::int64_t, std::int64_t> shown_ns;
+    for (const dt::FaceFrame& frame : prompt.seen().frames) shown_ns[frame.index] = frame.local_ns;
+    std::vector<double> differences;
+    for (const dt::FaceFrame& frame : delayed.seen().frames) {
+      const auto same = shown_ns.find(frame.index);
+      if (same == shown_ns.end()) continue;
+      differences.push_back(static_cast<double>(frame.local_ns - same->second) * 1e-6);
     }
-  }
-  ASSERT_FALSE(later_ms.empty());
-  std::sort(later_ms.begin(), later_ms.end());
-  EXPECT_NEAR(later_ms[later_ms.size() / 2], 150.0, 60.0);
+    if (differences.size() < 60) return false;
+    std::sort(differences.end() - 30, differences.end());
+    later_ms = *(differences.end() - 15);
+    return std::abs(later_ms - 150.0) < 40.0;
+  })) << later_ms;
   delayed.client.set_delay_ms(0);
   const std::size_t before = delayed.frames();
   EXPECT_TRUE(wait_until([&] { return delayed.frames() > before + 20; }));
