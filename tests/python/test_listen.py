@@ -141,7 +141,8 @@ def test_whisper_is_heard_and_a_cut_run_ends_on_the_same_weights(
         losses.append(means["loss"])
 
     whole = listen.train_context(settings, [], tmp_path / "whole", on_step=note)
-    assert max(losses) < 1.5  # 1 is what knowing nothing costs; the reader starts below
+    assert losses[0] < 1.0  # what knowing nothing costs; the reader starts below
+    assert np.isfinite(losses).all()
 
     class Cut(Exception):
         pass
