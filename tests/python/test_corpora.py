@@ -22,7 +22,7 @@ from train_corpus import BeatTake
 
 from diffusiontalker.curves import CURVES
 from diffusiontalker.stream.recorder import COLUMNS, HEADER, Recorder
-from diffusiontalker.train import config, corpora, performer
+from diffusiontalker.train import config, corpora, performer, streams
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.corpora.live_link import seconds_of
 from diffusiontalker.train.corpora.phones import ARPABET, KNOWN, LOOKS_LIKE, shapes_of, to_shapes
@@ -224,6 +224,24 @@ def test_a_lost_face_leaves_the_longest_whole_stretch(tmp_path: Path) -> None:
     opening = train_corpus.beat_opening(1, SECONDS)[180:]
     np.testing.assert_allclose(take.curves[:, JAW], 0.5 * opening, atol=1e-4)
     assert take.times_s[0] < 1e-3
+
+
+def test_frames_beyond_the_sound_are_left_out(tmp_path: Path) -> None:
+    for i in (1, 2):
+        name = f"1_a_0_{i}_{i}"
+        train_corpus.write_beat(tmp_path, BeatTake(name), seed=i)
+        path = tmp_path / f"{name}.wav"
+        sound, rate_hz = soundfile.read(path, dtype="float32")
+        soundfile.write(path, sound[: -int(0.3 * rate_hz)], rate_hz)
+    takes = corpora.load(tmp_path).train
+    assert [len(take.times_s) for take in takes] == [FRAMES - 18] * 2
+    # One after another without a pause, they make a stream whose curves are numbers in range.
+    settings = config.Config(name="x", sources=(), stages=())
+    made = streams.make_stream(
+        takes, [streams.Draw(), streams.Draw()], settings, np.random.default_rng(0)
+    )
+    assert np.isfinite(made.curves).all()
+    assert 0.0 <= made.curves.min() <= made.curves.max() <= 0.51
 
 
 @pytest.mark.parametrize(
