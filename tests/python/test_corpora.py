@@ -24,7 +24,7 @@ from diffusiontalker.curves import CURVES
 from diffusiontalker.stream import wire
 from diffusiontalker.stream.recorder import COLUMNS, HEADER, CsvRecorder
 from diffusiontalker.stream.session import make_frame
-from diffusiontalker.train import config, corpora, performer
+from diffusiontalker.train import config, corpora, performer, streams
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.corpora.live_link import seconds_of
 from diffusiontalker.train.corpora.phones import ARPABET, KNOWN, LOOKS_LIKE, shapes_of, to_shapes
@@ -226,6 +226,24 @@ def test_a_lost_face_leaves_the_longest_whole_stretch(tmp_path: Path) -> None:
     opening = train_corpus.beat_opening(1, SECONDS)[180:]
     np.testing.assert_allclose(take.curves[:, JAW], 0.5 * opening, atol=1e-4)
     assert take.times_s[0] < 1e-3
+
+
+def test_frames_beyond_the_sound_are_left_out(tmp_path: Path) -> None:
+    for i in (1, 2):
+        name = f"1_a_0_{i}_{i}"
+        train_corpus.write_beat(tmp_path, BeatTake(name), seed=i)
+        path = tmp_path / f"{name}.wav"
+        sound, rate_hz = soundfile.read(path, dtype="float32")
+        soundfile.write(path, sound[: -int(0.3 * rate_hz)], rate_hz)
+    takes = corpora.load(tmp_path).train
+    assert [len(take.times_s) for take in takes] == [FRAMES - 18] * 2
+    # One after another without a pause, they make a stream whose curves are numbers in range.
+    settings = config.Config(name="x", sources=(), stages=())
+    made = streams.make_stream(
+        takes, [streams.Draw(), streams.Draw()], settings, np.random.default_rng(0)
+    )
+    assert np.isfinite(made.curves).all()
+    assert 0.0 <= made.curves.min() <= made.curves.max() <= 0.51
 
 
 @pytest.mark.parametrize(
@@ -557,7 +575,7 @@ def test_a_textgrid_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "after the sound" in reason({"phones": [(0.0, 3.0, "AA")]})
     long = [(0.0, 1.0, "AA"), (1.0, 1.2, "B"), (1.2, 3.0, "")]
     assert "cut" in reason({"phones": long}, -len('1.2\n3\n""\n') - 3)
-    (tmp_path / "a.wav").unlink()
+    write_textgrid(tmp_path / "a.TextGrid", {"phones": HELLO}, "short_textgrid")
     (tmp_path / "a.wav").write_bytes(b"")
     assert "a.wav" in corpora.load(tmp_path).skipped[0].reason
 

@@ -145,6 +145,11 @@ def measured(
     difference_s = len(audio) / SAMPLE_RATE_HZ - (float(times_s[-1]) + frame_s)
     if abs(difference_s) > MAX_LENGTH_DIFFERENCE_S:
         raise BrokenTake(f"{file}: sound is {difference_s:+.2f} s longer than the face")
+    # What lies outside the sound would run into the next take of a stream.
+    heard = (times_s >= 0.0) & (times_s < len(audio) / SAMPLE_RATE_HZ)
+    if int(heard.sum()) < 2:
+        raise BrokenTake(f"{file}: {int(heard.sum())} frames lie within the sound")
+    curves, times_s = curves[heard], times_s[heard]
     here = {name.lower() for name in names}
     take = Recording(
         id=id,
