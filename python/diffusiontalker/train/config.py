@@ -117,6 +117,9 @@ class Augmentation:
     tilt_db: float = 6.0  # uniform in +- at the two ends of the spectrum
     speed: tuple[float, float] = (0.88, 1.14)  # sound, curves and pitch together
     speed_chance: float = 0.5
+    other_chance: float = 0.25  # of a pause with a sound that is no speech (noises.py)
+    other_s: tuple[float, float] = (0.8, 2.5)
+    other_db: tuple[float, float] = (-45.0, -18.0)  # its RMS level
 
 
 @dataclass(frozen=True)

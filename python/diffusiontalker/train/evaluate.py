@@ -24,8 +24,9 @@ from .head import Head
 from .identity import matched, pool
 from .metrics import Curves
 from .model import Talker, columns_for
+from .noises import coloured_noise
 from .performer import perform, style_of
-from .streams import coloured_noise, voiced_columns, voiced_frames
+from .streams import voiced_columns, voiced_frames
 
 #: (takes, seed, identity) -> curves at the bundle's rate, one array a take. The identity is a name
 #: of the library, "own" (the take's speaker where the library has it) or "auto".

@@ -35,7 +35,7 @@ from .context import (
 )
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
 from .corpora.audio import read_audio
-from .streams import coloured_noise
+from .noises import coloured_noise
 
 LONGEST_CLIP_S = 12.0
 #: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).

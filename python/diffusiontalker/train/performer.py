@@ -27,15 +27,25 @@ FloatArray = NDArray[np.float64]
 
 ARTICULATORS = ("jaw", "pucker", "funnel", "spread", "lower", "upper")
 
-# How far an articulator reaches before and after its phone, seconds (one Gaussian sigma). Rounding
-# starts early: lips are free to round while the tongue is still busy with other sounds.
-REACH_S: dict[str, tuple[float, float]] = {
-    "jaw": (0.050, 0.055),
-    "pucker": (0.090, 0.060),
-    "funnel": (0.090, 0.060),
-    "spread": (0.065, 0.060),
-    "lower": (0.050, 0.050),
-    "upper": (0.050, 0.050),
+
+@dataclass(frozen=True)
+class Reach:
+    """When an articulator serves its phone; docs/training.md says what was fitted to real faces."""
+
+    before_s: float  # one Gaussian sigma of the approach
+    after_s: float  # and of the release
+    edge: float = 0.25  # share of the phone at either end that already gives way to neighbours
+    delay_s: float = 0.0  # how much later than the sound
+
+
+# The jaw and the pucker were fitted to measured faces; nobody measured the others.
+REACH: dict[str, Reach] = {
+    "jaw": Reach(0.115, 0.053, edge=0.45, delay_s=0.02),
+    "pucker": Reach(0.042, 0.056, edge=0.05, delay_s=0.015),
+    "funnel": Reach(0.065, 0.060),
+    "spread": Reach(0.065, 0.060),
+    "lower": Reach(0.050, 0.050),
+    "upper": Reach(0.050, 0.050),
 }
 
 # (target, dominance) an articulator, in the order of ARTICULATORS. Targets are shares of a curve's
@@ -53,11 +63,11 @@ Targets = tuple[
 def _vowel(
     jaw: float, pucker: float, funnel: float, spread: float, lower: float, upper: float
 ) -> Targets:
-    rounding = 1.0 if pucker > 0 else 0.6
+    rounded = pucker > 0
     return (
-        (jaw, 1.0),
-        (pucker, rounding),
-        (funnel, rounding),
+        (jaw, 1.4),
+        (pucker, 0.4 if rounded else 0.24),
+        (funnel, 1.0 if rounded else 0.6),
         (spread, 0.8),
         (lower, 0.7),
         (upper, 0.7),
@@ -65,16 +75,16 @@ def _vowel(
 
 
 def _tongue(jaw: float, dominance: float) -> Targets:
-    """A consonant made by the tongue alone: the jaw gives way to it, the lips are left alone."""
-    return ((jaw, dominance), (0.0, 0.0), (0.0, 0.0), (0.0, 0.05), (0.3, 0.15), (0.1, 0.1))
+    """A consonant made by the tongue alone: the jaw gives way to it, the lips hardly do."""
+    return ((jaw, dominance), (0.0, 0.45), (0.0, 0.0), (0.0, 0.05), (0.3, 0.15), (0.1, 0.1))
 
 
 def _sibilant(jaw: float, pucker: float, funnel: float, spread: float) -> Targets:
-    rounding = 0.9 if pucker > 0 else 0.15
+    rounded = pucker > 0
     return (
-        (jaw, 1.6),
-        (pucker, rounding),
-        (funnel, rounding),
+        (jaw, 0.9),
+        (pucker, 1.0 if rounded else 1.9),
+        (funnel, 0.9 if rounded else 0.15),
         (spread, 0.5),
         (0.45, 0.8),
         (0.35, 0.6),
@@ -82,15 +92,15 @@ def _sibilant(jaw: float, pucker: float, funnel: float, spread: float) -> Target
 
 
 _BILABIAL: Targets = (
-    (0.10, 1.5),
-    (0.0, 0.1),
+    (0.26, 3.0),
+    (0.3, 0.1),
     (0.0, 0.1),
     (0.0, 0.1),
     (0.0, 1.2),
     (0.0, 1.2),
 )
 _LABIODENTAL: Targets = (
-    (0.18, 1.3),
+    (0.08, 1.1),
     (0.0, 0.3),
     (0.0, 0.3),
     (0.1, 0.3),
@@ -98,7 +108,7 @@ _LABIODENTAL: Targets = (
     (0.6, 1.2),
 )
 _SILENCE: Targets = (
-    (0.0, 1.2),
+    (0.0, 0.06),
     (0.0, 0.7),
     (0.0, 0.7),
     (0.0, 0.7),
@@ -110,50 +120,50 @@ _NOTHING: Targets = ((0.0, 0.0),) * 6
 PHONES: dict[str, Targets] = {
     "_": _SILENCE,
     # open and mid vowels      jaw   pucker funnel spread lower upper
-    "ɑ": _vowel(1.00, 0.00, 0.15, 0.10, 0.50, 0.30),
-    "æ": _vowel(1.00, 0.00, 0.00, 0.55, 0.70, 0.50),
-    "a": _vowel(0.95, 0.00, 0.00, 0.30, 0.60, 0.40),
-    "ɐ": _vowel(0.72, 0.00, 0.00, 0.20, 0.45, 0.25),
-    "ʌ": _vowel(0.75, 0.00, 0.05, 0.15, 0.45, 0.25),
-    "ɒ": _vowel(0.85, 0.25, 0.45, 0.00, 0.40, 0.20),
-    "ɔ": _vowel(0.72, 0.45, 0.65, 0.00, 0.35, 0.15),
-    "ɛ": _vowel(0.70, 0.00, 0.00, 0.50, 0.60, 0.40),
-    "e": _vowel(0.55, 0.00, 0.00, 0.70, 0.60, 0.35),
-    "ɜ": _vowel(0.50, 0.25, 0.35, 0.05, 0.40, 0.20),
-    "ɚ": _vowel(0.42, 0.25, 0.35, 0.05, 0.35, 0.20),
-    "ə": _vowel(0.42, 0.00, 0.05, 0.15, 0.35, 0.15),
+    "ɑ": _vowel(0.95, 0.00, 0.15, 0.10, 0.50, 0.30),
+    "æ": _vowel(0.80, 0.00, 0.00, 0.55, 0.70, 0.50),
+    "a": _vowel(0.86, 0.00, 0.00, 0.30, 0.60, 0.40),
+    "ɐ": _vowel(0.67, 0.00, 0.00, 0.20, 0.45, 0.25),
+    "ʌ": _vowel(0.65, 0.00, 0.05, 0.15, 0.45, 0.25),
+    "ɒ": _vowel(0.80, 0.15, 0.45, 0.00, 0.40, 0.20),
+    "ɔ": _vowel(0.60, 0.42, 0.65, 0.00, 0.35, 0.15),
+    "ɛ": _vowel(0.64, 0.00, 0.00, 0.50, 0.60, 0.40),
+    "e": _vowel(0.60, 0.00, 0.00, 0.70, 0.60, 0.35),
+    "ɜ": _vowel(0.45, 0.15, 0.35, 0.05, 0.40, 0.20),
+    "ɚ": _vowel(0.37, 0.15, 0.35, 0.05, 0.35, 0.20),
+    "ə": _vowel(0.35, 0.00, 0.05, 0.15, 0.35, 0.15),
     # close vowels
-    "i": _vowel(0.30, 0.00, 0.00, 1.00, 0.55, 0.35),
-    "ɪ": _vowel(0.40, 0.00, 0.00, 0.55, 0.50, 0.25),
-    "ᵻ": _vowel(0.38, 0.00, 0.00, 0.45, 0.45, 0.20),
-    "o": _vowel(0.55, 0.70, 0.55, 0.00, 0.25, 0.10),
-    "ʊ": _vowel(0.38, 0.65, 0.45, 0.00, 0.20, 0.10),
-    "u": _vowel(0.27, 1.00, 0.50, 0.00, 0.15, 0.05),
+    "i": _vowel(0.45, 0.00, 0.00, 1.00, 0.55, 0.35),
+    "ɪ": _vowel(0.52, 0.00, 0.00, 0.55, 0.50, 0.25),
+    "ᵻ": _vowel(0.33, 0.00, 0.00, 0.45, 0.45, 0.20),
+    "o": _vowel(0.62, 0.38, 0.55, 0.00, 0.25, 0.10),
+    "ʊ": _vowel(0.20, 0.20, 0.45, 0.00, 0.20, 0.10),
+    "u": _vowel(0.16, 1.10, 0.50, 0.00, 0.15, 0.05),
     # lips
     "p": _BILABIAL,
     "b": _BILABIAL,
     "m": _BILABIAL,
     "f": _LABIODENTAL,
     "v": _LABIODENTAL,
-    "w": ((0.22, 1.0), (1.0, 1.3), (0.45, 1.0), (0.0, 1.0), (0.10, 0.8), (0.05, 0.8)),
-    "ɹ": ((0.30, 0.8), (0.45, 0.7), (0.55, 0.7), (0.0, 0.4), (0.35, 0.5), (0.20, 0.4)),
+    "w": ((0.05, 1.9), (1.2, 0.35), (0.45, 1.0), (0.0, 1.0), (0.10, 0.8), (0.05, 0.8)),
+    "ɹ": ((0.08, 1.5), (0.30, 0.5), (0.55, 0.7), (0.0, 0.4), (0.35, 0.5), (0.20, 0.4)),
     # hissing sounds narrow the jaw
-    "s": _sibilant(0.13, 0.0, 0.0, 0.50),
-    "z": _sibilant(0.13, 0.0, 0.0, 0.50),
-    "ʃ": _sibilant(0.16, 0.5, 0.85, 0.0),
-    "ʒ": _sibilant(0.16, 0.5, 0.85, 0.0),
-    "θ": _tongue(0.30, 0.9),
-    "ð": _tongue(0.30, 0.9),
-    "t": _tongue(0.26, 0.7),
-    "d": _tongue(0.26, 0.7),
-    "n": _tongue(0.28, 0.7),
-    "l": _tongue(0.36, 0.6),
-    "ɾ": _tongue(0.34, 0.5),
-    "k": _tongue(0.36, 0.5),
-    "ɡ": _tongue(0.36, 0.5),
-    "g": _tongue(0.36, 0.5),
-    "ŋ": _tongue(0.36, 0.5),
-    "j": ((0.27, 0.7), (0.0, 0.2), (0.0, 0.2), (0.6, 0.5), (0.40, 0.3), (0.2, 0.3)),
+    "s": _sibilant(0.28, 0.0, 0.0, 0.50),
+    "z": _sibilant(0.15, 0.0, 0.0, 0.50),
+    "ʃ": _sibilant(0.32, 0.5, 0.85, 0.0),
+    "ʒ": _sibilant(0.32, 0.5, 0.85, 0.0),
+    "θ": _tongue(0.10, 1.8),
+    "ð": _tongue(0.10, 1.8),
+    "t": _tongue(0.42, 0.6),
+    "d": _tongue(0.25, 0.55),
+    "n": _tongue(0.12, 0.5),
+    "l": _tongue(0.22, 0.55),
+    "ɾ": _tongue(0.30, 0.4),
+    "k": _tongue(0.50, 0.6),
+    "ɡ": _tongue(0.46, 0.6),
+    "g": _tongue(0.46, 0.6),
+    "ŋ": _tongue(0.46, 0.6),
+    "j": ((0.42, 0.85), (0.0, 0.2), (0.0, 0.2), (0.6, 0.5), (0.40, 0.3), (0.2, 0.3)),
     "h": _NOTHING,
     "ʔ": _NOTHING,
 }
@@ -164,8 +174,8 @@ LABIODENTALS = frozenset("fv")
 # Curve value of each articulator at target 1, neutral style. The jaw matches measured speech (its
 # 99th percentile is 0.38 there); the lip shapes are set to read clearly, since the video tracker
 # that measured the real clips hardly sees them.
-JAW_RANGE = 0.42
-PUCKER_RANGE = 0.50
+JAW_RANGE = 0.50
+PUCKER_RANGE = 0.40
 FUNNEL_RANGE = 0.35
 STRETCH_RANGE = 0.20
 SMILE_RANGE = 0.14
@@ -178,22 +188,24 @@ def dominance_blend(phones: Sequence[Phone], times_s: FloatArray) -> dict[str, F
     blended: dict[str, FloatArray] = {}
     symbols = [PHONES.get(phone.symbol, _NOTHING) for phone in phones]
     for index, name in enumerate(ARTICULATORS):
-        before_s, after_s = REACH_S[name]
+        reach = REACH[name]
         pull = np.full(len(times_s), 1e-3)  # far from every phone the articulator rests at 0
         total = np.zeros(len(times_s))
         for phone, targets in zip(phones, symbols, strict=True):
             target, dominance = targets[index]
             if dominance == 0.0:
                 continue
+            # The middle of the phone holds.
+            edge_s = reach.edge * (phone.end_s - phone.start_s)
+            start_s = phone.start_s + reach.delay_s + edge_s
+            end_s = phone.end_s + reach.delay_s - edge_s
             low, high = np.searchsorted(
-                times_s, [phone.start_s - 3.5 * before_s, phone.end_s + 3.5 * after_s]
+                times_s, [start_s - 3.5 * reach.before_s, end_s + 3.5 * reach.after_s]
             )
             near = times_s[low:high]
-            # The middle of the phone holds; its edges already give way to the neighbours.
-            quarter_s = 0.25 * (phone.end_s - phone.start_s)
-            early_s = np.maximum(phone.start_s + quarter_s - near, 0.0) / before_s
-            late_s = np.maximum(near - phone.end_s + quarter_s, 0.0) / after_s
-            weight = dominance * np.exp(-0.5 * (early_s**2 + late_s**2))
+            early = np.maximum(start_s - near, 0.0) / reach.before_s
+            late = np.maximum(near - end_s, 0.0) / reach.after_s
+            weight = dominance * np.exp(-0.5 * (early**2 + late**2))
             total[low:high] += weight * target
             pull[low:high] += weight
         blended[name] = total / pull
@@ -202,12 +214,12 @@ def dominance_blend(phones: Sequence[Phone], times_s: FloatArray) -> dict[str, F
 
 def contact(phones: Sequence[Phone], symbols: frozenset[str], times_s: FloatArray) -> FloatArray:
     """(frames,) in [0, 1]: 1 while one of the given phones is made, with quick smooth edges."""
-    onset_s, release_s, least_hold_s = 0.060, 0.055, 0.045
+    onset_s, release_s, least_hold_s, early_s = 0.080, 0.055, 0.045, 0.02
     strength = np.zeros(len(times_s))
     for phone in phones:
         if phone.symbol not in symbols:
             continue
-        middle_s = 0.5 * (phone.start_s + phone.end_s)
+        middle_s = 0.5 * (phone.start_s + phone.end_s) - early_s
         half_s = 0.5 * max(least_hold_s, 0.8 * (phone.end_s - phone.start_s))
         low, high = np.searchsorted(
             times_s, [middle_s - half_s - onset_s, middle_s + half_s + release_s]
@@ -249,18 +261,20 @@ def style_of(speaker: str) -> Style:
         brows=rng.uniform(0.45, 1.3),
         blinks_per_minute=rng.uniform(10.0, 22.0),
         gaze=rng.uniform(0.05, 0.14),
-        energy=rng.uniform(0.010, 0.022),
+        energy=rng.uniform(0.006, 0.014),
     )
 
 
 # -------------------------------------------------------------------------------------- upper face
 
 
-# Share of the pauses at which the lids close: what a listener's ear can foretell of a blink.
-PAUSE_BLINK = 0.8
+# Share of the pauses in which the lids close, and how long after the voice has stopped: once it is
+# heard that this is a pause. It is the one blink that the sound can tell of.
+PAUSE_BLINK = 0.9
+PAUSE_BLINK_S = 0.30
 
 
-def pauses(phones: Sequence[Phone], least_s: float = 0.25) -> list[float]:
+def pauses(phones: Sequence[Phone], least_s: float = 0.35) -> list[float]:
     """Onsets of the silences that last at least `least_s`, seconds."""
     spoken = [phone for phone in phones if phone.symbol != "_"]
     return [
@@ -278,9 +292,7 @@ def blink_times(
 ) -> list[float]:
     """Instants of blinks: at most pauses, as speakers do, and between them after gamma waits."""
     mean_wait_s = 60.0 / per_minute
-    at_pauses = [
-        onset_s + rng.uniform(0.06, 0.12) for onset_s in pauses_s if rng.random() < PAUSE_BLINK
-    ]
+    at_pauses = [onset_s + PAUSE_BLINK_S for onset_s in pauses_s if rng.random() < PAUSE_BLINK]
     instants: list[float] = []
     at_s = span_s[0] + rng.uniform(0.0, mean_wait_s)
     for next_s in [*at_pauses, span_s[1]]:
@@ -299,11 +311,11 @@ def blinks(
     per_minute: float,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """(frames,) eyelid closure in [0, 1]; a blink lasts 150-250 ms."""
+    """(frames,) eyelid closure in [0, 1]; a blink lasts 170-230 ms."""
     closure = np.zeros(len(times_s))
     span_s = (float(times_s[0]), float(times_s[-1]))
     for at_s in blink_times(span_s, pauses_s, per_minute, rng):
-        length_s = rng.uniform(0.15, 0.25)
+        length_s = rng.uniform(0.17, 0.23)
         close_s = 0.35 * length_s  # lids fall faster than they rise
         peak = rng.uniform(0.82, 1.0)
         since_s = times_s - at_s
@@ -366,7 +378,7 @@ def loudness_factor(
     smooth = np.convolve(np.pad(level_db, 10, mode="edge"), window / window.sum(), mode="valid")
     at_frames = np.interp(times_s, np.arange(len(level_db)) / 100.0, smooth)
     factor = 1.0 + strength * (at_frames - np.median(speech))
-    return np.asarray(np.clip(factor, 0.75, 1.2))
+    return np.asarray(np.clip(factor, 0.6, 1.3))
 
 
 def perform(
@@ -399,15 +411,16 @@ def perform(
         curve[f"{name}Left"] += value * (1.0 + sided)
         curve[f"{name}Right"] += value * (1.0 - sided)
 
-    jaw = np.minimum(JAW_RANGE * style.jaw * loudness * blend["jaw"], 0.55)
+    jaw = np.minimum(JAW_RANGE * style.jaw * loudness * blend["jaw"], 0.60)
     pucker = style.lips * blend["pucker"]
     funnel = style.lips * blend["funnel"]
     spread = style.lips * blend["spread"]
-    curve["jawOpen"] = jaw * (1.0 - 0.85 * closed) * (1.0 - 0.35 * tucked)
+    curve["jawOpen"] = jaw * (1.0 - 0.32 * closed) * (1.0 - 0.45 * tucked)
     curve["jawForward"] = 0.05 * funnel
     curve["mouthPucker"] = PUCKER_RANGE * pucker * (1.0 - 0.4 * closed)
     curve["mouthFunnel"] = FUNNEL_RANGE * funnel * free * (1.0 - 0.5 * tucked)
-    curve["mouthClose"] = closed * (0.05 + 0.15 * jaw)
+    # The jaw only half shuts for /p b m/: the lips go the rest of the way (ARKit's mouthClose).
+    curve["mouthClose"] = closed * (0.02 + 0.95 * curve["jawOpen"])
     curve["mouthRollLower"] = 0.10 * closed + 0.40 * tucked
     curve["mouthRollUpper"] = 0.16 * closed
     curve["mouthShrugLower"] = 0.10 * closed + 0.10 * pucker + 0.06 * tucked

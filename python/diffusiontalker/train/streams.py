@@ -26,6 +26,7 @@ from .config import Augmentation, Config
 from .context import COLUMNS_A_TOKEN, token_count
 from .corpora import SAMPLE_RATE_HZ, Phone, Recording
 from .model import alignment_period_frames, columns_for
+from .noises import coloured_noise, draw_noise
 from .performer import perform, style_of
 
 TAKES_A_STREAM = 16
@@ -125,14 +126,6 @@ def tilt(
     return np.asarray(filtered, dtype=np.float32)
 
 
-def coloured_noise(samples: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Unit-power noise whose power falls as 1 / frequency**exponent (0 white, 1 pink, 2 brown)."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    frequency = np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ), 30.0)
-    noise = np.fft.irfft(spectrum / frequency ** (exponent / 2), samples)
-    return np.asarray(noise / (noise.std() + 1e-12), dtype=np.float32)
-
-
 # ----------------------------------------------------------------------------------- making streams
 
 
@@ -146,6 +139,7 @@ class Draw:
     noise_snr_db: float | None = None
     noise_exponent: float = 0.0
     gap_s: float = 0.0
+    gap_noise_db: float | None = None  # level of a sound that is no speech, in the gap
 
 
 def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, clean: bool) -> Draw:
@@ -154,6 +148,7 @@ def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, c
         return Draw(gap_s=gap_s)
     low, high = np.log(options.speed)
     noisy = rng.random() < options.noise_chance
+    other = rng.random() < options.other_chance
     return Draw(
         speed=float(np.exp(rng.uniform(low, high))) if rng.random() < options.speed_chance else 1.0,
         gain=10 ** (rng.uniform(-options.gain_db, options.gain_db) / 20),
@@ -164,7 +159,8 @@ def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, c
         ),
         noise_snr_db=rng.uniform(*options.noise_snr_db) if noisy else None,
         noise_exponent=rng.uniform(0.0, 2.0),
-        gap_s=gap_s,
+        gap_s=rng.uniform(*options.other_s) if other else gap_s,
+        gap_noise_db=rng.uniform(*options.other_db) if other else None,
     )
 
 
@@ -176,7 +172,10 @@ def _sound(take: Recording, how: Draw, rng: np.random.Generator) -> NDArray[np.f
     power = float(np.mean(np.square(audio)))
     if how.tilt_db != (0.0, 0.0, 0.0):
         audio = tilt(audio, *how.tilt_db)
-    audio = np.concatenate([audio, np.zeros(int(how.gap_s * SAMPLE_RATE_HZ), np.float32)])
+    gap = np.zeros(int(how.gap_s * SAMPLE_RATE_HZ), np.float32)
+    if how.gap_noise_db is not None:
+        gap = draw_noise(len(gap), how.gap_noise_db, rng)
+    audio = np.concatenate([audio, gap])
     if how.noise_snr_db is not None:
         noise = coloured_noise(len(audio), how.noise_exponent, rng)
         audio = audio + noise * np.float32(np.sqrt(power) * 10 ** (-how.noise_snr_db / 20))
@@ -196,6 +195,7 @@ def make_stream(
     sounds = [np.zeros(int(lead_s * SAMPLE_RATE_HZ), np.float32)]
     levels: list[NDArray[np.float32]] = [np.full(int(lead_s * 100), -100.0, np.float32)]
     level_columns = len(levels[0])
+    gaps: list[slice] = []  # columns
     phones: list[Phone] = []
     times: list[NDArray[np.float64]] = []
     values: list[NDArray[np.float32]] = []
@@ -221,6 +221,7 @@ def make_stream(
             level_columns += columns
         sounds.append(sound)
         at += len(sound)
+        gaps.append(slice(round((at_s + take.duration_s / how.speed) * 100), round(at / 160)))
     audio = np.concatenate(sounds)
     mel, level_db = _core.log_mel(audio, True)
     period = alignment_period_frames(rate)
@@ -239,6 +240,8 @@ def make_stream(
             seed=int(rng.integers(2**31)),
             level_db=np.concatenate(levels),
         )
+    for gap in gaps:  # whatever is heard there, it is not the speaker
+        level_db[gap] = level_db.min()
     voiced = voiced_frames(voiced_columns(level_db), frames, rate, config.encoder.lookahead_columns)
     kept = mel.astype(np.float16)
     return Stream(takes[0].speaker, kept, curves.astype(np.float16), voiced, hear(kept))
@@ -298,7 +301,7 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
     kept = {key: described[key] for key in ("sources", "seed", "frame_rate", "augmentation")}
     kept["lookahead"] = config.encoder.lookahead_columns
     kept["context"] = context
-    kept["format"] = 2  # raise it when streams or performances change
+    kept["format"] = 3  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:
