@@ -168,7 +168,7 @@ def test_lips_round_early_tuck_for_f_and_narrow_for_s() -> None:
     assert at(tucked, "mouthRollLower", phones[2].start_s + 0.05) > 0.3
     hissed, phones = performance("ɑsɑ")
     middle_s = phones[2].start_s + 0.05
-    assert at(hissed, "jawOpen", middle_s) < 0.65 * at(hissed, "jawOpen", middle_s - 0.1)
+    assert at(hissed, "jawOpen", middle_s) < 0.85 * at(hissed, "jawOpen", middle_s - 0.1)
 
 
 def test_a_performance_follows_from_its_seed_and_the_mouth_from_the_phones() -> None:
