@@ -167,8 +167,8 @@ def test_lips_round_early_tuck_for_f_and_narrow_for_s() -> None:
     tucked, phones = performance("ɑfɑ")
     assert at(tucked, "mouthRollLower", phones[2].start_s + 0.05) > 0.3
     hissed, phones = performance("ɑsɑ")
-    middle_s = phones[2].start_s + 0.05
-    assert at(hissed, "jawOpen", middle_s) < 0.85 * at(hissed, "jawOpen", middle_s - 0.1)
+    middle_s = phones[2].start_s + 0.05  # the jaw comes a little later than the sound
+    assert at(hissed, "jawOpen", middle_s + 0.03) < 0.85 * at(hissed, "jawOpen", middle_s - 0.15)
 
 
 def test_a_performance_follows_from_its_seed_and_the_mouth_from_the_phones() -> None:
