@@ -18,8 +18,11 @@ from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
 from diffusiontalker.train import corpora, diffusion, evaluate, export, plots, run
 from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check, load
+from diffusiontalker.train.context import ContextConfig, token_count
 from diffusiontalker.train.distil import student_objective
-from diffusiontalker.train.fit import Draws, Window, build
+from diffusiontalker.train.fit import Draws, Window, build, to_window
+from diffusiontalker.train.model import columns_for
+from diffusiontalker.train.streams import Batch
 from diffusiontalker.train.teacher import regression_objective, teacher_objective
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
@@ -111,6 +114,34 @@ def test_runtime_and_reference_agree_for_any_number_of_steps(
     assert got.std() > 0.01
     # The gate opens within 40 ms at the very start, whatever its threshold.
     np.testing.assert_allclose(got[6:], expected[6:], atol=2e-3)
+
+
+def test_a_step_stays_on_the_talkers_device(tiny: Config) -> None:
+    """On "meta", which has shapes and no values: what stays on the CPU is an error, as on a GPU."""
+    shape = ContextConfig(**random_bundle.CONTEXT)
+    config = replace(tiny, encoder=replace(tiny.encoder, context=shape))
+    talker, meta = build(config, ["a", "b"]).to("meta"), torch.device("meta")
+    frames = 30
+    columns = columns_for(frames, config.rate, config.encoder.lookahead_columns)
+    batch = Batch(
+        mel=np.zeros((6, columns, 80), np.float32),
+        curves=np.zeros((6, frames, 52), np.float32),
+        voiced=np.ones((6, frames), bool),
+        speaker=np.zeros(6, np.int64),
+        tokens=np.zeros((6, token_count(columns), shape.width), np.float32),
+    )
+    stage = Stage(steps=8, epochs=1)
+    for objective in (
+        teacher_objective(stage, config),
+        student_objective(talker, stage, config),
+        regression_objective(replace(stage, steps=1), config),
+    ):
+        seen = to_window(talker, batch, train_encoder=True)
+        own = Draws(torch.Generator().manual_seed(1), 6, slice(0, 6), meta)
+        terms = objective(talker, seen, own)
+        sum(terms.values()).backward()
+        assert {value.device for value in terms.values()} == {meta}
+    assert talker.encoder(torch.zeros(2, columns, 80, device=meta)).device == meta
 
 
 # ------------------------------------------------------------------------ from scratch, regression

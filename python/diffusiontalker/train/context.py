@@ -62,7 +62,7 @@ class ContextLayer(nn.Module):
     def mask(self, tokens: int) -> Tensor:
         """(heads, tokens, tokens): the bias by distance; minus infinity ahead and out of reach."""
         window = self.distance.shape[1]
-        at = torch.arange(tokens)
+        at = torch.arange(tokens, device=self.distance.device)
         back = at[:, None] - at[None, :]
         bias = self.distance[:, back.clamp(0, window - 1)]
         return bias.masked_fill((back < 0) | (back >= window), -math.inf)

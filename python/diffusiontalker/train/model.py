@@ -171,7 +171,7 @@ def alignment_period_frames(rate: Fraction) -> int:
 def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) -> Tensor:
     """Encoder output (batch, columns, A) at motion frames: frame f reads the position
     p_f = 100 f / rate + lookahead, between two columns linearly."""
-    numerators = torch.arange(frames) * (100 * rate.denominator)
+    numerators = torch.arange(frames, device=e.device) * (100 * rate.denominator)
     index = numerators // rate.numerator + lookahead_columns
     share = (numerators % rate.numerator).to(e) / rate.numerator
     after = torch.where(share > 0, index + 1, index)
