@@ -156,16 +156,18 @@ def test_building_says_what_is_missing(bundle_at_60: Bundle, capsys, monkeypatch
     assert "add --rtx" in capsys.readouterr().err
     assert export(folder, "--tensorrt", "--streams", "0") == 2
     assert "--streams" in capsys.readouterr().err
+    assert export(folder, "--tensorrt", "--rtx", "--capability", "8.9", "--frames", "0") == 2
+    assert "frames: expected whole numbers from 1 to 64, got 0" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_rtx_builds_caches_and_refuses(
-    bundle_at_60: Bundle, tmp_path: Path, capsys, monkeypatch
-) -> None:
+def test_rtx_builds_caches_and_refuses(bundle_with_context: Bundle, tmp_path: Path, capsys) -> None:
+    """With a context: such an encoder has all the nodes of one without."""
     pytest.importorskip("onnx")
     pytest.importorskip("tensorrt_rtx_bindings")
-    command = (str(bundle_at_60.path), "--tensorrt", "--rtx", "--out", str(tmp_path), "--frames",
-               "1,2", "--capability")  # fmt: skip
+    folder = str(bundle_with_context.path)
+    command = (folder, "--tensorrt", "--rtx", "--out", str(tmp_path), "--frames", "1,2",
+               "--capability")  # fmt: skip
     assert export(*command, "8.6,8.9,12.0") == 0
     out = capsys.readouterr().out
     assert out.count("built in") == 3  # the encoder and two samplers
@@ -173,7 +175,7 @@ def test_rtx_builds_caches_and_refuses(
     files = sorted(p.name for p in tmp_path.glob("*.engine"))
     assert len(files) == 3
     assert all("sm86-sm89-sm120" in name for name in files)
-    found = engines.find(bundle_at_60, tmp_path)
+    found = engines.find(bundle_with_context, tmp_path)
     assert sorted(e.frames for e in found) == [1, 2]
     assert found[0].capabilities == ("8.6", "8.9", "12.0")
 
@@ -215,17 +217,18 @@ def test_rtx_reads_the_large_and_half_graphs(
 
 
 @pytest.mark.slow
-def test_the_gpu_report_runs_as_far_as_it_can(bundle_at_60: Bundle, tmp_path: Path) -> None:
+def test_the_gpu_report_runs_as_far_as_it_can(bundle_with_context: Bundle, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
     if torch.cuda.is_available():
         pytest.skip("on a GPU it is run by hand")
     script = Path(__file__).resolve().parents[2] / "cpp/bench/gpu_report.py"
     out = tmp_path / "report.md"
-    command = [sys.executable, str(script), str(bundle_at_60.path), "--seconds", "0.01",
+    command = [sys.executable, str(script), str(bundle_with_context.path), "--seconds", "0.01",
                "--out", str(out)]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     text = out.read_text()
     assert "# no GPU" in text
+    assert "| audio encoder, 50 ms of sound |" in text
     assert "TensorRT was not measured: TensorRT backend: " in text
     assert "BEYOND" not in text

@@ -534,6 +534,12 @@ def file_name(graph: str, precision: str) -> str:
     return f"{graph}.onnx" if precision == "float32" else f"{graph}_{precision}.onnx"
 
 
+def check_frames(frames: Sequence[int]) -> None:
+    """Raises ValueError for numbers of frames a launch that no graph is made for."""
+    if bad := [f for f in frames if not 1 <= f <= MOST_FRAMES]:
+        raise ValueError(f"frames: expected whole numbers from 1 to {MOST_FRAMES}, got {bad[0]}")
+
+
 def export_onnx(
     bundle: Bundle,
     folder: Path,
@@ -546,8 +552,7 @@ def export_onnx(
 
     `note` is told the name of each file before it is written.
     """
-    if bad := [f for f in frames if not 1 <= f <= MOST_FRAMES]:
-        raise ValueError(f"frames: expected whole numbers from 1 to {MOST_FRAMES}, got {bad[0]}")
+    check_frames(frames)
     graphs: list[tuple[str, Callable[[], ModelProto]]] = [
         ("sampler_loop.onnx", lambda: loop_sampler_graph(bundle))
     ]

@@ -67,8 +67,10 @@ def build(
 ) -> list[Built]:
     """Builds what the plan asks for and is not there yet: the encoder, and the samplers.
 
-    Raises BackendError: a package or a GPU is missing, or TensorRT refuses the graph.
+    Raises BackendError: a package or a GPU is missing, or TensorRT refuses the graph. Raises
+    ValueError for a number of frames or a precision that no graph is made for.
     """
+    onnx_export.check_frames(plan.frames)
     trt = _load(plan)
     version = str(trt.__version__)
     capabilities = plan.capabilities or (_own_capability(),)
