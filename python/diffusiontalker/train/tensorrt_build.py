@@ -43,6 +43,7 @@ class Plan:
     streams: int = 1  #: most voices a launch
     precisions: tuple[str, ...] = ("float32",)
     loop: bool = False  #: the sampler with GRU nodes, float32: the baseline to measure against
+    encoder: bool = True  #: the audio encoder's engine too, which the runtime has no use for
 
     @property
     def library(self) -> str:
@@ -65,7 +66,7 @@ Progress = Callable[[str, float], None]
 def build(
     bundle: Bundle, plan: Plan, folder: Path | None = None, progress: Progress = lambda *_: None
 ) -> list[Built]:
-    """Builds what the plan asks for and is not there yet: the encoder, and the samplers.
+    """Builds what the plan asks for and is not there yet.
 
     Raises BackendError: a package or a GPU is missing, or TensorRT refuses the graph. Raises
     ValueError for a number of frames or a precision that no graph is made for.
@@ -86,7 +87,8 @@ def build(
     built = []
     for precision in plan.precisions:
         sampler = "sampler_loop" if plan.loop else "sampler"
-        for graph, frames in [("encoder", ENCODER_COLUMNS)] + [(sampler, f) for f in plan.frames]:
+        wanted = [("encoder", ENCODER_COLUMNS)] if plan.encoder else []
+        for graph, frames in wanted + [(sampler, f) for f in plan.frames]:
             stem = engines.file_stem(
                 graph, frames, plan.streams, precision, digest, plan.library, version, capabilities
             )
