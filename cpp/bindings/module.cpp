@@ -568,6 +568,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("cpu_info", &cpu_info,
         "The kernel in use and those available. ValueError if DT_KERNEL names another.");
 
+  m.def("tensorrt_library", &dt::tensorrt_library, py::arg("plugin"),
+        "What the backend was built for: tensorrt or tensorrt_rtx. RuntimeError without one.");
   m.def("probe_tensorrt", &dt::probe_tensorrt, py::arg("plugin"), py::arg("library"),
         "The GPU and TensorRT in a sentence. RuntimeError says what is missing.");
 

@@ -38,9 +38,11 @@ namespace {
 using dt::SharedLibrary;
 
 #ifdef TRT_MAJOR_RTX
+constexpr const char* kLibrary = "tensorrt_rtx";
 constexpr const char* kLibraryTitle = "TensorRT for RTX";
 constexpr const char* kInstall = "pip install tensorrt-rtx-cu13-libs";
 #else
+constexpr const char* kLibrary = "tensorrt";
 constexpr const char* kLibraryTitle = "TensorRT";
 constexpr const char* kInstall = "pip install tensorrt";
 #endif
@@ -764,8 +766,8 @@ std::int32_t read_state(DtTensorRtSampler* sampler, float* state, char* text, st
   return guarded(text, size, [&] { sampler->read_state(state); });
 }
 
-constexpr DtTensorRtApi kApi = {kDtTensorRtAbi, probe,  create, destroy,
-                                describe,       sample, reset,  read_state};
+constexpr DtTensorRtApi kApi = {kDtTensorRtAbi, kLibrary, probe, create,    destroy,
+                                describe,       sample,   reset, read_state};
 
 }  // namespace
 

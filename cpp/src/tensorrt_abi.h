@@ -8,7 +8,7 @@
 extern "C" {
 
 // Goes up with every change of this file.
-constexpr std::int32_t kDtTensorRtAbi = 1;
+constexpr std::int32_t kDtTensorRtAbi = 2;
 
 // Sizes of the model, and the rows of the step table that its steps look up, in the order of
 // sampling: (steps, step_dim). Borrowed during create().
@@ -37,6 +37,8 @@ struct DtTensorRtSampler;
 // Functions return 0, or 1 with a sentence in `text` (of `size` bytes); create() returns null then.
 struct DtTensorRtApi {
   std::int32_t abi;
+  // Which library it was built for: "tensorrt" or "tensorrt_rtx".
+  const char* library;
   // Says which GPU and library would be used.
   std::int32_t (*probe)(const char* library, char* text, std::size_t size);
   DtTensorRtSampler* (*create)(const DtTensorRtModel* model, const DtTensorRtOptions* options,

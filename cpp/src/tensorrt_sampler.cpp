@@ -45,6 +45,8 @@ const DtTensorRtApi* open_plugin(const std::string& plugin) {
 
 }  // namespace
 
+std::string tensorrt_library(const std::string& plugin) { return open_plugin(plugin)->library; }
+
 std::string probe_tensorrt(const std::string& plugin, const std::string& library) {
   Text text{};
   check(open_plugin(plugin)->probe(library.c_str(), text.data(), text.size()), text);

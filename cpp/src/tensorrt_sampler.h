@@ -13,6 +13,10 @@
 
 namespace dt {
 
+// The library that the backend was built for, "tensorrt" or "tensorrt_rtx". Throws
+// std::runtime_error where there is no backend.
+std::string tensorrt_library(const std::string& plugin);
+
 // Which GPU and library the backend would use, as a sentence. Throws std::runtime_error, saying
 // what is missing and how to get it.
 std::string probe_tensorrt(const std::string& plugin, const std::string& library);

@@ -25,6 +25,7 @@ from .bundle import Bundle
 FORMAT = "diffusiontalker-engine"
 FORMAT_VERSION = 1
 BACKENDS = ("auto", "cpu", "tensorrt")
+_TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 
 _log = logging.getLogger("diffusiontalker")
 _told: set[str] = set()
@@ -162,22 +163,30 @@ def plugin_path() -> str:
     return str(path) if path.is_file() else ""
 
 
-def library_path(library: str = "") -> str:
-    """TensorRT's own library in an installed wheel, "" to leave it to the system's search.
+def library() -> str:
+    """The library that the backend was built for: "tensorrt" or "tensorrt_rtx".
 
-    Args:
-        library: "tensorrt", "tensorrt_rtx", or "" for either.
+    Raises BackendError where there is no backend.
     """
+    try:
+        return _core.tensorrt_library(plugin_path())
+    except RuntimeError as error:
+        raise BackendError(str(error)) from None
+
+
+def library_path() -> str:
+    """The file of that library in an installed wheel, "" to leave it to the system's search."""
     if named := os.environ.get("DT_TENSORRT_LIBRARY"):
         return named
-    stems = {"tensorrt_rtx": "tensorrt_rtx", "tensorrt": "nvinfer"}
-    for package, stem in stems.items():
-        spec = importlib.util.find_spec(f"{package}_libs") if library in ("", package) else None
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            patterns = (f"lib{stem}.so.*", f"{stem}_*.dll")
-            for pattern in patterns:
-                if files := sorted(Path(folder).glob(pattern)):
-                    return str(files[0])
+    if not plugin_path():
+        return ""
+    package = library()
+    stem = {"tensorrt_rtx": "tensorrt_rtx", "tensorrt": "nvinfer"}[package]
+    spec = importlib.util.find_spec(f"{package}_libs")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for pattern in (f"lib{stem}.so.*", f"{stem}_*.dll"):
+            if files := sorted(Path(folder).glob(pattern)):
+                return str(files[0])
     return ""
 
 
@@ -198,14 +207,24 @@ def options(bundle: Bundle, *, frames: Sequence[int] = (1,)) -> dict[str, Any]:
     """
     # What is missing is asked for in the order in which a user would get it.
     probe()
-    return core_options([e for e in find(bundle) if e.frames in frames])
+    own = library()
+    found = [e for e in find(bundle) if e.frames in frames]
+    fitting = [e for e in found if e.library == own]
+    if not any(e.frames == 1 for e in fitting):
+        option = " --rtx" if own == "tensorrt_rtx" else ""
+        raise BackendError(
+            f"the engines of {bundle.name!r} in {engine_folder(bundle)} are for "
+            f"{_TITLES.get(found[0].library, found[0].library)}, and the backend was built for "
+            f"{_TITLES[own]}; run dt-train export {bundle.path} --tensorrt{option}"
+        )
+    return core_options(fitting)
 
 
 def core_options(chosen: Sequence[Engine]) -> dict[str, Any]:
     """`_core`'s options for these engines; it takes those that fit the GPU and the library."""
     return {
         "plugin": plugin_path(),
-        "library": library_path(chosen[0].library if chosen else ""),
+        "library": library_path(),
         "engines": [
             {
                 "path": str(e.path),

@@ -135,6 +135,48 @@ def test_library_path_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engines.library_path() == "/opt/libnvinfer.so.10"
 
 
+def built_for(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    """As in a package that was built with that library's headers, beside a GPU."""
+    monkeypatch.setattr(engines, "plugin_path", lambda: "libdt_tensorrt.so")
+    monkeypatch.setattr(engines._core, "tensorrt_library", lambda plugin: library)
+    monkeypatch.setattr(engines._core, "probe_tensorrt", lambda plugin, path: "a GPU")
+
+
+@pytest.mark.parametrize("library", ["tensorrt", "tensorrt_rtx"])
+def test_the_library_is_that_of_the_backends_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    """Both wheels may be installed: `pip install '.[tensorrt]'` brings that for RTX."""
+    files = {"tensorrt": "libnvinfer.so.10", "tensorrt_rtx": "libtensorrt_rtx.so.1"}
+    for package, name in ((f"{kind}_libs", name) for kind, name in files.items()):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / name).touch()
+        monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    built_for(monkeypatch, library)
+    assert Path(engines.library_path()) == tmp_path / f"{library}_libs" / files[library]
+
+
+def test_engines_of_the_other_library_are_left_out(
+    bundle_at_60: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DT_TENSORRT_ENGINES", str(tmp_path))
+    write_engine(tmp_path, bundle_at_60)
+    built_for(monkeypatch, "tensorrt")
+    words = r"are for TensorRT for RTX, and the backend was built for TensorRT; .* --tensorrt$"
+    with pytest.raises(BackendError, match=words):
+        engines.options(bundle_at_60)
+    own = write_engine(
+        tmp_path, bundle_at_60, library="tensorrt", path=tmp_path / "sampler-a.engine"
+    )
+    (chosen,) = engines.options(bundle_at_60)["engines"]
+    assert chosen["path"] == str(own.path)
+    own.path.with_suffix(".json").unlink()
+    built_for(monkeypatch, "tensorrt_rtx")
+    assert len(engines.options(bundle_at_60)["engines"]) == 1
+
+
 # ---- building --------------------------------------------------------------------------------
 
 

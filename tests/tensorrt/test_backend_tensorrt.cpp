@@ -449,6 +449,7 @@ TEST_F(TensorRt, ALaunchThatTensorRtRefusesIsASentence) {
 }
 
 TEST_F(TensorRt, ProbeNamesTheGpuAndTheLibrary) {
+  EXPECT_EQ(dt::tensorrt_library(PLUGIN_FILE), "tensorrt");
   EXPECT_EQ(dt::probe_tensorrt(PLUGIN_FILE, NVINFER_FILE),
             "TensorRT 10.16.0 on Stand-in (compute capability 8.9)");
   control().devices = 0;
