@@ -156,6 +156,7 @@ class Config:
     precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
     default_identity: str = ""  # empty: the first name
+    unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
     dtype: str = "float32"  # of the exported weights
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
@@ -190,7 +191,8 @@ class Config:
     def describe(self, stages: int | None = None) -> dict[str, Any]:
         """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        not_weights = ("name", "default_identity", "dtype", "noise_scale", "postprocess")
+        not_weights = ("name", "default_identity", "unknown_cosine", "dtype")
+        not_weights += ("noise_scale", "postprocess")
         for key in ("folder", "threads", "save_every_s", "device", *not_weights):
             del plain[key]
         plain["stages"] = plain["stages"][:stages]
@@ -291,6 +293,8 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: precision: expected fp32, bf16 or fp16, got {config.precision}"
         )
+    if not -1.0 <= config.unknown_cosine <= 1.0:
+        raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"{where}: device: expected auto, cpu or cuda, got {config.device}")
     steps = [stage.steps for stage in config.stages]
