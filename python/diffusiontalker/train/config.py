@@ -191,9 +191,16 @@ class Config:
     def describe(self, stages: int | None = None) -> dict[str, Any]:
         """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        not_weights = ("name", "default_identity", "unknown_cosine", "dtype")
-        not_weights += ("noise_scale", "postprocess")
-        for key in ("folder", "threads", "save_every_s", "device", *not_weights):
+        machine = ("folder", "threads", "save_every_s", "device")
+        export = (
+            "name",
+            "default_identity",
+            "unknown_cosine",
+            "dtype",
+            "noise_scale",
+            "postprocess",
+        )
+        for key in (*machine, *export):
             del plain[key]
         plain["stages"] = plain["stages"][:stages]
         for entry in (plain["listening"], *plain["listening"]["speech"]):
