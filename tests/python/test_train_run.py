@@ -53,6 +53,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     for name, value in first.tensors.items():
         np.testing.assert_allclose(second.tensors[name], value, atol=2e-3, err_msg=name)
     assert first.identities == ("anna", "bert", "measured")
+    assert first.manifest["postprocess"]["tongueOut"] == {"gain": 0.0}  # nothing ever moved it
     one = json.loads((whole / "report.json").read_text())
     two = json.loads((cut / "report.json").read_text())
     assert one["spoken"]["own"]["lbe"] == pytest.approx(two["spoken"]["own"]["lbe"], rel=0.01)

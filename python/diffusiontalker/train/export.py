@@ -67,6 +67,12 @@ def postprocess_of(config: Config) -> dict[str, dict[str, float]]:
     return settings
 
 
+def still_curves(talker: Talker) -> list[str]:
+    """Curves that nothing in training moved (`streams.statistics` marks them)."""
+    still = (talker.mean == 0.0) & (talker.std == 1.0)
+    return [name for name, one in zip(CURVES, still.tolist(), strict=True) if one]
+
+
 def noise_scale_of(config: Config) -> dict[str, float]:
     """Factor on the starting noise of each curve that the configuration names.
 
@@ -130,6 +136,8 @@ def export(
         for name, value in talker.state_dict().items()
     }
     manifest = manifest_of(config, speakers, training, sample_steps or config.sample_steps)
+    for name in still_curves(talker):  # what is left of their noise must not show
+        manifest["postprocess"][name] = {"gain": 0.0} | manifest["postprocess"].get(name, {})
     return bundles.write(folder, manifest, tensors, dtype=config.dtype)
 
 
