@@ -167,6 +167,7 @@ dt::ModelConfig model_config(const py::dict& dict) {
   read(dict, where, "alpha_bar", &config.alpha_bar);
   read(dict, where, "noise_scale", &config.noise_scale);
   read(dict, where, "default_identity", &config.default_identity);
+  read(dict, where, "unknown_cosine", &config.unknown_cosine);
   read(dict, where, "gate", &gate);
   read(dict, where, "postprocess", &postprocess);
   config.context = context_config(context);

@@ -105,9 +105,19 @@ void IdentityMatcher::decide() {
     const double norms = std::sqrt(square * voice_square);
     scores_[static_cast<std::size_t>(s)] = norms > 0.0 ? static_cast<float>(product / norms) : 0.0F;
   }
-  const std::int64_t best = std::max_element(scores_.begin(), scores_.end()) - scores_.begin();
-  const bool beaten = scores_[static_cast<std::size_t>(best)] >
-                      scores_[static_cast<std::size_t>(current_)] + kMargin;
+  // A voice that is like nobody in the library belongs to the default: that row counts as alike as
+  // `unknown_cosine`, whatever its own score.
+  const auto likeness = [this](std::int64_t s) {
+    const float score = scores_[static_cast<std::size_t>(s)];
+    return s == weights_.config.default_identity
+               ? std::max(score, static_cast<float>(weights_.config.unknown_cosine))
+               : score;
+  };
+  std::int64_t best = 0;
+  for (std::int64_t s = 1; s < weights_.identities; ++s) {
+    best = likeness(s) > likeness(best) ? s : best;
+  }
+  const bool beaten = likeness(best) > likeness(current_) + kMargin;
   if (beaten && best == challenger_) {
     slew_from_ = feature_;
     slewed_frames_ = 0;

@@ -323,6 +323,9 @@ Model::Model(const ModelConfig& config, const TensorMap& tensors,
       checked("identity_features", identity_features, {weights->identities, config.channels});
   weights->identity_features.assign(rows, rows + weights->identities * config.channels);
   check_size("default_identity", config.default_identity, 0, weights->identities - 1);
+  if (!(config.unknown_cosine >= -1.0 && config.unknown_cosine <= 1.0)) {
+    refuse("unknown_cosine", "a number from -1 to 1", std::to_string(config.unknown_cosine));
+  }
   weights_ = std::move(weights);
 }
 

@@ -93,6 +93,11 @@ class Bundle:
         return self.identities.index(self.manifest["identities"]["default"])
 
     @property
+    def unknown_cosine(self) -> float:
+        """A voice that is less like every identity than this gets the default one; -1: none."""
+        return float(self.manifest["identities"].get("unknown_cosine", -1.0))
+
+    @property
     def sha256(self) -> str:
         """Digest of the weights file, as the manifest records it and `read` has checked it."""
         return str(self.manifest["weights"]["sha256"])
@@ -148,6 +153,7 @@ class Bundle:
             "postprocess": post,
             "noise_scale": self.noise_scale().tolist(),
             "default_identity": self.default_identity,
+            "unknown_cosine": self.unknown_cosine,
         }
 
 
@@ -434,6 +440,11 @@ def _check_manifest(folder: Path, m: Any) -> None:
         ),
     )
     want("identities.default", "one of identities.names", lambda v: v in identities)
+    want(
+        "identities.unknown_cosine",
+        "a number from -1 to 1, or none",
+        lambda v: v is None or _is_number(v, -1, 1),
+    )
 
     if "gate" in m:
         settings("gate", GATE_DEFAULTS)

@@ -90,6 +90,7 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       {"curve7", [](ModelConfig& c) { c.curve_options[7].minimum = 6.0F; }},
       {"smoothing_ms of curve7", [](ModelConfig& c) { c.curve_options[7].smoothing_ms = -1.0F; }},
       {"default_identity", [](ModelConfig& c) { c.default_identity = 3; }},
+      {"unknown_cosine", [](ModelConfig& c) { c.unknown_cosine = NAN; }},
       {"kernel", [](ModelConfig& c) { c.kernel = "abacus"; }},
   };
   for (const auto& [where, change] : cases) {

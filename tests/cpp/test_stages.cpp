@@ -547,6 +547,30 @@ TEST_F(Matching, APinnedIdentityStays) {
   EXPECT_THROW(IdentityMatcher(model_, -2), std::invalid_argument);
 }
 
+TEST_F(Matching, AVoiceLikeNobodyKeepsAndGetsBackTheDefault) {
+  random_model_.config.unknown_cosine = 0.96;  // the voices below are like their rows, but not so
+  model_ = random_model_.build();
+  IdentityMatcher wary(model_, kAutoIdentity);
+  push(wary, voice_of(2, 300), true);
+  EXPECT_GT(wary.scores()[2], wary.scores()[0]);
+  EXPECT_EQ(wary.current(), 0);
+
+  random_model_.config.unknown_cosine = 0.5;
+  model_ = random_model_.build();
+  IdentityMatcher matcher(model_, kAutoIdentity);
+  push(matcher, voice_of(2, 300), true);
+  EXPECT_EQ(matcher.current(), 2);
+  // Somebody whose centred voice points away from row 2, and towards no other.
+  std::vector<float> stranger = voice_of(2, 3000);
+  const auto& mean = random_model_.tensors.at("identity.pooled_mean").second;
+  for (std::size_t i = 0; i < stranger.size(); ++i) {
+    const float centre = mean[i % static_cast<std::size_t>(channels_)];
+    stranger[i] = 2.0F * centre - stranger[i];
+  }
+  push(matcher, stranger, true);
+  EXPECT_EQ(matcher.current(), 0);
+}
+
 TEST_F(Matching, DependsOnNoSplitAndResets) {
   IdentityMatcher matcher(model_, kAutoIdentity);
   std::vector<float> audio = voice_of(2, 300);

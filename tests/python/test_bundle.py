@@ -109,6 +109,8 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
         ({"identities__names": ["ann", "ann", "cat"]}, ["identities.names", "distinct"]),
         ({"identities__names": ["ann", "bob"]}, ["tensor identity.embeddings", "(2, 32)"]),
         ({"identities__default": "dora"}, ["identities.default", "dora"]),
+        ({"identities__unknown_cosine": 1.5}, ["identities.unknown_cosine", "1.5"]),
+        ({"identities__unknown_cosine": "0.4"}, ["identities.unknown_cosine", "'0.4'"]),
         ({"gate": {"treshold": 1}}, ["gate", "treshold"]),
         ({"postprocess": {"jawopen": {}}}, ["postprocess", "jawopen"]),
         ({"postprocess": {"jawOpen": {"gian": 2}}}, ["postprocess.jawOpen", "gian"]),

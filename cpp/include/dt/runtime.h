@@ -64,7 +64,8 @@ struct ModelConfig {
   GateOptions gate;
   std::vector<CurveOptions> curve_options;  // one a curve
   std::int64_t default_identity = 0;
-  std::string kernel;  // "" = DT_KERNEL from the environment, else the best
+  double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
+  std::string kernel;            // "" = DT_KERNEL from the environment, else the best
 };
 
 // An engine file of the sampler (docs/tensorrt.md).

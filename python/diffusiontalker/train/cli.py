@@ -177,6 +177,9 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="with --data: recordings that the bundle learnt from too"
     )
     judging.add_argument(
+        "--snr", type=float, metavar="DB", help="in pink noise so far below each clip's own power"
+    )
+    judging.add_argument(
         "--head", metavar="FILE", help="a .glb or .npz of ARKit blendshapes: adds LVE"
     )
     judging.add_argument(
@@ -511,6 +514,8 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
     with _progress(console) as progress:
         sources = _sources_to_measure(bundle, arguments, progress)
         sources = {name: evaluate.some(takes, arguments.clips) for name, takes in sources.items()}
+        if arguments.snr is not None:
+            sources = {name: evaluate.in_noise(t, arguments.snr) for name, t in sources.items()}
         started = time.monotonic()
         measured = _measure(
             bundle,
@@ -536,6 +541,7 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
             "sampler steps": arguments.steps or bundle.manifest["diffusion"]["sample_steps"],
             "seed": arguments.seed,
             "clips": sum(map(len, sources.values())),
+            "signal to noise, dB": "clean" if arguments.snr is None else arguments.snr,
             "speech_s": round(speech_s, 1),
             "seconds": round(seconds, 1),
             "seconds a second of speech": round(seconds / speech_s, 3),

@@ -177,6 +177,7 @@ class Config:
     precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
     default_identity: str = ""  # empty: the first name
+    unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
     dtype: str = "float32"  # of the exported weights
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
@@ -211,8 +212,16 @@ class Config:
     def describe(self, stages: int | None = None) -> dict[str, Any]:
         """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        not_weights = ("name", "default_identity", "dtype", "noise_scale", "postprocess")
-        for key in ("folder", "threads", "save_every_s", "device", *not_weights):
+        machine = ("folder", "threads", "save_every_s", "device")
+        export = (
+            "name",
+            "default_identity",
+            "unknown_cosine",
+            "dtype",
+            "noise_scale",
+            "postprocess",
+        )
+        for key in (*machine, *export):
             del plain[key]
         plain["stages"] = plain["stages"][:stages]
         for entry in (plain["listening"], *plain["listening"]["speech"]):
@@ -314,6 +323,8 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: precision: expected fp32, bf16 or fp16, got {config.precision}"
         )
+    if not -1.0 <= config.unknown_cosine <= 1.0:
+        raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"{where}: device: expected auto, cpu or cuda, got {config.device}")
     frozen = config.encoder.frozen

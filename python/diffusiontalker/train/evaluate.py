@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -199,6 +199,19 @@ def some(takes: Sequence[Recording], count: int | None) -> list[Recording]:
     """At most so many takes, chosen by their ids alone; None takes all."""
     ordered = sorted(takes, key=lambda take: corpora.hold_out_order(take.id))
     return list(takes) if count is None else ordered[:count]
+
+
+def in_noise(takes: Sequence[Recording], snr_db: float) -> list[Recording]:
+    """Takes with pink noise this far below their own power, the same on every call."""
+
+    def spoilt(take: Recording) -> Recording:
+        seed = hashlib.sha256(take.id.encode()).digest()
+        noise = coloured_noise(len(take.audio), 1.0, np.random.default_rng(list(seed)))
+        level = np.sqrt(np.mean(np.square(take.audio))) * 10 ** (-snr_db / 20)
+        audio = np.clip(take.audio + noise * np.float32(level), -1.0, 1.0)
+        return replace(take, audio=audio.astype(np.float32))
+
+    return [spoilt(take) for take in takes]
 
 
 def alike(takes: Sequence[Recording]) -> dict[str, list[Recording]]:

@@ -115,7 +115,11 @@ def manifest_of(
             "alpha_bar": [float(a) for a in abar],
             "noise_scale": noise_scale_of(config),
         },
-        "identities": {"names": speakers, "default": config.default_identity or speakers[0]},
+        "identities": {
+            "names": speakers,
+            "default": config.default_identity or speakers[0],
+            "unknown_cosine": config.unknown_cosine,
+        },
         "gate": {},
         "postprocess": postprocess_of(config),
         "training": training,

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -216,10 +217,26 @@ TEST(Soak, LosesNothing) {
     ASSERT_TRUE(wait_until([&] { return pair.client->seen().starts == 1; }));
   }
   for (Pair& pair : pairs) pair.sender->go();
+  auto told = std::chrono::steady_clock::now();
+  const auto tell = [&] {
+    if (seconds_since(told) < 30.0) return;
+    told = std::chrono::steady_clock::now();
+    for (const Pair& pair : pairs) {
+      const dt::Statistics statistics = pair.client->client.statistics();
+      std::printf("%d Hz: %llu frames, %llu lost   ", pair.rate,
+                  static_cast<unsigned long long>(statistics.frames),
+                  static_cast<unsigned long long>(statistics.lost));
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  };
   for (Pair& pair : pairs) {
-    ASSERT_TRUE(
-        wait_while_it_moves([&] { return !pair.client->client.statistics().farewell.empty(); },
-                            [&] { return pair.client->frames(); }))
+    ASSERT_TRUE(wait_while_it_moves(
+        [&] {
+          tell();
+          return !pair.client->client.statistics().farewell.empty();
+        },
+        [&] { return pair.client->frames(); }))
         << pair.rate << " Hz: " << pair.client->client.status() << "; "
         << pair.client->client.statistics().trouble;
     const dt::Statistics statistics = pair.client->client.statistics();

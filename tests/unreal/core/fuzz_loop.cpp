@@ -1,11 +1,14 @@
-// Runs the fuzz target for a given time on mutations of good inputs. The inputs follow from the
-// seed, so a failure can be repeated: it prints the seed of the round before it runs it, on
-// request.
+// Runs the fuzz target for a given time on mutations of good inputs, its corpus. The inputs follow
+// from the seed, so a failure can be repeated: it prints the seed of the round before it runs it,
+// on request.
 //
 //   fuzz SECONDS [FIRST_SEED]
+//   fuzz --corpus FOLDER           writes the good inputs, a file each, for libFuzzer to start from
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -38,7 +41,7 @@ std::vector<std::string> corpus() {
       handshake + wire_writer::zmtp_frame(1, "a") +
           wire_writer::zmtp_frame(0, std::string(300, 'b')),
       wire_writer::greeting("CURVE"),
-      "endpoint=tcp://127.0.0.1:5560;subject=Anna%3B;delayms=40",
+      "endpoint=tcp://127.0.0.1:5560;subject=Anna%3B;gains=softlips;delayms=40",
       std::string(),
   };
 }
@@ -78,14 +81,30 @@ std::string mutated(std::string bytes, const std::vector<std::string>& inputs,
   return bytes;
 }
 
+int write_corpus(const std::filesystem::path& folder) {
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  int number = 0;
+  for (const std::string& input : corpus()) {
+    const std::filesystem::path path = folder / std::to_string(number++);
+    if (std::ofstream(path, std::ios::binary) << input) continue;
+    std::fprintf(stderr, "fuzz: cannot write %s\n", path.string().c_str());
+    return 2;
+  }
+  std::printf("%d files\n", number);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: fuzz SECONDS [FIRST_SEED]\n");
+  if (argc == 3 && std::string(argv[1]) == "--corpus") return write_corpus(argv[2]);
+  char* end = nullptr;
+  const double seconds = argc < 2 ? 0.0 : std::strtod(argv[1], &end);
+  if (argc < 2 || end == argv[1] || *end != '\0' || seconds <= 0.0) {
+    std::fprintf(stderr, "usage: fuzz SECONDS [FIRST_SEED] | fuzz --corpus FOLDER\n");
     return 2;
   }
-  const double seconds = std::atof(argv[1]);
   std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
   const bool verbose = argc > 2;
   const std::vector<std::string> inputs = corpus();

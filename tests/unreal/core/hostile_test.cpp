@@ -115,6 +115,26 @@ TEST(Hostile, ClosesInTheHandshake) {
   expect_recovery([](Connection& connection) { connection.send(wire_writer::greeting()); }, "");
 }
 
+TEST(Hostile, ResetsTheConnection) {
+  expect_recovery(
+      [](Connection& connection) {
+        connection.send(kHandshake);
+        // After its last word the client waits for ours, so that it is reading when the end comes.
+        if (connection.hear("dt/")) connection.reset();
+      },
+      "connection reset by the peer");
+}
+
+TEST(Hostile, NobodyAnswersTheConnection) {
+  DeafPeer peer;
+  if (!peer.unanswered()) GTEST_SKIP() << "this system completes what nobody accepts";
+  RunningClient client(peer.endpoint(), "", 0, hasty());
+  EXPECT_TRUE(wait_until([&] {
+    return client.client.status().find(": the connection timed out, attempt") != std::string::npos;
+  })) << client.client.status();
+  EXPECT_LT(client.stop(), 0.3);
+}
+
 TEST(Hostile, RandomBytes) {
   std::mt19937 random(3);
   RawPeer peer([&](Connection& connection, int number) {
@@ -266,6 +286,18 @@ TEST(Hostile, ReadsToTheEndOfWhatAPeerSentBeforeItClosed) {
   EXPECT_EQ(client.client.statistics().lost, 0u);
 }
 
+TEST(Hostile, AnAddressOfVersionSix) {
+  RawPeer peer(
+      [](Connection& connection, int) {
+        connection.send(kHandshake + good_session(5, 3));
+        connection.linger();
+      },
+      AF_INET6);
+  if (peer.endpoint().empty()) GTEST_SKIP() << "this system has no IPv6";
+  RunningClient client(peer.endpoint());
+  EXPECT_TRUE(wait_until([&] { return client.frames() >= 3; })) << client.client.status();
+}
+
 // Stopping must take less than 300 ms whatever the client is doing.
 TEST(Hostile, StopsInEveryState) {
   const auto stop_after = [](const std::string& endpoint, int wait_ms) {
@@ -273,6 +305,7 @@ TEST(Hostile, StopsInEveryState) {
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
     return client.stop();
   };
+  const DeafPeer deaf;
   RawPeer silent([](Connection& connection, int) { connection.linger(); });
   RawPeer greeted([](Connection& connection, int) {
     connection.send(wire_writer::greeting());
@@ -288,7 +321,8 @@ TEST(Hostile, StopsInEveryState) {
   });
   for (const int wait_ms : {0, 1, 30, 250}) {
     EXPECT_LT(stop_after("tcp://127.0.0.1:1", wait_ms), 0.3) << "refused, between attempts";
-    EXPECT_LT(stop_after("tcp://192.0.2.1:5560", wait_ms), 0.3) << "no answer to the connection";
+    EXPECT_LT(stop_after(deaf.endpoint(), wait_ms), 0.3) << "no answer to the connection";
+    EXPECT_LT(stop_after("tcp://192.0.2.1:5560", wait_ms), 0.3) << "nor there, or no way there";
     EXPECT_LT(stop_after(silent.endpoint(), wait_ms), 0.3);
     EXPECT_LT(stop_after(greeted.endpoint(), wait_ms), 0.3);
     EXPECT_LT(stop_after(idle.endpoint(), wait_ms), 0.3);

@@ -10,6 +10,7 @@
 #include "DiffusionTalkerLiveLinkSourceSettings.h"
 #include "HAL/RunnableThread.h"
 #include "Widgets/Input/SButton.h"
+#include "Widgets/Input/SCheckBox.h"
 #include "Widgets/Input/SEditableTextBox.h"
 #include "Widgets/SCompoundWidget.h"
 #include "raw_peer.h"
@@ -240,7 +241,7 @@ TEST(Plugin, SettingsTakeEffectWhileItRuns) {
   source->Update();
   source->Update();
   EXPECT_EQ(Utf8(settings.ConnectionString),
-            "endpoint=" + sender.endpoint() + ";subject=;delayms=30");
+            "endpoint=" + sender.endpoint() + ";subject=;gains=softlips;delayms=30");
   // JawOpen is curve 17, MouthClose 18.
   const auto scaled = [&](std::size_t curve, float gain) {
     return wait_until([&, curve, gain] {
@@ -256,6 +257,34 @@ TEST(Plugin, SettingsTakeEffectWhileItRuns) {
   source->Update();
   EXPECT_TRUE(scaled(17, 0.5f));
   EXPECT_TRUE(scaled(18, 1.0f));
+  EXPECT_EQ(Utf8(settings.ConnectionString),
+            "endpoint=" + sender.endpoint() + ";subject=;gains=asreceived;delayms=30");
+  shut_down(source.Get());
+}
+
+// What a preset keeps as text holds from the first frame on, and the settings show it.
+TEST(Plugin, TakesItsGainsFromTheConnection) {
+  Sender sender;
+  RecordingClient client;
+  TSharedPtr<ILiveLinkSource> source =
+      start("endpoint=" + sender.endpoint() + ";gains=softlips", &client);
+  UDiffusionTalkerLiveLinkSourceSettings settings;
+  source->InitializeSettings(&settings);
+  EXPECT_EQ(settings.GainPreset, EDiffusionTalkerGains::SoftLips);
+  source->Update();
+  EXPECT_TRUE(settings.ConnectionString.IsEmpty()) << "nothing has changed";
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return client.frames("Face") >= 20; }));
+  for (const RecordingClient::Frame& frame : sent_frames(client.subject("Face").frames)) {
+    ASSERT_EQ(frame.values[18], sent_value(0, frame.frame_number, 18) * 0.5f);
+  }
+  settings.GainPreset = EDiffusionTalkerGains::AsReceived;
+  source->Update();
+  EXPECT_TRUE(wait_until([&] {
+    const RecordingClient::Frame frame = client.last("Face");
+    const float sent = sent_value(0, frame.frame_number, 18);
+    return sent > 0.1f && frame.values[18] == sent;
+  }));
   shut_down(source.Get());
 }
 
@@ -316,12 +345,13 @@ TEST(Panel, AddsASourceOrSaysWhyNot) {
   TSharedPtr<SWidget> panel = UDiffusionTalkerLiveLinkSourceFactory().BuildCreationPanel(created);
   ASSERT_TRUE(panel.IsValid());
   const auto& rows = panel->Children.at(0)->Children;
-  ASSERT_EQ(rows.size(), 8u);
+  ASSERT_EQ(rows.size(), 9u);
   auto* endpoint = static_cast<SEditableTextBox*>(rows[1].get());
   auto* subject = static_cast<SEditableTextBox*>(rows[3].get());
   auto* delay = static_cast<SEditableTextBox*>(rows[5].get());
-  auto* problem = static_cast<STextBlock*>(rows[6].get());
-  auto* button = static_cast<SButton*>(rows[7].get());
+  auto* soft_lips = static_cast<SCheckBox*>(rows[6].get());
+  auto* problem = static_cast<STextBlock*>(rows[7].get());
+  auto* button = static_cast<SButton*>(rows[8].get());
   EXPECT_EQ(Utf8(endpoint->GetText()), "tcp://127.0.0.1:5560");
 
   delay->SetText(FText::FromString(FString(TEXT("soon"))));
@@ -333,9 +363,15 @@ TEST(Panel, AddsASourceOrSaysWhyNot) {
   subject->SetText(FText::FromString(FString(TEXT("Zoë; 2"))));
   button->Click();
   ASSERT_EQ(strings.size(), 1u);
-  EXPECT_EQ(strings[0], "endpoint=tcp://127.0.0.1:5560;subject=Zoë%3B 2;delayms=40");
+  EXPECT_EQ(strings[0],
+            "endpoint=tcp://127.0.0.1:5560;subject=Zoë%3B 2;gains=asreceived;delayms=40");
   EXPECT_TRUE(source.IsValid());
   EXPECT_EQ(Utf8(source->GetSourceMachineName()), "tcp://127.0.0.1:5560");
+
+  soft_lips->ToggleCheckedState();
+  button->Click();
+  ASSERT_EQ(strings.size(), 2u);
+  EXPECT_NE(strings[1].find(";gains=softlips;"), std::string::npos);
 }
 
 }  // namespace

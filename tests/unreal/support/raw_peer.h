@@ -13,6 +13,31 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
+
+// Listens at a free port of loopback, AF_INET or AF_INET6; -1 and no endpoint where the system does
+// not have that family.
+inline int listen_on_loopback(int family, int backlog, std::string* endpoint) {
+  sockaddr_in v4 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in6 v6 = {};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_addr = in6addr_loopback;
+  const bool is_v4 = family == AF_INET;
+  auto* address = is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6);
+  socklen_t size = is_v4 ? sizeof v4 : sizeof v6;
+  const int handle = socket(family, SOCK_STREAM, 0);
+  if (handle < 0) return -1;
+  if (bind(handle, address, size) != 0 || listen(handle, backlog) != 0) {
+    close(handle);
+    return -1;
+  }
+  getsockname(handle, address, &size);
+  *endpoint = is_v4 ? "tcp://127.0.0.1:" : "tcp://[::1]:";
+  *endpoint += std::to_string(ntohs(is_v4 ? v4.sin_port : v6.sin6_port));
+  return handle;
+}
 
 class RawPeer {
  public:
@@ -46,6 +71,12 @@ class RawPeer {
       return !*stopping_;
     }
 
+    // Makes the close that follows a reset: what is under way is lost, and the peer is told so.
+    void reset() {
+      const struct ::linger at_once = {1, 0};
+      EXPECT_EQ(setsockopt(handle_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    }
+
     // Reads and drops what comes, until the peer leaves, the test ends or the time is over.
     void linger(int timeout_ms = 60000) {
       char bytes[4096];
@@ -61,16 +92,8 @@ class RawPeer {
   };
 
   // `script` runs for each connection, one after the other; then the connection is closed.
-  explicit RawPeer(std::function<void(Connection&, int)> script) : script_(std::move(script)) {
-    listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_, 4), 0);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    endpoint_ = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  explicit RawPeer(std::function<void(Connection&, int)> script, int family = AF_INET)
+      : script_(std::move(script)), listener_(listen_on_loopback(family, 4, &endpoint_)) {
     thread_ = std::thread([this] { serve(); });
   }
 
@@ -80,6 +103,7 @@ class RawPeer {
     close(listener_);
   }
 
+  // Empty where the system does not have the family.
   const std::string& endpoint() const { return endpoint_; }
   int accepted() const { return accepted_; }
 
@@ -97,9 +121,44 @@ class RawPeer {
   }
 
   std::function<void(Connection&, int)> script_;
-  int listener_ = -1;
   std::string endpoint_;
+  int listener_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> accepted_{0};
   std::thread thread_;
+};
+
+// Listens and takes no connection, and its queue is full: whoever else connects gets no answer.
+class DeafPeer {
+ public:
+  DeafPeer() : listener_(listen_on_loopback(AF_INET, 0, &endpoint_)) {
+    sockaddr_in address = {};
+    socklen_t size = sizeof address;
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    for (int i = 0; i < 8; ++i) {
+      waiting_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      // It may be done, under way or refused: unanswered() tells.
+      (void)connect(waiting_.back(), reinterpret_cast<sockaddr*>(&address), size);
+    }
+  }
+
+  ~DeafPeer() {
+    for (const int handle : waiting_) close(handle);
+    close(listener_);
+  }
+  DeafPeer(const DeafPeer&) = delete;
+  DeafPeer& operator=(const DeafPeer&) = delete;
+
+  const std::string& endpoint() const { return endpoint_; }
+
+  // Whether the last connection got no answer; not every system is like Linux in this.
+  bool unanswered() const {
+    pollfd entry = {waiting_.back(), POLLOUT, 0};
+    return poll(&entry, 1, 100) == 0;
+  }
+
+ private:
+  std::string endpoint_;
+  int listener_;
+  std::vector<int> waiting_;
 };

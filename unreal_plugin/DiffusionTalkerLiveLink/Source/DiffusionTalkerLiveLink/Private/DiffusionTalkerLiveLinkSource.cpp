@@ -37,6 +37,7 @@ FDiffusionTalkerLiveLinkSource::FDiffusionTalkerLiveLinkSource(const FString& Co
   if (dt::parse_connection(TCHAR_TO_UTF8(*ConnectionString), &Connection, &Problem)) {
     dt::FaceSink* Sink = this;  // make_unique itself may not see a private base
     Receiver = std::make_unique<dt::FaceClient>(Connection, Sink, EngineClockNs);
+    GainsInUse = dt::preset_gains(Connection.gains);
   }
 }
 
@@ -53,24 +54,31 @@ void FDiffusionTalkerLiveLinkSource::ReceiveClient(ILiveLinkClient* InClient, FG
 
 void FDiffusionTalkerLiveLinkSource::InitializeSettings(ULiveLinkSourceSettings* InSettings) {
   Settings = Cast<UDiffusionTalkerLiveLinkSourceSettings>(InSettings);
-  if (UDiffusionTalkerLiveLinkSourceSettings* Mine = Settings.Get())
-    Mine->DelayMs = Connection.delay_ms;
+  UDiffusionTalkerLiveLinkSourceSettings* Mine = Settings.Get();
+  if (Mine == nullptr) return;
+  Mine->DelayMs = Connection.delay_ms;
+  Mine->GainPreset = Connection.gains == dt::GainPreset::kSoftLips
+                         ? EDiffusionTalkerGains::SoftLips
+                         : EDiffusionTalkerGains::AsReceived;
 }
 
 void FDiffusionTalkerLiveLinkSource::Update() {
   UDiffusionTalkerLiveLinkSourceSettings* Mine = Settings.Get();
   if (Mine == nullptr || Receiver == nullptr) return;
 
-  if (Mine->DelayMs != Connection.delay_ms) {
+  const dt::GainPreset Preset = Mine->GainPreset == EDiffusionTalkerGains::SoftLips
+                                    ? dt::GainPreset::kSoftLips
+                                    : dt::GainPreset::kAsReceived;
+  if (Mine->DelayMs != Connection.delay_ms || Preset != Connection.gains) {
     Connection.delay_ms = FMath::Clamp(Mine->DelayMs, 0, dt::Connection::kMaxDelayMs);
+    Connection.gains = Preset;
     Mine->DelayMs = Connection.delay_ms;
     // Presets keep this text.
     Mine->ConnectionString = FString(UTF8_TO_TCHAR(dt::to_text(Connection).c_str()));
     Receiver->set_delay_ms(Connection.delay_ms);
   }
 
-  std::vector<dt::CurveGain> Gains;
-  if (Mine->GainPreset == EDiffusionTalkerGains::SoftLips) Gains = dt::soft_lips_gains();
+  std::vector<dt::CurveGain> Gains = dt::preset_gains(Preset);
   for (const TPair<FName, float>& Gain : Mine->CurveGains) {
     Gains.push_back({TCHAR_TO_UTF8(*Gain.Key.ToString()), Gain.Value});
   }

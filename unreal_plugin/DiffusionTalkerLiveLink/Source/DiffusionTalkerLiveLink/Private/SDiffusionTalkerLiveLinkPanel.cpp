@@ -4,6 +4,7 @@
 
 #include "DiffusionTalkerLiveLinkSource.h"
 #include "Widgets/Input/SButton.h"
+#include "Widgets/Input/SCheckBox.h"
 #include "Widgets/Input/SEditableTextBox.h"
 #include "Widgets/SBoxPanel.h"
 #include "Widgets/Text/STextBlock.h"
@@ -32,6 +33,11 @@ void SDiffusionTalkerLiveLinkPanel::Construct(const FArguments& Arguments) {
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [ SAssignNew(DelayBox, SEditableTextBox).Text(FText::FromString(FString(TEXT("0")))) ]
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
+    [
+      SAssignNew(SoftLipsBox, SCheckBox)
+      [ SNew(STextBlock).Text(LOCTEXT("SoftLips", "Soft lips: close and roll them less")) ]
+    ]
+    + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [ SAssignNew(ProblemText, STextBlock) ]
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [
@@ -50,6 +56,7 @@ FReply SDiffusionTalkerLiveLinkPanel::OnAddClicked() {
   dt::Connection Connection;
   Connection.endpoint = Typed(EndpointBox);
   Connection.subject = Typed(SubjectBox);
+  if (SoftLipsBox->IsChecked()) Connection.gains = dt::GainPreset::kSoftLips;
   // The delay goes in as it was typed, so that one parser judges everything.
   std::string Text = dt::to_text(Connection);
   Text = Text.substr(0, Text.rfind('=') + 1) + Typed(DelayBox);

@@ -10,6 +10,7 @@
 #include "Widgets/DeclarativeSyntaxSupport.h"
 #include "Widgets/SCompoundWidget.h"
 
+class SCheckBox;
 class SEditableTextBox;
 class STextBlock;
 
@@ -28,6 +29,7 @@ class SDiffusionTalkerLiveLinkPanel : public SCompoundWidget {
   TSharedPtr<SEditableTextBox> EndpointBox;
   TSharedPtr<SEditableTextBox> SubjectBox;
   TSharedPtr<SEditableTextBox> DelayBox;
+  TSharedPtr<SCheckBox> SoftLipsBox;
   TSharedPtr<STextBlock> ProblemText;
 };
 

@@ -20,8 +20,8 @@ class DIFFUSIONTALKERLIVELINK_API UDiffusionTalkerLiveLinkSourceFactory
 
   /**
    * ConnectionString is what a Live Link preset keeps:
-   * `endpoint=tcp://127.0.0.1:5560;subject=;delayms=0`. One that cannot be used still gives a
-   * source, whose status says what is wrong with it.
+   * `endpoint=tcp://127.0.0.1:5560;subject=;gains=asreceived;delayms=0`. One that cannot be used
+   * still gives a source, whose status says what is wrong with it.
    */
   virtual TSharedPtr<ILiveLinkSource> CreateSource(const FString& ConnectionString) const override;
 };

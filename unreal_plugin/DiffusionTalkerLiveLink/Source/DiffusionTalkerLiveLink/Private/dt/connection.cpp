@@ -1,6 +1,7 @@
 #include "dt/connection.h"
 
-#include "dt/curve_names.h"
+#include <initializer_list>
+
 #include "dt/tcp_socket.h"
 #include "dt/wire.h"
 
@@ -39,6 +40,19 @@ std::string unescaped(std::string_view value) {
   return out;
 }
 
+const char* gains_text(GainPreset preset) {
+  return preset == GainPreset::kSoftLips ? "softlips" : "asreceived";
+}
+
+bool parse_gains(std::string_view text, GainPreset* gains) {
+  for (const GainPreset preset : {GainPreset::kAsReceived, GainPreset::kSoftLips}) {
+    if (!same_name(text, gains_text(preset))) continue;
+    *gains = preset;
+    return true;
+  }
+  return false;
+}
+
 bool parse_delay(const std::string& text, int* delay_ms) {
   int value = 0;
   if (text.empty()) return false;
@@ -70,6 +84,11 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
       connection->endpoint = value;
     } else if (same_name(key, "subject")) {
       connection->subject = value;
+    } else if (same_name(key, "gains")) {
+      if (!parse_gains(value, &connection->gains)) {
+        *why = "gains \"" + value + "\": expected asreceived or softlips";
+        return false;
+      }
     } else if (same_name(key, "delayms")) {
       if (!parse_delay(value, &connection->delay_ms)) {
         *why = "delayms \"" + value + "\": expected milliseconds from 0 to " +
@@ -77,7 +96,7 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
         return false;
       }
     } else {
-      *why = "\"" + std::string(key) + "\": expected endpoint, subject or delayms";
+      *why = "\"" + std::string(key) + "\": expected endpoint, subject, gains or delayms";
       return false;
     }
   }
@@ -91,6 +110,7 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
 
 std::string to_text(const Connection& connection) {
   return "endpoint=" + escaped(connection.endpoint) + ";subject=" + escaped(connection.subject) +
+         ";gains=" + gains_text(connection.gains) +
          ";delayms=" + std::to_string(connection.delay_ms);
 }
 

@@ -58,12 +58,13 @@ void apply_gains(const std::vector<float>& gains, std::vector<float>* values) {
   }
 }
 
-const std::vector<CurveGain>& soft_lips_gains() {
-  static const std::vector<CurveGain> gains = {
+const std::vector<CurveGain>& preset_gains(GainPreset preset) {
+  static const std::vector<CurveGain> none;
+  static const std::vector<CurveGain> soft_lips = {
       {"MouthClose", 0.5f},     {"MouthRollLower", 0.7f},  {"MouthRollUpper", 0.7f},
       {"MouthPressLeft", 0.7f}, {"MouthPressRight", 0.7f}, {"MouthShrugLower", 0.8f},
   };
-  return gains;
+  return preset == GainPreset::kSoftLips ? soft_lips : none;
 }
 
 }  // namespace dt

@@ -30,8 +30,14 @@ std::vector<float> gains_in_order(const std::vector<std::string>& names,
 // Scales `values` in place. A curve that was at most 1, the end of ARKit's range, stays so.
 void apply_gains(const std::vector<float>& gains, std::vector<float>* values);
 
-// A starting point for rigs that close the lips too much on curves made from audio alone: weaker
-// closing and rolling of the lips.
-const std::vector<CurveGain>& soft_lips_gains();
+// Gains that come ready-made.
+enum class GainPreset {
+  kAsReceived,  // none
+  // A starting point for rigs that close the lips too much on curves made from audio alone: weaker
+  // closing and rolling of the lips.
+  kSoftLips,
+};
+
+const std::vector<CurveGain>& preset_gains(GainPreset preset);
 
 }  // namespace dt

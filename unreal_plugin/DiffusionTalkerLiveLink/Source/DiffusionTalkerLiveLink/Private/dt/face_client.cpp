@@ -38,7 +38,8 @@ FaceClient::FaceClient(const Connection& connection, FaceSink* sink, Clock clock
     : sink_(sink),
       clock_(clock),
       subscriber_(endpoint_of(connection), subscription(connection.subject), timing),
-      delay_ms_(connection.delay_ms) {
+      delay_ms_(connection.delay_ms),
+      gains_in_use_(preset_gains(connection.gains)) {
   seen_.endpoint = connection.endpoint;
   published_ = seen_;
 }
