@@ -260,7 +260,8 @@ class Articulator(nn.Module):
         near = (early <= 3.5) & (late <= 3.5)  # the performer looks no further
         weight = strength[:, None] * torch.exp(-0.5 * (early**2 + late**2)) * near
         total = (weight * self.target[clips.symbol][:, None]).sum(dim=-1)
-        return total / (weight.sum(dim=-1) + 1e-3)
+        blended: Tensor = total / (weight.sum(dim=-1) + 1e-3)
+        return blended
 
     def curve(self, clips: Packed) -> Tensor:
         return self.gain * clips.factor * self.blend(clips) + self.rest
