@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from diffusiontalker import _core
 from diffusiontalker.curves import CURVES
-from diffusiontalker.train import checkpoint, config, run
+from diffusiontalker.train import checkpoint, config, frozen, run
 from diffusiontalker.train.context import LAYERS, Context, causal_copy, load_whisper
 from diffusiontalker.train.corpora import Recording
 from diffusiontalker.train.performer import perform, style_of
@@ -103,6 +103,13 @@ def main() -> None:
     def whole(layers: int) -> Hear:
         return lambda mel: whisper(torch.from_numpy(np.array(mel))[None], layers)[0].numpy()
 
+    def windows(ahead: int) -> Hear:
+        options = config.FrozenConfig("whisper", settings.listening.weights)
+        options = replace(options, lookahead_s=frozen.TOKEN_S * ahead)
+        encoder = frozen.load(options, Path(settings.folder))
+        silence = np.zeros(0, np.float32)  # Whisper reads the mel alone
+        return lambda mel: encoder.tokens(silence, mel.astype(np.float16)).astype(np.float32)
+
     def causal(context: Context) -> Hear:
         return lambda mel: context(torch.from_numpy(np.array(mel))[None])[0].numpy()
 
@@ -117,6 +124,9 @@ def main() -> None:
     show("log-mel, 40 ms", lambda mel: mel[1::2], newest_at(ahead_s))
     for layers in range(1, LAYERS + 1):
         show(f"Whisper, whole clip, {layers} layers", whole(layers), 1)
+    for ahead in (0.0592, 0.08):
+        newest = newest_at(ahead)  # the window's state of the instant itself is in token k + newest
+        show(f"Whisper in windows, look-ahead {1000 * ahead:.0f} ms", windows(newest + 1), newest)
     for layers in (1, 2, 4):
         untuned = causal_copy(whisper, replace(shape, layers=layers))
         show(f"masked, untuned, {layers} layers", causal(untuned), newest_at(ahead_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import random_bundle
 import train_corpus
 
 from diffusiontalker.bundle import Bundle
-from diffusiontalker.curves import CURVES
+from diffusiontalker.curves import CURVES, pascal_case
+from diffusiontalker.stream.recorder import COLUMNS, HEADER
 from diffusiontalker.train import corpora, evaluate, metrics, report
 from diffusiontalker.train.cli import main
 
@@ -90,6 +92,39 @@ def test_a_report_holds_every_metric_with_its_definition(
     for name in ("loss", "curves_measured", "clip_measured_take1", "curves_spoken"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in text
+
+
+def as_live_link(take: Path, folder: Path) -> None:
+    """A take of BEAT's form as the phone's app writes it, 60 fps."""
+    folder.mkdir()
+    document = json.loads(take.read_text())
+    lines = [HEADER.replace("BlendShapeCount", "BlendshapeCount")]
+    for i, frame in enumerate(document["frames"]):
+        value = dict(zip(map(pascal_case, document["names"]), frame["weights"], strict=True))
+        row = ",".join(f"{value.get(name, 0.0):.10f}" for name in COLUMNS)
+        lines.append(f"10:20:{i // 60:02d}:{i % 60:02d}.250,61,{row}")
+    (folder / f"{take.stem}.csv").write_text("\n".join(lines) + "\n")
+    shutil.copy(take.with_suffix(".wav"), folder)
+
+
+def test_a_phones_take_and_the_same_as_beats_are_scored_alike(tmp_path: Path) -> None:
+    bundle = random_bundle.write(tmp_path / "bundle")
+    beat = tmp_path / "beat"
+    train_corpus.write_beat(beat, train_corpus.BeatTake("1_wayne_0_1_1"), seed=11)
+    as_live_link(beat / "1_wayne_0_1_1.json", tmp_path / "phone")
+    scores = []
+    for folder in (beat, tmp_path / "phone"):
+        out = tmp_path / f"report_{folder.name}"
+        words = ["evaluate", str(bundle.path), "--data", str(folder), "--out", str(out)]
+        assert main(words) == 0
+        report = json.loads((out / "report.json").read_text())
+        assert report["about"]["clips"] == 1
+        scores.append(report["sources"][folder.name]["auto"])
+    first, second = scores
+    assert first["frames"] > 300
+    assert abs(first["frames"] - second["frames"]) <= 1  # times to a microsecond, and exact ones
+    for key in ("mbe_mean_face", "lbe_mean_face", "mbe", "lbe", "velocity_error_lips"):
+        assert second[key] == pytest.approx(first[key], rel=0.02), key
 
 
 def test_the_runtime_engine_shares_out_clips_without_a_difference(

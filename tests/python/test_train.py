@@ -160,6 +160,19 @@ def test_the_mouth_is_shut_in_silence_and_alive_in_speech() -> None:
     assert curves.max() <= 1.0
 
 
+@pytest.mark.parametrize("pause_s", [0.5, 1.0, 3.0])
+def test_the_mouth_shuts_smoothly_into_a_silence_of_any_length(pause_s: float) -> None:
+    phones = [Phone("_", 0.0, pause_s)]
+    for symbol in "ɑtoɑ":
+        phones.append(Phone(symbol, phones[-1].end_s, phones[-1].end_s + 0.1))
+    phones.append(Phone("_", phones[-1].end_s, phones[-1].end_s + pause_s))
+    curves = perform(phones, int(phones[-1].end_s * 60), style=style_of("anna"), seed=1)
+    jaw = curves[:, CURVES.index("jawOpen")]
+    assert jaw.max() > 0.3
+    assert np.abs(np.diff(jaw)).max() < 0.5 * jaw.max()
+    assert at(curves, "jawOpen", phones[-1].start_s + 0.25) < 0.02
+
+
 def test_lips_round_early_tuck_for_f_and_narrow_for_s() -> None:
     curves, phones = performance("tttu")
     start_s = phones[4].start_s

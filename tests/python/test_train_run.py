@@ -18,6 +18,7 @@ pytest.importorskip("torch")
 import train_corpus
 
 from diffusiontalker import bundle as bundles
+from diffusiontalker.train import checkpoint
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.toml"
 
@@ -76,6 +77,54 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     )
     assert refused.returncode == 2
     assert "another configuration" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_its_context_learns_ends_the_same(shared: Path, tmp_path: Path) -> None:
+    folders = train_corpus.write_corpus(tmp_path)
+    text = CONFIG.read_text()
+    text = text[: text.index("[[stages]]\nsteps = 16")].replace("epochs = 3", "epochs = 1")
+    text = text.replace("versions = 2", "versions = 1")
+    weights = shared / "weights" / "whisper_tiny_en_encoder_fp16.npz"
+    text += f"""
+[encoder.context]
+layers = 1
+window = 8
+
+[listening]
+weights = "{weights}"
+epochs = 3
+batch = 2
+segment_s = 1.0
+warmup_steps = 2
+"""
+    config = tmp_path / "context.toml"
+    config.write_text(text)
+
+    def words(out: Path) -> list[str]:
+        whole = command(folders, out)
+        return [*whole[:4], str(config), *whole[5:], "--no-evaluate"]
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    done = subprocess.run(words(whole), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    running = subprocess.Popen(words(cut), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (cut / "context" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        assert running.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    assert not (cut / "context" / "final.pt").exists()
+    done = subprocess.run(words(cut), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    for part, key in (("context", "context"), ("0-teacher", "talker")):
+        first, second = (checkpoint.load(run / part / "final.pt")[key] for run in (whole, cut))
+        for name, value in first.items():
+            np.testing.assert_array_equal(second[name], value, err_msg=name)
+    bundle = bundles.read(cut / "bundle")
+    assert bundle.sha256 == bundles.read(whole / "bundle").sha256
+    assert bundle.manifest["encoder"]["context"]["layers"] == 1
 
 
 def test_missing_sources_and_files_are_one_line(tmp_path: Path) -> None:

@@ -311,6 +311,17 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     ranks.leave()
     if not ranks.writes:
         return
+    if config.encoder.frozen.kind:
+        console.print("no bundle: a frozen encoder stays in torch", highlight=False)
+        if not arguments.no_evaluate:
+            _evaluate_reference(
+                run.reference_of(talker, speakers, config, data, folder),
+                config,
+                data,
+                folder,
+                console,
+            )
+        return
     target = folder / "bundle"
     _write_bundle(talker, speakers, config, data, folder, target)
     console.print(f"bundle in {target} after {(time.monotonic() - started) / 60:.1f} minutes")
@@ -325,6 +336,18 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         # The bundle carries its own numbers.
         _write_bundle(talker, speakers, config, data, folder, target, metrics=numbers)
         _show(numbers, console)
+
+
+def _evaluate_reference(
+    reference: evaluate.Reference, config: Config, data: run.Data, folder: Path, console: Console
+) -> None:
+    """A run without a bundle, measured in torch: whole clips, no silence gate."""
+    with _progress(console) as progress:
+        engine = evaluate.torch_engine(reference)
+        measured = _measure(reference, _held_out(config, data), engine, progress)
+    numbers = report.plain({name: one.report for name, one in measured.items()})
+    (folder / "report.json").write_text(json.dumps(numbers, indent=1) + "\n")
+    _show(numbers, console)
 
 
 def _table(arguments: argparse.Namespace, console: Console) -> None:
@@ -442,6 +465,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     with _progress(console) as progress:
         data = _read(config, progress, folder / "cache" / "takes")
+    export.refuse_frozen(config)
     last = config.stages[-1]
     final = folder / f"{len(config.stages) - 1}-{stage_name(last, config)}" / "final.pt"
     if not final.exists():
@@ -567,7 +591,7 @@ def _held_out(config: Config, data: run.Data) -> dict[str, list[corpora.Recordin
 
 
 def _measure(
-    bundle: bundles.Bundle,
+    judged: bundles.Bundle | evaluate.Reference,
     sources: dict[str, list[corpora.Recording]],
     engine: evaluate.Engine,
     progress: Progress,
@@ -576,10 +600,10 @@ def _measure(
     """Every source measured, a progress bar each; `options` are those of evaluate.measure."""
     measured = {}
     for name, takes in sources.items():
-        total = evaluate.clips_to_play(bundle, takes)
+        total = evaluate.clips_to_play(judged, takes)
         task = progress.add_task(f"measuring {name}", total=total, note="")
         measured[name] = evaluate.measure(
-            bundle,
+            judged,
             takes,
             engine,
             on_clips=lambda count, task=task: progress.advance(task, count),  # type: ignore[misc]

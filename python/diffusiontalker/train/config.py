@@ -44,6 +44,26 @@ class Source:
     deltas: str = ""  # VOCASET's blendshapes (npz), relative to the configuration file
 
 
+@dataclass(frozen=True)
+class FrozenConfig:
+    """A pretrained encoder in place of a context, as it is: in torch alone (frozen.py)."""
+
+    kind: str = ""  # whisper or hubert; empty: none
+    #: Whisper: the npz of `listening.weights`; HuBERT: a folder, or a name. Relative to this file.
+    weights: str = ""
+    width: int = 384  # of its states: 384 in Whisper tiny, 768 in HuBERT base
+    left_context_s: float = 0.72  # of sound before the instant that a token depicts
+    lookahead_s: float = 0.08  # and after it; within the look-ahead of the whole talker
+
+    @property
+    def left_tokens(self) -> int:
+        return round(50 * self.left_context_s)
+
+    @property
+    def ahead_tokens(self) -> int:
+        return round(50 * self.lookahead_s)
+
+
 def no_context() -> ContextConfig:
     return ContextConfig(layers=0)
 
@@ -54,6 +74,7 @@ class EncoderConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     lookahead_columns: int = 4  # 10 ms each
     context: ContextConfig = field(default_factory=no_context)  # 0 layers: convolutions alone
+    frozen: FrozenConfig = FrozenConfig()
 
 
 @dataclass(frozen=True)
@@ -206,6 +227,8 @@ class Config:
         for entry in (plain["listening"], *plain["listening"]["speech"]):
             del entry["licence"], entry["citation"]
         # Left out where they say nothing, so that runs begun before they existed go on.
+        if not self.encoder.frozen.kind:
+            del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "identity", True),
             (plain, "precision", "fp32"),
@@ -304,6 +327,18 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"{where}: device: expected auto, cpu or cuda, got {config.device}")
+    frozen = config.encoder.frozen
+    if frozen.kind not in ("", "whisper", "hubert"):
+        raise ConfigError(
+            f"{where}: encoder.frozen.kind: expected whisper or hubert, got {frozen.kind!r}"
+        )
+    if frozen.kind and config.context is not None:
+        raise ConfigError(f"{where}: expected encoder.context or encoder.frozen, got both")
+    if frozen.kind and (frozen.left_tokens < 1 or frozen.ahead_tokens < 0):
+        raise ConfigError(
+            f"{where}: encoder.frozen: expected left_context_s of at least 0.02 and lookahead_s of "
+            f"at least 0, got {frozen.left_context_s:g} and {frozen.lookahead_s:g}"
+        )
     steps = [stage.steps for stage in config.stages]
     if steps[0] < 1 or config.train_steps % steps[0]:
         raise ConfigError(

@@ -26,7 +26,7 @@ from .metrics import Curves
 from .model import Talker, columns_for
 from .noises import coloured_noise
 from .performer import perform, style_of
-from .streams import voiced_columns, voiced_frames
+from .streams import Hear, voiced_columns, voiced_frames
 
 #: (takes, seed, identity) -> curves at the bundle's rate, one array a take. The identity is a name
 #: of the library, "own" (the take's speaker where the library has it) or "auto".
@@ -46,31 +46,59 @@ def frame_count(samples: int, rate: Fraction) -> int:
     return -(-samples * rate.numerator // (SAMPLE_RATE_HZ * rate.denominator))
 
 
-def torch_engine(bundle: Bundle, sample_steps: int | None = None) -> Engine:
+@dataclass(frozen=True)
+class Reference:
+    """A talker in torch and how it is sampled: that of a bundle, or of a run that has none."""
+
+    talker: Talker
+    identities: tuple[str, ...]
+    sample_steps: int
+    train_steps: int
+    noise_scale: torch.Tensor  # (52,)
+    hear: Hear | None = None  # makes the tokens of a frozen encoder
+
+    @property
+    def frame_rate(self) -> Fraction:
+        return self.talker.rate
+
+
+def reference_of(bundle: Bundle) -> Reference:
+    """The bundle's model in torch."""
+    manifest = bundle.manifest["diffusion"]
+    return Reference(
+        load_talker(bundle),
+        tuple(bundle.identities),
+        int(manifest["sample_steps"]),
+        int(manifest["train_steps"]),
+        torch.from_numpy(bundle.noise_scale()),
+    )
+
+
+def torch_engine(judged: Bundle | Reference, sample_steps: int | None = None) -> Engine:
     """The reference: whole clips, limits 0..1, no silence gate; "auto" is the pooled match.
 
     With `sample_steps` the talker is sampled in another number of DDIM steps than it ships with.
     """
-    talker = load_talker(bundle)
-    manifest = bundle.manifest["diffusion"]
-    steps = sample_steps or int(manifest["sample_steps"])
-    train_steps = int(manifest["train_steps"])
+    reference = reference_of(judged) if isinstance(judged, Bundle) else judged
+    talker, train_steps = reference.talker, reference.train_steps
+    steps = sample_steps or reference.sample_steps
     abar = diffusion.alpha_bars(train_steps, steps)
     library = talker.identity()
-    noise_scale = torch.from_numpy(bundle.noise_scale())
+    noise_scale = reference.noise_scale
 
     def engine(takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
         results: list[Curves] = [np.zeros((0, len(CURVES)), np.float32)] * len(takes)
         order = sorted(range(len(takes)), key=lambda i: len(takes[i].audio))
         for start in range(0, len(order), 32):
             chosen = order[start : start + 32]
-            features, voiced, counts = batch_features(talker, [takes[i] for i in chosen])
+            together = [takes[i] for i in chosen]
+            features, voiced, counts = batch_features(talker, together, reference.hear)
             pooled = pool(features, voiced) - talker.identity.pooled_mean
             rows = matched(pooled, library)
             for k, i in enumerate(chosen):
                 name = takes[i].speaker if identity == "own" else identity
-                if name in bundle.identities:
-                    rows[k] = bundle.identities.index(name)
+                if name in reference.identities:
+                    rows[k] = reference.identities.index(name)
             noise = torch.from_numpy(_core.noise(seed, 0, features.shape[1], len(CURVES)))
             noise = (noise * noise_scale)[None].expand(len(chosen), -1, -1)
 
@@ -90,24 +118,31 @@ def torch_engine(bundle: Bundle, sample_steps: int | None = None) -> Engine:
 
 
 def batch_features(
-    talker: Talker, takes: Sequence[Recording]
+    talker: Talker, takes: Sequence[Recording], hear: Hear | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """Features (B, F, A), voiced (B, F) and frame counts of clips padded with silence."""
+    """Features (B, F, A), voiced (B, F) and frame counts of clips padded with silence.
+
+    `hear` makes the tokens of a talker behind a frozen encoder.
+    """
     counts = [frame_count(len(take.audio), talker.rate) for take in takes]
     frames = max(counts)
     columns = columns_for(frames, talker.rate, talker.lookahead_columns)
     mel = np.zeros((len(takes), columns, 80), np.float32)
     voiced = np.zeros((len(takes), frames), np.bool_)
+    tokens = []
     for i, take in enumerate(takes):
         padded = np.zeros((columns + 2) * 160, np.float32)
         padded[: len(take.audio)] = take.audio
         bands, level_db = _core.log_mel(padded, True)
         mel[i] = bands[:columns]
+        if hear is not None:
+            tokens.append(torch.from_numpy(hear(padded, bands[:columns].astype(np.float16))))
         speech = voiced_columns(level_db[:columns])
         voiced[i] = voiced_frames(speech, frames, talker.rate, talker.lookahead_columns)
         voiced[i, counts[i] :] = False
     with torch.no_grad():
-        features = talker.features(torch.from_numpy(mel), frames)
+        heard = torch.stack(tokens).float() if tokens else None
+        features = talker.features(torch.from_numpy(mel), frames, heard)
     return features, torch.from_numpy(voiced), counts
 
 
@@ -291,18 +326,20 @@ def diversity(
     return result
 
 
-def identity_matching(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, float]:
+def identity_matching(judged: Bundle | Reference, takes: Sequence[Recording]) -> dict[str, float]:
     """Whole recordings against the library (metrics.matching); empty without known speakers."""
-    talker = load_talker(bundle)
+    reference = reference_of(judged) if isinstance(judged, Bundle) else judged
+    talker = reference.talker
     library = talker.identity()
-    known = [take for take in takes if take.speaker in bundle.identities]
+    known = [take for take in takes if take.speaker in reference.identities]
     if not known:
         return {}
     guesses: list[int] = []
     for start in range(0, len(known), 32):
-        features, voiced, _ = batch_features(talker, known[start : start + 32])
+        features, voiced, _ = batch_features(talker, known[start : start + 32], reference.hear)
         guesses += matched(pool(features, voiced) - talker.identity.pooled_mean, library).tolist()
-    return metrics.matching([bundle.identities.index(take.speaker) for take in known], guesses)
+    own = [reference.identities.index(take.speaker) for take in known]
+    return metrics.matching(own, guesses)
 
 
 def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, float]:
@@ -466,15 +503,15 @@ class Measured:
     pairs: Pairs  # of "own" where there is one, else of "auto"
 
 
-def clips_to_play(bundle: Bundle, takes: Sequence[Recording]) -> int:
+def clips_to_play(judged: Bundle | Reference, takes: Sequence[Recording]) -> int:
     """How many clips `measure` will report in all."""
-    parts = 2 if any(take.speaker in bundle.identities for take in takes) else 1
+    parts = 2 if any(take.speaker in judged.identities for take in takes) else 1
     spread = len(SEEDS) * min(len(takes), SPREAD_CLIPS)
     return parts * len(takes) + spread + len(not_speech()) + min(len(takes), CLOSING_CLIPS)
 
 
 def measure(
-    bundle: Bundle,
+    judged: Bundle | Reference,
     takes: Sequence[Recording],
     engine: Engine,
     *,
@@ -485,16 +522,16 @@ def measure(
 ) -> Measured:
     """Every metric over takes of one source: identity pinned to the speaker, and automatic.
 
-    `core` also measures what only the C++ core can tell: time a frame, and how fast the automatic
-    identity decides. Raises ValueError for a take too short to have a frame.
+    `core` also measures what only the C++ core can tell of a bundle: time a frame, and how fast the
+    automatic identity decides. Raises ValueError for a take too short to have a frame.
     """
     short = [take.id for take in takes if take.duration_s < 0.1]
     if short:
         raise ValueError(f"takes shorter than 0.1 s cannot be scored: {', '.join(short[:5])}")
-    rate = bundle.frame_rate
+    rate = judged.frame_rate
     report: dict[str, dict[str, Any]] = {}
     scored: list[Pairs] = []
-    known = any(take.speaker in bundle.identities for take in takes)
+    known = any(take.speaker in judged.identities for take in takes)
     for part in ("own", "auto") if known else ("auto",):
         predicted = play(engine, takes, seed, part, on_clips)
         pairs = at_true_instants(takes, predicted, rate)
@@ -502,7 +539,7 @@ def measure(
         scored.append(pairs)
     first = next(iter(report))
     report[first] |= diversity(engine, takes[:SPREAD_CLIPS], first, on_clips)
-    report["library"] = identity_matching(bundle, takes) | at_rest(engine, takes, rate, on_clips)
-    if core:
-        report["library"] |= identity_decisions(bundle, takes) | inference_time(bundle, takes)
+    report["library"] = identity_matching(judged, takes) | at_rest(engine, takes, rate, on_clips)
+    if core and isinstance(judged, Bundle):
+        report["library"] |= identity_decisions(judged, takes) | inference_time(judged, takes)
     return Measured(report, list(takes), scored[0])

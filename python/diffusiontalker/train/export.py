@@ -40,7 +40,7 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
     with torch.no_grad():
         for load in batches:
             batch = load()
-            tokens = None if talker.encoder.context is None else torch.from_numpy(batch.tokens)
+            tokens = None if talker.encoder.mix is None else torch.from_numpy(batch.tokens)
             frames = batch.curves.shape[1]
             features = talker.features(torch.from_numpy(batch.mel), frames, tokens)
             pooled = pool(features, torch.from_numpy(batch.voiced))
@@ -126,6 +126,16 @@ def manifest_of(
     }
 
 
+def refuse_frozen(config: Config) -> None:
+    """Raises ConfigError where the talker hears through an encoder that no runtime has."""
+    kind = config.encoder.frozen.kind
+    if kind:
+        raise ConfigError(
+            f"a talker behind a frozen encoder (encoder.frozen.kind = {kind}) has no bundle, only "
+            "evaluation in torch; train a context instead ([encoder.context])"
+        )
+
+
 def export(
     talker: Talker,
     config: Config,
@@ -134,7 +144,11 @@ def export(
     folder: Path,
     sample_steps: int | None = None,
 ) -> Bundle:
-    """Write the bundle and read it back. Raises BundleError if the reader would refuse it."""
+    """Write the bundle and read it back. Raises BundleError if the reader would refuse it.
+
+    Raises ConfigError for a talker behind a frozen encoder.
+    """
+    refuse_frozen(config)
     tensors = {
         _RENAMED.get(name, name): value.detach().numpy()
         for name, value in talker.state_dict().items()

@@ -41,7 +41,7 @@ class Window:
     x0: Tensor  # (B, F, 52), standardised
     voiced: Tensor  # (B, F)
     speaker: Tensor  # (B,)
-    tokens: Tensor | None  # (B, n, width): the context's, which does not train here
+    tokens: Tensor | None  # (B, n, width): of a context or frozen encoder, neither trains here
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def build(config: Config, speakers: list[str]) -> Talker:
             identity_hidden=config.decoder.identity_hidden,
             rate=config.rate,
             context=config.context,
+            frozen_width=config.encoder.frozen.width if config.encoder.frozen.kind else 0,
         )
     if not config.identity:
         # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
@@ -125,7 +126,7 @@ def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
     frames = batch.curves.shape[1]
     mel = torch.from_numpy(batch.mel).to(device)
     tokens = None
-    if talker.encoder.context is not None:
+    if talker.encoder.mix is not None:
         tokens = torch.from_numpy(batch.tokens).to(device)
     with torch.set_grad_enabled(train_encoder):
         features = talker.features(mel, frames, tokens)

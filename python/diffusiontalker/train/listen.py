@@ -36,6 +36,7 @@ from .context import (
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
 from .corpora.audio import read_audio
 from .noises import coloured_noise
+from .streams import Hear
 
 LONGEST_CLIP_S = 12.0
 #: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
@@ -358,6 +359,15 @@ def _same(saved: str, described: str, path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------- features
+
+
+def hearing(context: Context, shape: ContextConfig) -> Hear:
+    """The context as what makes the streams' tokens."""
+
+    def hear(audio: NDArray[np.float32], mel: NDArray[np.float16]) -> NDArray[np.float16]:
+        return tokens_of(context, shape, mel)
+
+    return hear
 
 
 def tokens_of(

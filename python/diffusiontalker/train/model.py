@@ -47,27 +47,39 @@ class EncoderBlock(nn.Module):
 class AudioEncoder(nn.Module):
     """Log-mel (batch, columns, 80) -> features (batch, columns, channels), both at 100 Hz.
 
-    With a context its tokens are mixed into the columns that can hear them.
+    Tokens of a context, or of a frozen encoder outside (frozen.py), `frozen_width` wide, are mixed
+    into the columns that can hear them.
     """
 
     def __init__(
-        self, channels: int, dilations: tuple[int, ...], context: ContextConfig | None = None
+        self,
+        channels: int,
+        dilations: tuple[int, ...],
+        context: ContextConfig | None = None,
+        frozen_width: int = 0,
     ) -> None:
         super().__init__()
         self.input = CausalConv(BANDS, channels, 3)
         self.blocks = nn.ModuleList([EncoderBlock(channels, d) for d in dilations])
         self.norm = nn.LayerNorm(channels)
         self.context = Context(context) if context else None
-        self.mix = nn.Linear(context.width, channels, bias=False) if context else None
+        width = context.width if context else frozen_width
+        self.mix = nn.Linear(width, channels, bias=False) if width else None
 
     def forward(self, mel: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """`tokens` are those of the context for this mel, where they are known already."""
+        """`tokens` (batch, n, width) of this mel: a context can make them itself.
+
+        Raises ValueError where they are those of a frozen encoder and are not given.
+        """
         h = functional.relu(self.input(mel.transpose(1, 2))).transpose(1, 2)
         for block in self.blocks:
             h = block(h)
-        if self.context is not None and self.mix is not None:
-            heard = self.context(mel) if tokens is None else tokens
-            h = h + self.mix(hold(heard, mel.shape[1]))
+        if self.mix is not None:
+            if tokens is None:
+                if self.context is None:
+                    raise ValueError("this talker reads a frozen encoder: it needs its tokens")
+                tokens = self.context(mel)
+            h = h + self.mix(hold(tokens, mel.shape[1]))
         features: Tensor = self.norm(h)
         return features
 
@@ -141,9 +153,10 @@ class Talker(nn.Module):
         identity_hidden: int = 64,
         rate: Fraction = Fraction(60),
         context: ContextConfig | None = None,
+        frozen_width: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder = AudioEncoder(channels, dilations, context)
+        self.encoder = AudioEncoder(channels, dilations, context, frozen_width)
         self.identity = IdentityEncoder(speakers, identity_hidden, channels)
         self.decoder = Denoiser(channels, train_steps, step_dim, hidden, layers)
         self.register_buffer("mean", torch.zeros(len(CURVES)))

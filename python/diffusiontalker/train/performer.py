@@ -48,6 +48,10 @@ REACH: dict[str, Reach] = {
     "upper": Reach(0.050, 0.050),
 }
 
+# A long silence holds all the more of itself: with edges of half a second the mouth would hang open
+# into it until the last phone's reach ends, and snap shut.
+LONGEST_EDGE_S = 0.3
+
 # (target, dominance) an articulator, in the order of ARTICULATORS. Targets are shares of a curve's
 # full speaking range; dominance 0 leaves the articulator to the neighbours.
 Targets = tuple[
@@ -196,7 +200,7 @@ def dominance_blend(phones: Sequence[Phone], times_s: FloatArray) -> dict[str, F
             if dominance == 0.0:
                 continue
             # The middle of the phone holds.
-            edge_s = reach.edge * (phone.end_s - phone.start_s)
+            edge_s = min(reach.edge * (phone.end_s - phone.start_s), LONGEST_EDGE_S)
             start_s = phone.start_s + reach.delay_s + edge_s
             end_s = phone.end_s + reach.delay_s - edge_s
             low, high = np.searchsorted(

@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..curves import CURVES
-from . import corpora, listen, plots, streams
+from . import corpora, evaluate, export, frozen, listen, plots, streams
 from .config import Config
 from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
@@ -194,14 +194,18 @@ def train(
         ranks.wait()  # the first process makes the context and the cache, which this one reads
     talker = build(config, speakers)
     hear: streams.Hear = streams.hear_nothing
+    digest = ""
     if config.context is not None and talker.encoder.context is not None:
         takes = [take for takes in data.train for take in takes]
         context = listen.train_context(
             config, takes, shared / "context", on_step=on_step, on_segment=on_segment
         )
         talker.encoder.context.load_state_dict(context.state_dict())
-        hear = partial(listen.tokens_of, context, config.context)
-    digest = context_digest(talker)
+        hear = listen.hearing(context, config.context)
+        digest = context_digest(talker)
+    elif config.encoder.frozen.kind:
+        encoder = frozen.load(config.encoder.frozen, Path(config.folder))
+        hear, digest = encoder.tokens, encoder.digest
     versions = streams.prepare(data.train, config, shared / "cache", on_version, hear, digest)
     if ranks.writes:
         ranks.wait()
@@ -228,6 +232,26 @@ def train(
         if ranks.writes and plots.available():
             plots.loss_curve(folder, folder / "loss.png")
     return talker.cpu(), speakers
+
+
+def reference_of(
+    talker: Talker, speakers: list[str], config: Config, data: Data, folder: Path
+) -> evaluate.Reference:
+    """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
+    encoder = frozen.load(config.encoder.frozen, Path(config.folder))
+    first = folder / "cache" / f"{streams.cache_key(data.train, config, encoder.digest)}-0.npz"
+    export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
+    noise_scale = np.ones(len(CURVES), np.float32)
+    for name, factor in export.noise_scale_of(config).items():
+        noise_scale[CURVES.index(name)] = factor
+    return evaluate.Reference(
+        talker.eval().requires_grad_(False),
+        tuple(speakers),
+        config.sample_steps,
+        config.train_steps,
+        torch.from_numpy(noise_scale),
+        encoder.tokens,
+    )
 
 
 def objective_of(talker: Talker, index: int, config: Config) -> Objective:

@@ -40,15 +40,17 @@ class Stream:
     mel: NDArray[np.float16]  # (columns, 80), 100 Hz
     curves: NDArray[np.float16]  # (frames, 52), curve units
     voiced: NDArray[np.bool_]  # (frames,)
-    tokens: NDArray[np.float16]  # (n, width), 50 Hz: what the context hears; width 0 without one
+    #: (n, width), 50 Hz: what the context or the frozen encoder hears; width 0 without one
+    tokens: NDArray[np.float16]
 
 
-#: Log-mel (columns, 80) -> tokens (n, width): the context, while it does not train.
-Hear = Callable[[NDArray[np.float16]], NDArray[np.float16]]
+#: Sound (16 kHz) and its log-mel (columns, 80) -> tokens (n, width) of an encoder that does not
+#: train: the context or a frozen one.
+Hear = Callable[[NDArray[np.float32], NDArray[np.float16]], NDArray[np.float16]]
 
 
-def hear_nothing(mel: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Tokens of a talker without a context."""
+def hear_nothing(audio: NDArray[np.float32], mel: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Tokens of a talker that hears through its own convolutions alone."""
     return np.zeros((token_count(len(mel)), 0), np.float16)
 
 
@@ -244,7 +246,7 @@ def make_stream(
         level_db[gap] = level_db.min()
     voiced = voiced_frames(voiced_columns(level_db), frames, rate, config.encoder.lookahead_columns)
     kept = mel.astype(np.float16)
-    return Stream(takes[0].speaker, kept, curves.astype(np.float16), voiced, hear(kept))
+    return Stream(takes[0].speaker, kept, curves.astype(np.float16), voiced, hear(audio, kept))
 
 
 def make_version(
@@ -295,7 +297,7 @@ def _make_drawn(
 def cache_key(takes_by_source: list[list[Recording]], config: Config, context: str) -> str:
     """Digest of all that decides the streams: settings, takes and this format's version.
 
-    `context` tells one state of the context's weights from another.
+    `context` tells one state of the weights that make tokens from another.
     """
     described = config.describe()
     kept = {key: described[key] for key in ("sources", "seed", "frame_rate", "augmentation")}

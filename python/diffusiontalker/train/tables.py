@@ -259,6 +259,7 @@ def make(
     be trained, ValueError where `out` holds rows or runs of another configuration, or where no
     source holds recordings out.
     """
+    export.refuse_frozen(config)  # rows are measured through the runtime
     if not any(data.held_out):
         raise ValueError("no source holds recordings out: set hold_out or hold_out_per_speaker")
     rows = plan(number, config)
