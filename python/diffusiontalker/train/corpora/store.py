@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ def _save(path: Path, recording: Recording) -> None:
     if recording.curves is not None and recording.times_s is not None:
         arrays |= {"curves": recording.curves, "times_s": recording.times_s}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    # Processes that train together may read the same take at once.
+    part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes a bool for any keyword
     part.replace(path)
