@@ -83,8 +83,9 @@ def test_the_new_voice_is_found_and_old_scores_keep_every_bit(
 def test_a_voice_without_a_face_takes_the_nearest_rows(
     takes: Path, tmp_path: Path, bundle_at_60: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sound = tmp_path / "buzz.wav"
-    sound.write_bytes((takes / "9_buzz_0_1_1.wav").read_bytes())
+    sound = tmp_path / "sounds"  # a folder of nothing but sound
+    sound.mkdir()
+    (sound / "buzz.wav").write_bytes((takes / "9_buzz_0_1_1.wav").read_bytes())
     out = tmp_path / "more"
     words = ["add-speaker", str(bundle_at_60.path), str(sound), "--name", "buzz", "-o", str(out)]
     assert main([*words, "--steps", "20"]) == 0

@@ -26,6 +26,7 @@ from .evaluate import batch_features
 from .export import load_talker
 from .fit import draw_steps
 from .identity import match_logits, pool
+from .listen import speech_files
 from .model import Talker
 from .streams import monotone_cubic
 
@@ -77,14 +78,17 @@ def read_takes(
     """Takes and folders of takes -> recordings of `name`, and those that were skipped.
 
     A sound file is its take's curves where a description lies beside it, otherwise sound alone.
-    Raises FileNotFoundError for a path that does not exist.
+    A folder without any description is taken as sound alone. Raises FileNotFoundError for a path
+    that does not exist or a folder without sound.
     """
     found: list[tuple[Path, Callable[..., Recording]]] = []
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"take {path} does not exist")
         if path.is_dir():
-            found += [(take.path, take.read) for take in corpora.takes(path)]
+            described = [(take.path, take.read) for take in corpora.takes(path)]
+            # A folder of nothing but sound is a voice without a face.
+            found += described or [(file, _reader_of(file)) for file in speech_files(path)]
         else:
             found.append((path, _reader_of(path)))
     takes: list[Recording] = []
