@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import random_bundle
+import train_corpus
 
 from diffusiontalker.bundle import Bundle
+
+if TYPE_CHECKING:
+    from diffusiontalker.train.config import Config
 
 #: Recordings that lie beside the project on the developers' and CI's machines, never in it.
 SHARED = Path(os.environ.get("DT_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
@@ -48,3 +53,18 @@ def any_bundle(request: pytest.FixtureRequest) -> Bundle:
 def bundle_at_2997(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """29.97 Hz: a rate whose frames fall on no whole sample."""
     return random_bundle.write(tmp_path_factory.mktemp("bundle2997"), frame_rate=[30000, 1001])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Source -> folder of a tiny corpus (train_corpus.py)."""
+    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
+
+
+@pytest.fixture(scope="module")
+def tiny(folders: dict[str, Path]) -> Config:
+    """configs/tiny.toml on the tiny corpus. For tests that need torch."""
+    from diffusiontalker.train.config import load
+
+    path = Path(__file__).parents[2] / "configs" / "tiny.toml"
+    return load(path, {name: str(folder) for name, folder in folders.items()})

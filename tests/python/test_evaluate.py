@@ -21,11 +21,6 @@ from diffusiontalker.train import corpora, evaluate, metrics, report
 from diffusiontalker.train.cli import main
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
-
-
 def learnt_bundle(folder: Path, folders: dict[str, Path]) -> Bundle:
     """A random bundle that says it learnt from the measured takes but one and knows anna."""
     source = {

@@ -223,10 +223,7 @@ def test_a_head_without_a_mouth_is_refused(tmp_path: Path) -> None:
 
 
 def test_lips_of_a_real_head(shared: Path) -> None:
-    file = shared / "heads" / "ict_head_arkit52.glb"
-    if not file.exists():
-        pytest.skip(f"no head at {file}")
-    head = read_head(file)
+    head = read_head(shared / "heads" / "ict_head_arkit52.glb")
     lips = head.lip_vertices()
     assert 100 < len(lips) < head.deltas.shape[1] // 10
     brow = np.linalg.norm(head.deltas[CURVES.index("browInnerUp")], axis=1)

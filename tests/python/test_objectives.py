@@ -12,12 +12,11 @@ pytest.importorskip("torch")
 
 import random_bundle
 import torch
-import train_corpus
 
 from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
 from diffusiontalker.train import corpora, diffusion, evaluate, export, plots, run
-from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check, load
+from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check
 from diffusiontalker.train.context import ContextConfig, token_count
 from diffusiontalker.train.distil import student_objective
 from diffusiontalker.train.fit import Draws, Window, build, to_window
@@ -26,16 +25,6 @@ from diffusiontalker.train.streams import Batch
 from diffusiontalker.train.teacher import regression_objective, teacher_objective
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
-
-
-@pytest.fixture(scope="module")
-def tiny(folders: dict[str, Path]) -> Config:
-    return load(TINY, {name: str(folder) for name, folder in folders.items()})
 
 
 def window(talker, windows: int = 6, frames: int = 30) -> Window:

@@ -9,24 +9,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-import train_corpus
 
 from diffusiontalker import bundle as bundles
 from diffusiontalker.train import tables
 from diffusiontalker.train.cli import main
-from diffusiontalker.train.config import Config, load
+from diffusiontalker.train.config import Config
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
-
-
-@pytest.fixture(scope="module")
-def tiny(folders: dict[str, Path]) -> Config:
-    return load(TINY, {name: str(folder) for name, folder in folders.items()})
 
 
 def keys(number: int, config: Config) -> list[str]:

@@ -15,10 +15,9 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-import train_corpus
 
 from diffusiontalker.train import checkpoint, run
-from diffusiontalker.train.config import Config, load
+from diffusiontalker.train.config import Config
 from diffusiontalker.train.fit import Draws
 from diffusiontalker.train.parallel import Ranks, join
 from diffusiontalker.train.plots import read_log
@@ -27,14 +26,8 @@ TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return train_corpus.write_corpus(tmp_path_factory.mktemp("takes"))
-
-
-@pytest.fixture(scope="module")
-def teacher_only(folders: dict[str, Path]) -> Config:
-    config = load(TINY, {name: str(folder) for name, folder in folders.items()})
-    return replace(config, stages=config.stages[:1])
+def teacher_only(tiny: Config) -> Config:
+    return replace(tiny, stages=tiny.stages[:1])
 
 
 def test_rows_are_shared_out_whole_and_once() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -22,3 +24,20 @@ def save(path: Path, content: dict[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
+
+
+def refuse_other(path: Path, same: bool) -> None:
+    """Raises ValueError unless what `path` holds was made by the `same` configuration."""
+    if not same:
+        raise ValueError(
+            f"{path} belongs to another configuration: choose another --out, or remove that folder"
+        )
+
+
+def weights_digest(module: nn.Module, prefix: str = "") -> str:
+    """SHA-256, in hexadecimal, over the prefix and a module's weights by name."""
+    digest = hashlib.sha256(prefix.encode())
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

@@ -295,9 +295,13 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         data = _read(config, progress, folder / "cache" / "takes")
         cache = progress.add_task("features", total=config.augmentation.versions, note="")
         segments = progress.add_task("what Whisper hears", total=None, visible=False, note="")
+        clips = progress.add_task("borrowed face", total=None, visible=False, note="")
 
         def on_segment(done: int, of: int) -> None:
             progress.update(segments, completed=done, total=of, visible=True)
+
+        def on_clip(done: int, of: int) -> None:
+            progress.update(clips, completed=done, total=of, visible=True)
 
         talker, speakers = run.train(
             config,
@@ -307,6 +311,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             on_step=_stage_bars(progress),
             ranks=ranks,
             on_segment=on_segment,
+            on_clip=on_clip,
         )
     ranks.leave()
     if not ranks.writes:

@@ -110,6 +110,17 @@ class Listening:
 
 
 @dataclass(frozen=True)
+class Borrowing:
+    """A measured face that performs voices nobody filmed (borrow.py)."""
+
+    face: str = ""  # the speaker whose face it is; empty: no voice borrows any
+    voices: tuple[str, ...] = ()  # names of [[sources]] without curves and of [[listening.speech]]
+    hours: float = 0.5  # of their sound in each version of the data, the same from each
+    layers: int = 3  # of the unmasked encoder (`listening.weights`) that the face is read from
+    max_gap_s: float = 0.8  # longest silence put between two pieces
+
+
+@dataclass(frozen=True)
 class DecoderConfig:
     hidden: int = 256
     layers: int = 2
@@ -182,6 +193,7 @@ class Config:
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
+    borrowing: Borrowing = Borrowing()
     decoder: DecoderConfig = DecoderConfig()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
@@ -227,6 +239,8 @@ class Config:
         for entry in (plain["listening"], *plain["listening"]["speech"]):
             del entry["licence"], entry["citation"]
         # Left out where they say nothing, so that runs begun before they existed go on.
+        if not self.borrowing.face:
+            del plain["borrowing"]
         if not self.encoder.frozen.kind:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
@@ -338,6 +352,12 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: encoder.frozen: expected left_context_s of at least 0.02 and lookahead_s of "
             f"at least 0, got {frozen.left_context_s:g} and {frozen.lookahead_s:g}"
+        )
+    borrowing = config.borrowing
+    if borrowing.face and (not borrowing.voices or borrowing.hours <= 0.0):
+        raise ConfigError(
+            f"{where}: borrowing: expected voices and hours above 0, got "
+            f"{len(borrowing.voices)} voices and {borrowing.hours:g} hours"
         )
     steps = [stage.steps for stage in config.stages]
     if steps[0] < 1 or config.train_steps % steps[0]:

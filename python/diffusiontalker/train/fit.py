@@ -314,7 +314,4 @@ def _same_configuration(saved: str, described: str, path: Path) -> None:
     """Stages to come may differ: what is done can be gone on from in another way."""
     before, now = json.loads(saved), json.loads(described)
     before["stages"] = before["stages"][: len(now["stages"])]
-    if before != now:
-        raise ValueError(
-            f"{path} belongs to another configuration: choose another --out, or remove that folder"
-        )
+    checkpoint.refuse_other(path, same=before == now)

@@ -8,7 +8,6 @@ frozen encoder is trained and evaluated in torch and never becomes a bundle. The
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import _core
+from . import checkpoint
 from .config import ConfigError, FrozenConfig
 from .context import COLUMNS_A_TOKEN, load_whisper, token_count
 
@@ -170,8 +170,5 @@ def _sound_windows(
 
 
 def _digest(model: nn.Module, options: FrozenConfig) -> str:
-    digest = hashlib.sha256(f"{options.kind} {options.left_tokens} {options.ahead_tokens}".encode())
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+    told = f"{options.kind} {options.left_tokens} {options.ahead_tokens}"
+    return checkpoint.weights_digest(model, told)

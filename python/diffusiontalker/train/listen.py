@@ -35,6 +35,7 @@ from .context import (
 )
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
 from .corpora.audio import read_audio
+from .files import save_arrays
 from .noises import coloured_noise
 from .streams import Hear
 
@@ -202,7 +203,7 @@ def train_context(
     final, resume = folder / "final.pt", folder / "checkpoint.pt"
     if final.exists():
         done = checkpoint.load(final)
-        _same(done["config"], described, final)
+        checkpoint.refuse_other(final, same=done["config"] == described)
         context = Context(shape)
         context.load_state_dict(done["context"])
         return context.eval()
@@ -221,7 +222,7 @@ def train_context(
     step = 0
     if resume.exists():
         saved = checkpoint.load(resume)
-        _same(saved["config"], described, resume)
+        checkpoint.refuse_other(resume, same=saved["config"] == described)
         both.load_state_dict(saved["both"])
         optimiser.load_state_dict(saved["optimiser"])
         step = saved["step"]
@@ -329,10 +330,7 @@ def _segments(
 
         whisper = load_whisper((Path(config.folder) / options.weights).resolve())
         made = teach(whisper, pieces, config.encoder.context.layers, one_more)
-        part = path.with_suffix(".part.npz")
-        with part.open("wb") as file:
-            np.savez(file, audio=made.audio, targets=made.targets)
-        part.replace(path)
+        save_arrays(path, {"audio": made.audio, "targets": made.targets})
     with np.load(path) as arrays:
         return Segments(arrays["audio"], arrays["targets"])
 
@@ -349,13 +347,6 @@ def _takes_digest(takes: list[Recording]) -> str:
     for take in takes:
         digest.update(f"{take.id} {len(take.audio)}".encode())
     return digest.hexdigest()
-
-
-def _same(saved: str, described: str, path: Path) -> None:
-    if saved != described:
-        raise ValueError(
-            f"{path} belongs to another configuration: choose another --out, or remove that folder"
-        )
 
 
 # ---------------------------------------------------------------------------------------- features

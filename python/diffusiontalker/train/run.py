@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from ..curves import CURVES
-from . import corpora, evaluate, export, frozen, listen, plots, streams
+from . import borrow, checkpoint, corpora, evaluate, export, frozen, listen, plots, streams
 from .config import Config
 from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
@@ -159,11 +158,7 @@ def context_digest(talker: Talker) -> str:
     """SHA-256 over the context's weights, in hexadecimal; empty without a context."""
     if talker.encoder.context is None:
         return ""
-    digest = hashlib.sha256()
-    for name, value in talker.encoder.context.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+    return checkpoint.weights_digest(talker.encoder.context)
 
 
 def train(
@@ -174,6 +169,7 @@ def train(
     on_version: Callable[[int], None] = lambda version: None,
     on_step: OnStep = lambda *_: None,
     on_segment: Callable[[int, int], None] = lambda done, of: None,
+    on_clip: borrow.OnClip = lambda done, of: None,
     shared: Path | None = None,
     ranks: Ranks = ALONE,
 ) -> tuple[Talker, list[str]]:
@@ -206,7 +202,16 @@ def train(
     elif config.encoder.frozen.kind:
         encoder = frozen.load(config.encoder.frozen, Path(config.folder))
         hear, digest = encoder.tokens, encoder.digest
-    versions = streams.prepare(data.train, config, shared / "cache", on_version, hear, digest)
+    cache = shared / "cache"
+    versions = streams.prepare(
+        data.train,
+        config,
+        cache,
+        on_version,
+        hear,
+        digest,
+        lambda: borrow.borrowed(config, data.train, cache, on_clip),
+    )
     if ranks.writes:
         ranks.wait()
     mean, std = streams.statistics(streams.load_streams(versions[0]))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..curves import CURVES
 from .config import Augmentation, Config
 from .context import COLUMNS_A_TOKEN, token_count
 from .corpora import SAMPLE_RATE_HZ, Phone, Recording
+from .files import save_arrays
 from .model import alignment_period_frames, columns_for
 from .noises import coloured_noise, draw_noise
 from .performer import perform, style_of
@@ -254,13 +255,18 @@ def make_version(
     config: Config,
     version: int,
     hear: Hear = hear_nothing,
+    borrowed: Sequence[Recording] = (),
 ) -> list[Stream]:
     """All streams of one version; version 0 is clean, later ones are augmented.
 
-    Each stream has a generator of its own, so that threads change nothing.
+    Each stream has a generator of its own, so that threads change nothing. `borrowed` takes have
+    the face of their speaker and the voice of another: no frame of them counts as voiced, so that
+    they have no say in whose voice is whose.
     """
     jobs: list[Callable[[], Stream]] = []
-    for source_index, takes in enumerate(takes_by_source):
+    gaps_s = [source.max_gap_s for source in config.sources] + [config.borrowing.max_gap_s]
+    for source_index, takes in enumerate([*takes_by_source, borrowed]):
+        matched = source_index < len(takes_by_source)
         for speaker in sorted({take.speaker for take in takes}):
             digest = hashlib.sha256(speaker.encode()).digest()
             seed = [config.seed, version, source_index, int.from_bytes(digest[:4], "little")]
@@ -270,7 +276,14 @@ def make_version(
                 group = [own[i] for i in order[start : start + TAKES_A_STREAM]]
                 jobs.append(
                     partial(
-                        _make_drawn, group, source_index, [*seed, 1 + start], config, version, hear
+                        _make_drawn,
+                        group,
+                        gaps_s[source_index],
+                        [*seed, 1 + start],
+                        config,
+                        version,
+                        hear,
+                        matched,
                     )
                 )
     with ThreadPoolExecutor(config.threads) as threads:
@@ -279,16 +292,17 @@ def make_version(
 
 def _make_drawn(
     group: list[Recording],
-    source_index: int,
+    max_gap_s: float,
     seed: list[int],
     config: Config,
     version: int,
     hear: Hear,
+    matched: bool,
 ) -> Stream:
     rng = np.random.default_rng(seed)
-    max_gap_s = config.sources[source_index].max_gap_s
     draws = [draw(rng, config.augmentation, max_gap_s, clean=version == 0) for _ in group]
-    return make_stream(group, draws, config, rng, hear)
+    stream = make_stream(group, draws, config, rng, hear)
+    return stream if matched else replace(stream, voiced=np.zeros_like(stream.voiced))
 
 
 # ------------------------------------------------------------------------------------------- cache
@@ -303,7 +317,8 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
     kept = {key: described[key] for key in ("sources", "seed", "frame_rate", "augmentation")}
     kept["lookahead"] = config.encoder.lookahead_columns
     kept["context"] = context
-    kept["format"] = 3  # raise it when streams or performances change
+    kept["borrowing"] = described.get("borrowing")
+    kept["format"] = 4  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:
@@ -316,18 +331,13 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
 
 
 def save_streams(path: Path, streams: list[Stream]) -> None:
-    """One npz, written beside and renamed, so that a cut leaves no half file."""
     arrays: dict[str, NDArray[np.generic]] = {
         "speakers": np.array([stream.speaker for stream in streams])
     }
     for i, stream in enumerate(streams):
         arrays |= {f"mel{i}": stream.mel, f"curves{i}": stream.curves, f"voiced{i}": stream.voiced}
         arrays[f"tokens{i}"] = stream.tokens
-    part = path.with_suffix(".part.npz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes a bool for any keyword
-    part.replace(path)
+    save_arrays(path, arrays)
 
 
 def load_streams(path: Path) -> list[Stream]:
@@ -348,13 +358,19 @@ def prepare(
     on_version: Callable[[int], None] = lambda version: None,
     hear: Hear = hear_nothing,
     context: str = "",
+    borrow: Callable[[], list[Recording]] = list,
 ) -> list[Path]:
-    """Make every version that the cache lacks; returns their files."""
+    """Make every version that the cache lacks; returns their files.
+
+    `borrow` gives the takes with a borrowed face, if any are asked for: each version has its own.
+    """
     key = cache_key(takes_by_source, config, context)
     paths = [folder / f"{key}-{version}.npz" for version in range(config.augmentation.versions)]
+    borrowed = [] if all(path.exists() for path in paths) else borrow()
     for version, path in enumerate(paths):
         if not path.exists():
-            save_streams(path, make_version(takes_by_source, config, version, hear))
+            own = borrowed[version :: len(paths)]
+            save_streams(path, make_version(takes_by_source, config, version, hear, own))
         on_version(version)
     return paths
 

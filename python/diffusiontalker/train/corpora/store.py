@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..files import save_arrays
 from .recording import Phone, Recording
 
 FORMAT = 1  # raise it when a reader gives another Recording for the same files
@@ -51,7 +51,6 @@ def remembered(
 
 
 def _save(path: Path, recording: Recording) -> None:
-    """Written beside and renamed, so that a cut leaves no half file."""
     text = {
         "id": recording.id,
         "speaker": recording.speaker,
@@ -63,12 +62,7 @@ def _save(path: Path, recording: Recording) -> None:
     arrays = {"audio": recording.audio, "text": np.array(json.dumps(text))}
     if recording.curves is not None and recording.times_s is not None:
         arrays |= {"curves": recording.curves, "times_s": recording.times_s}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Processes that train together may read the same take at once.
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes a bool for any keyword
-    part.replace(path)
+    save_arrays(path, arrays)
 
 
 def _load(path: Path) -> Recording:
