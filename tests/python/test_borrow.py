@@ -14,9 +14,10 @@ torch = pytest.importorskip("torch")
 import soundfile  # noqa: E402
 
 from diffusiontalker.curves import CURVES, UPPER_FACE, indices  # noqa: E402
-from diffusiontalker.train import borrow, config, run, streams  # noqa: E402
+from diffusiontalker.train import borrow, config, export, run, streams  # noqa: E402
 from diffusiontalker.train.config import Borrowing, Config, ConfigError, Speech  # noqa: E402
 from diffusiontalker.train.context import ContextConfig, Whisper  # noqa: E402
+from diffusiontalker.train.fit import build  # noqa: E402
 
 JAW = CURVES.index("jawOpen")
 FACE = "anna"
@@ -191,3 +192,33 @@ def test_a_face_without_voices_is_refused(settings: Config) -> None:
         wrong = replace(settings, borrowing=replace(settings.borrowing, **change))  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match="expected voices and hours above 0"):
             config.check(wrong, "it.toml")
+
+
+def test_windows_of_nobodys_voice_do_not_move_the_pooled_mean(tiny: Config) -> None:
+    data = run.read_data(tiny)
+    own = streams.make_version(data.train, tiny, 0)
+    nobodys = [replace(stream, voiced=np.zeros_like(stream.voiced)) for stream in own]
+    talker = build(tiny, data.speakers)
+    export.finish_pooled_mean(talker, own, data.speakers)
+    alone = talker.identity.pooled_mean.clone()
+    assert alone.abs().max() > 0.0
+    export.finish_pooled_mean(talker, nobodys, data.speakers)
+    torch.testing.assert_close(talker.identity.pooled_mean, alone)
+
+
+def test_a_take_at_a_strange_speed_keeps_its_face_and_loses_its_voice(tiny: Config) -> None:
+    take = run.read_data(tiny).train[1][0]
+
+    def voiced_share(speed: float) -> float:
+        draws = [streams.Draw(speed=speed), streams.Draw(speed=1.0)]
+        rng = np.random.default_rng(0)
+        made = streams.make_stream([take, take], draws, tiny, rng)
+        assert made.curves[:, JAW].std() > 0.0
+        first = int(60 * take.duration_s / speed)
+        assert made.voiced[first + 12 :].mean() > 0.3
+        return float(made.voiced[: first - 12].mean())
+
+    assert voiced_share(1.0) > 0.3
+    assert voiced_share(streams.OWN_VOICE[1]) > 0.3
+    assert voiced_share(1.2) == 0.0
+    assert voiced_share(0.8) == 0.0

@@ -291,18 +291,39 @@ def _build(kind: Any, values: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config:
-    """Read a configuration; `source_paths` (source name -> folder) replaces paths in it.
-
-    Raises ConfigError with the place and the reason.
-    """
-    file = Path(path)
+def _read(file: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration {file}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from error
+    return table
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Tables key by key; anything else, lists of tables too, is replaced as a whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        tables = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merged(merged[key], value) if tables else value
+    return merged
+
+
+def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config:
+    """Read a configuration; `source_paths` (source name -> folder) replaces paths in it.
+
+    With `extends = "other.toml"` it says what differs from another one in the same folder. Raises
+    ConfigError with the place and the reason.
+    """
+    file = Path(path)
+    table = _read(file)
+    if "extends" in table:
+        base = _read(file.parent / str(table.pop("extends")))
+        if "extends" in base:
+            raise ConfigError(f"{file.name}: extends a file that extends another one")
+        table = _merged(base, table)
     config: Config = _build(Config, {**table, "folder": str(file.parent)}, file.name)
     overrides = dict(source_paths or {})
     sources = tuple(

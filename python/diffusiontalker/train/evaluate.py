@@ -24,7 +24,7 @@ from .head import Head
 from .identity import matched, pool
 from .metrics import Curves
 from .model import Talker, columns_for
-from .noises import coloured_noise
+from .noises import coloured_noise, noise_below
 from .performer import perform, style_of
 from .streams import Hear, voiced_columns, voiced_frames
 
@@ -206,9 +206,10 @@ def in_noise(takes: Sequence[Recording], snr_db: float) -> list[Recording]:
 
     def spoilt(take: Recording) -> Recording:
         seed = hashlib.sha256(take.id.encode()).digest()
-        noise = coloured_noise(len(take.audio), 1.0, np.random.default_rng(list(seed)))
-        level = np.sqrt(np.mean(np.square(take.audio))) * 10 ** (-snr_db / 20)
-        audio = np.clip(take.audio + noise * np.float32(level), -1.0, 1.0)
+        power = float(np.mean(np.square(take.audio)))
+        rng = np.random.default_rng(list(seed))
+        noise = noise_below(power, snr_db, len(take.audio), 1.0, rng)
+        audio = np.clip(take.audio + noise, -1.0, 1.0)
         return replace(take, audio=audio.astype(np.float32))
 
     return [spoilt(take) for take in takes]
@@ -244,7 +245,7 @@ def at_true_instants(takes: Sequence[Recording], predicted: list[Curves], rate: 
             pairs_predicted.append(curves[: len(true)])
             continue
         rate_hz = take.rate_hz or rate_hz
-        inside = take.times_s <= (len(curves) - 1) / float(rate)
+        inside = take.times_s <= (len(curves) - 1) / float(rate) + 1e-9
         position = take.times_s[inside] * float(rate)
         low = np.minimum(position.astype(int), len(curves) - 2)
         share = (position - low)[:, None].astype(np.float32)

@@ -16,7 +16,7 @@ from ..curves import CURVES
 from . import diffusion
 from .config import Config, ConfigError
 from .context import ContextConfig
-from .identity import pool
+from .identity import LEAST_VOICED_FRAMES, pool
 from .model import Talker
 from .streams import Stream, epoch_batches
 
@@ -25,7 +25,10 @@ _RENAMED = {"mean": "statistics.mean", "std": "statistics.std"}
 
 
 def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str]) -> None:
-    """Replace the running mean of training by the mean over one whole pass of windows."""
+    """Replace the running mean of training by the mean over one whole pass of windows.
+
+    As in training, windows with less than `LEAST_VOICED_FRAMES` of a known voice are left out.
+    """
     total = torch.zeros_like(talker.identity.pooled_mean)
     count = 0
     batches = epoch_batches(
@@ -43,7 +46,9 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
             tokens = None if talker.encoder.mix is None else torch.from_numpy(batch.tokens)
             frames = batch.curves.shape[1]
             features = talker.features(torch.from_numpy(batch.mel), frames, tokens)
-            pooled = pool(features, torch.from_numpy(batch.voiced))
+            voiced = torch.from_numpy(batch.voiced)
+            enough = voiced.sum(dim=1) >= LEAST_VOICED_FRAMES
+            pooled = pool(features, voiced)[enough]
             total += pooled.sum(dim=0)
             count += len(pooled)
     if count:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from . import checkpoint
 from .config import Config, Stage
-from .identity import contrast_loss, match_logits, pool
+from .identity import LEAST_VOICED_FRAMES, contrast_loss, match_logits, pool
 from .logs import StepLog
 from .model import Talker
 from .parallel import Ranks
@@ -150,7 +150,7 @@ def identity_terms(
     """
     pooled = pool(window.features.float(), window.voiced)
     voiced = window.voiced.sum(dim=1)
-    enough = voiced >= 30
+    enough = voiced >= LEAST_VOICED_FRAMES
     stored = talker.identity.pooled_mean
     own = enough.sum()
     summed = torch.cat([pooled[enough].detach().sum(dim=0), own[None].to(pooled.dtype)])

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+#: Half a second at 60 fps: windows with less speech say too little about a voice.
+LEAST_VOICED_FRAMES = 30
+
 
 def pool(audio: Tensor, voiced: Tensor) -> Tensor:
     """Mean of audio features (B, F, A) over voiced frames (B, F); zero voiced frames give 0."""
@@ -27,7 +30,7 @@ def contrast_loss(
 
     `voiced` (B,) counts voiced frames. Returns 0 when no window qualifies.
     """
-    enough = voiced >= 30
+    enough = voiced >= LEAST_VOICED_FRAMES
     if not bool(enough.any()):
         return pooled.sum() * 0.0
     logits = match_logits(pooled[enough], library, temperature)

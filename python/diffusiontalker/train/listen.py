@@ -36,7 +36,7 @@ from .context import (
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
 from .corpora.audio import read_audio
 from .files import save_arrays
-from .noises import coloured_noise
+from .noises import noise_below
 from .streams import Hear
 
 LONGEST_CLIP_S = 12.0
@@ -175,8 +175,7 @@ def spoil(
         audio = reverberate(audio, rng)
     if rng.random() < options.noise_chance:
         snr_db = rng.uniform(*options.noise_snr_db)
-        noise = coloured_noise(len(audio), rng.uniform(0.0, 2.0), rng)
-        audio = audio + noise * np.float32(np.sqrt(power) * 10 ** (-snr_db / 20))
+        audio = audio + noise_below(power, snr_db, len(audio), rng.uniform(0.0, 2.0), rng)
     if rng.random() < options.band_chance:
         audio = narrow(audio, rng)
     gain_db = rng.uniform(-18.0, 12.0)

@@ -19,6 +19,14 @@ def coloured_noise(samples: int, exponent: float, rng: np.random.Generator) -> S
     return np.asarray(noise / (noise.std() + 1e-12), dtype=np.float32)
 
 
+def noise_below(
+    power: float, snr_db: float, samples: int, exponent: float, rng: np.random.Generator
+) -> Sound:
+    """`coloured_noise` so many dB below a sound of mean square `power`."""
+    level = np.float32(np.sqrt(power) * 10 ** (-snr_db / 20))
+    return np.asarray(coloured_noise(samples, exponent, rng) * level, dtype=np.float32)
+
+
 def keys(samples: int, rng: np.random.Generator) -> Sound:
     """Somebody types: bursts of noise with a ring, 3 to 12 a second, each harder or softer."""
     sound = np.zeros(samples)

@@ -27,10 +27,11 @@ from .context import COLUMNS_A_TOKEN, token_count
 from .corpora import SAMPLE_RATE_HZ, Phone, Recording
 from .files import save_arrays
 from .model import alignment_period_frames, columns_for
-from .noises import coloured_noise, draw_noise
+from .noises import draw_noise, noise_below
 from .performer import perform, style_of
 
 TAKES_A_STREAM = 16
+OWN_VOICE = (0.88, 1.14)  # at other speeds the voice is another's, and no frame counts as voiced
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,7 @@ def _sound(take: Recording, how: Draw, rng: np.random.Generator) -> NDArray[np.f
         gap = draw_noise(len(gap), how.gap_noise_db, rng)
     audio = np.concatenate([audio, gap])
     if how.noise_snr_db is not None:
-        noise = coloured_noise(len(audio), how.noise_exponent, rng)
-        audio = audio + noise * np.float32(np.sqrt(power) * 10 ** (-how.noise_snr_db / 20))
+        audio = audio + noise_below(power, how.noise_snr_db, len(audio), how.noise_exponent, rng)
     return np.asarray(np.clip(audio * np.float32(how.gain), -1.0, 1.0), dtype=np.float32)
 
 
@@ -199,6 +199,7 @@ def make_stream(
     levels: list[NDArray[np.float32]] = [np.full(int(lead_s * 100), -100.0, np.float32)]
     level_columns = len(levels[0])
     gaps: list[slice] = []  # columns
+    strangers: list[slice] = []  # columns
     phones: list[Phone] = []
     times: list[NDArray[np.float64]] = []
     values: list[NDArray[np.float32]] = []
@@ -224,7 +225,10 @@ def make_stream(
             level_columns += columns
         sounds.append(sound)
         at += len(sound)
-        gaps.append(slice(round((at_s + take.duration_s / how.speed) * 100), round(at / 160)))
+        ends = round((at_s + take.duration_s / how.speed) * 100)
+        gaps.append(slice(ends, round(at / 160)))
+        if not OWN_VOICE[0] <= how.speed <= OWN_VOICE[1]:
+            strangers.append(slice(round(at_s * 100), ends))
     audio = np.concatenate(sounds)
     mel, level_db = _core.log_mel(audio, True)
     period = alignment_period_frames(rate)
@@ -245,7 +249,10 @@ def make_stream(
         )
     for gap in gaps:  # whatever is heard there, it is not the speaker
         level_db[gap] = level_db.min()
-    voiced = voiced_frames(voiced_columns(level_db), frames, rate, config.encoder.lookahead_columns)
+    spoken = voiced_columns(level_db)
+    for stranger in strangers:
+        spoken[stranger] = False
+    voiced = voiced_frames(spoken, frames, rate, config.encoder.lookahead_columns)
     kept = mel.astype(np.float16)
     return Stream(takes[0].speaker, kept, curves.astype(np.float16), voiced, hear(audio, kept))
 
