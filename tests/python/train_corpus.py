@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,27 @@ def write_video(
         frame.sample_rate, frame.pts = sound_rate_hz, 0
         container.mux(sound.encode(frame))
         container.mux(sound.encode())
+
+
+def write_uneven_video(path: Path, at_s: list[float], *, beep_s: float) -> None:
+    """Grey pictures at these times; sound from 0 to the last one, quiet until `beep_s`."""
+    import av
+
+    rate_hz = 44100
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("pcm_s16le", rate=rate_hz, layout="stereo")
+        time = np.arange(round(at_s[-1] * rate_hz)) / rate_hz
+        tone = (8000 * np.sin(2 * np.pi * 200 * time) * (time > beep_s)).astype(np.int16)
+        heard = av.AudioFrame.from_ndarray(np.repeat(tone, 2)[None], "s16", "stereo")
+        heard.sample_rate, heard.pts = rate_hz, 0
+        container.mux(sound.encode(heard))
+        container.mux(sound.encode())
+        for i, second in enumerate(at_s):
+            grey = np.full((48, 64, 3), 20 * i, np.uint8)
+            picture = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            picture.pts, picture.time_base = round(1000 * second), Fraction(1, 1000)
+            container.mux(video.encode(picture))
+        container.mux(video.encode())

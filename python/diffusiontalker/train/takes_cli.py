@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from .. import bundle as bundles
@@ -56,32 +57,40 @@ def _capture(arguments: argparse.Namespace, console: Console, make_progress: Mak
     for stem in stems:
         if stems.count(stem) > 1:
             raise ConfigError(f"two videos are called {stem}: their takes would be one file")
-    capture.require(model)
-    done, skipped = 0, 0
-    with make_progress(console) as progress:
-        for film in films:
-            target = out / f"{film.stem}.json"
-            if target.exists():
-                progress.console.print(f"{target} is there: left as it is")
-                done += 1
-                continue
-            try:
-                pictures = video.info(film).frames or None
-                task = progress.add_task(film.name, total=pictures, note="")
-                with capture.landmarker(model) as detect:
+    missing = [film for film in films if not (out / f"{film.stem}.json").exists()]
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    for film in films:
+        if film not in missing:
+            say(f"{out / film.stem}.json is there: left as it is")
+    done, skipped = len(films) - len(missing), 0
+    if missing:
+        capture.require(model)
+        _make_folder(out)
+        with capture.landmarker(model) as detect, make_progress(console) as progress:
+            for film in missing:
+                task = progress.add_task(escape(film.name), total=None, note="")
+                try:
+                    progress.update(task, total=video.info(film).frames or None)
                     taken = capture.capture(film, out, detect, partial(progress.advance, task))
-            except corpora.BrokenTake as reason:
-                skipped += 1
-                progress.console.print(f"skipped {film.name}: {reason}")
-                continue
-            done += 1
-            note = capture.hole_note(taken)
-            progress.console.print(
-                f"{taken.take}: {taken.frames} frames" + (f"; {note}" if note else "")
-            )
+                except corpora.BrokenTake as reason:
+                    skipped += 1
+                    say(f"skipped {film.name}: {reason}")
+                else:
+                    done += 1
+                    said = [f"{taken.take}: {taken.frames} frames", *capture.notes(taken)]
+                    say("; ".join(said))
+                progress.remove_task(task)
     if not done:
         raise ConfigError(f"no take from {len(films)} videos: see above")
-    console.print(f"{done} takes in {out}, {skipped} videos skipped")
+    say(f"{done} takes in {out}, {skipped} videos skipped")
+
+
+def _make_folder(out: Path) -> None:
+    """Before the work whose result goes there. Raises ConfigError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot make that folder ({error.strerror})") from None
 
 
 def _add_speaker(

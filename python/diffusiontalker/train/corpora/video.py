@@ -33,7 +33,22 @@ def _open(path: Path) -> Any:
     try:
         return av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise BrokenTake(f"cannot read {path.name}: {error}") from error
+        raise BrokenTake(f"cannot read {path.name}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """FFmpeg's reason without its number and the path; what to do goes with it."""
+    return f"{getattr(error, 'strerror', None) or error}; copy or convert the file again"
+
+
+def _zero_s(track: Any) -> float:
+    """When a track starts, on the file's clock, as the file says: the same for sound and face.
+
+    Its first pictures need not be readable (a film that was cut between key frames).
+    """
+    if track is None or track.start_time is None or not track.time_base:
+        return 0.0
+    return float(track.start_time * track.time_base)
 
 
 def info(path: Path) -> VideoInfo:
@@ -52,17 +67,14 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     Time 0 is the first video frame where there is video: sound before it is cut off, sound that
     starts later is preceded by silence. Raises BrokenTake for a file without sound.
     """
-    silent = BrokenTake(f"{path.name} has no sound track")
+    silent = BrokenTake(f"{path.name} has no sound track; a take needs its speech")
     with _open(path) as container:
         import av
 
         track = next(iter(container.streams.audio), None)
         if track is None:
             raise silent
-        picture = next(iter(container.streams.video), None)
-        zero_s = 0.0
-        if picture is not None and picture.start_time is not None and picture.time_base:
-            zero_s = float(picture.start_time * picture.time_base)
+        zero_s = _zero_s(next(iter(container.streams.video), None))
         rate_hz = int(track.rate)
         resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=rate_hz)
         parts: list[NDArray[np.float32]] = []
@@ -74,7 +86,7 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
                 parts += [_mono(out) for out in resampler.resample(frame)]
             parts += [_mono(out) for out in resampler.resample(None)]
         except av.FFmpegError as error:
-            raise BrokenTake(f"cannot read the sound of {path.name}: {error}") from error
+            raise BrokenTake(f"cannot read the sound of {path.name}: {_said(error)}") from error
     if not parts:
         raise silent
     lead = round(((first_s or 0.0) - zero_s) * rate_hz)
@@ -88,10 +100,11 @@ def _mono(frame: Any) -> NDArray[np.float32]:
 
 
 def frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """(seconds since the first frame, RGB picture (height, width, 3)) of every frame in order.
+    """(seconds since the track's start, RGB picture (height, width, 3)) of every frame in order.
 
-    A recording that the phone held upright is turned as its player would turn it. Raises
-    BrokenTake for a file without video or one that breaks off.
+    A recording that the phone held upright is turned as its player would turn it. Pictures without
+    a time, or with one that does not rise, are left out. Raises BrokenTake for a file without video
+    or one that breaks off.
     """
     with _open(path) as container:
         import av
@@ -100,13 +113,14 @@ def frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         if picture is None:
             raise BrokenTake(f"{path.name} has no video track")
         picture.thread_type = "AUTO"
-        zero_s: float | None = None
+        zero_s, last_s = _zero_s(picture), float("-inf")
         try:
             for frame in container.decode(picture):
-                at_s = 0.0 if frame.time is None else float(frame.time)
-                zero_s = at_s if zero_s is None else zero_s
+                if frame.time is None or frame.time <= last_s:
+                    continue
+                last_s = float(frame.time)
                 image = frame.to_ndarray(format="rgb24")
                 turns = round(float(getattr(frame, "rotation", 0)) / 90.0) % 4
-                yield at_s - zero_s, np.ascontiguousarray(np.rot90(image, turns))
+                yield last_s - zero_s, np.ascontiguousarray(np.rot90(image, turns))
         except av.FFmpegError as error:
-            raise BrokenTake(f"cannot read the pictures of {path.name}: {error}") from error
+            raise BrokenTake(f"cannot read the pictures of {path.name}: {_said(error)}") from error
