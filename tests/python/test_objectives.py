@@ -133,6 +133,36 @@ def test_a_step_stays_on_the_talkers_device(tiny: Config) -> None:
     assert talker.encoder(torch.zeros(2, columns, 80, device=meta)).device == meta
 
 
+def test_a_context_that_trains_hears_the_window_itself(tiny: Config) -> None:
+    """Its tokens come from the window's sound, and every loss of every objective moves it."""
+    shape = ContextConfig(**random_bundle.CONTEXT)
+    config = replace(tiny, encoder=replace(tiny.encoder, context=shape))
+    talker = build(config, ["a", "b"])
+    frames = 30
+    columns = columns_for(frames, config.rate, config.encoder.lookahead_columns)
+    rng = np.random.default_rng(0)
+    mel = rng.standard_normal((6, columns, 80)).astype(np.float32)
+    tokens = talker.encoder.context(torch.from_numpy(mel)).detach().numpy()
+    batch = Batch(
+        mel=mel,
+        curves=np.zeros((6, frames, 52), np.float32),
+        voiced=np.ones((6, frames), bool),
+        speaker=np.zeros(6, np.int64),
+        tokens=tokens,
+    )
+    cached = to_window(talker, batch, train_encoder=True)
+    live = to_window(talker, replace(batch, tokens=tokens + 1), True, train_context=True)
+    torch.testing.assert_close(live.features, cached.features)
+    assert live.tokens is None
+    stage = Stage(steps=8, epochs=1, train_context=True)
+    for objective in (teacher_objective(stage, config), student_objective(talker, stage, config)):
+        talker.zero_grad()
+        seen = to_window(talker, batch, train_encoder=True, train_context=True)
+        terms = objective(talker, seen, draws())
+        sum(terms.values()).backward()
+        assert all(p.grad.abs().max() > 0 for p in talker.encoder.context.parameters())
+
+
 # ------------------------------------------------------------------------ from scratch, regression
 
 
@@ -179,6 +209,7 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
         ((Stage(8, 1, regression=True),), {}, "a regression has steps = 1"),
         ((Stage(1, 1, regression=True), Stage(1, 1)), {}, "no stage of another kind"),
         ((Stage(16, 1),), {"train_steps": 16}, "at least 21, got 16"),
+        ((Stage(32, 1, train_context=True),), {}, "no encoder.context to train"),
         ((Stage(32, 1),), {"precision": "fp8"}, "expected fp32, bf16 or fp16, got fp8"),
         ((Stage(32, 1),), {"device": "tpu"}, "expected auto, cpu or cuda, got tpu"),
     ],

@@ -87,6 +87,13 @@ def test_a_run_killed_while_its_context_learns_ends_the_same(shared: Path, tmp_p
     text = text.replace("versions = 2", "versions = 1")
     weights = shared / "weights" / "whisper_tiny_en_encoder_fp16.npz"
     text += f"""
+[[stages]]
+steps = 32
+epochs = 1
+batch = 4
+window_frames = 90
+train_context = true
+
 [encoder.context]
 layers = 1
 window = 8
@@ -118,13 +125,35 @@ warmup_steps = 2
     assert not (cut / "context" / "final.pt").exists()
     done = subprocess.run(words(cut), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    for part, key in (("context", "context"), ("0-teacher", "talker")):
+    for part, key in (("context", "context"), ("0-teacher", "talker"), ("1-teacher", "talker")):
         first, second = (checkpoint.load(run / part / "final.pt")[key] for run in (whole, cut))
         for name, value in first.items():
             np.testing.assert_array_equal(second[name], value, err_msg=name)
     bundle = bundles.read(cut / "bundle")
     assert bundle.sha256 == bundles.read(whole / "bundle").sha256
     assert bundle.manifest["encoder"]["context"]["layers"] == 1
+
+    # The first stage reads the context as it learnt to listen; the second moves it.
+    listened = checkpoint.load(whole / "context" / "final.pt")["context"]
+    for part, moved in (("0-teacher", False), ("1-teacher", True)):
+        talker = checkpoint.load(whole / part / "final.pt")["talker"]
+        for name in ("conv1.weight", "layers.0.qkv.weight", "layers.0.distance"):
+            one, other = listened[name], talker[f"encoder.context.{name}"]
+            assert bool((one == other).all()) != moved, (part, name)
+    # Voices are matched against what the moved context hears, not against the cached tokens.
+    assert np.abs(bundle.tensors["identity.pooled_mean"]).max() > 0.0
+
+
+def test_a_missing_torch_is_one_line() -> None:
+    code = """if True:
+        import sys
+        sys.modules["torch"] = None
+        from diffusiontalker.train import __main__
+        sys.exit(__main__.main())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "dt-train: torch is missing: pip install '.[train]'\n"
 
 
 def test_missing_sources_and_files_are_one_line(tmp_path: Path) -> None:

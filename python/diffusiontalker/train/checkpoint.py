@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -34,10 +35,10 @@ def refuse_other(path: Path, same: bool) -> None:
         )
 
 
-def weights_digest(module: nn.Module, prefix: str = "") -> str:
-    """SHA-256, in hexadecimal, over the prefix and a module's weights by name."""
+def weights_digest(weights: Mapping[str, Tensor], prefix: str = "") -> str:
+    """SHA-256, in hexadecimal, over the prefix and a module's weights with their names."""
     digest = hashlib.sha256(prefix.encode())
-    for name, value in module.state_dict().items():
+    for name, value in weights.items():
         digest.update(name.encode())
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()

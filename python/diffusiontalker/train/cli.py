@@ -33,7 +33,6 @@ from . import (
     parallel,
     report,
     run,
-    streams,
     tables,
     takes_cli,
 )
@@ -494,10 +493,7 @@ def _write_bundle(
     metrics: dict[str, Any] | None = None,
 ) -> None:
     torch.set_num_threads(config.threads)
-    digest = run.context_digest(talker)
-    first = folder / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
-    if first.exists():
-        export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
+    run.finish(talker, speakers, config, data, folder)
     training = run.provenance(config, data, folder)
     if metrics is not None:
         training["metrics"] = metrics

@@ -170,7 +170,9 @@ class Stage:
     batch: int = 32
     window_frames: int = 240
     draws: int = 1  # diffusion steps drawn for each window, over one pass of the encoder
-    train_encoder: bool = True
+    train_encoder: bool = True  # but for its context
+    #: The context too: its tokens are then made in every step in place of read from the cache.
+    train_context: bool = False
     velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
     regression: bool = False  # no diffusion: the same network predicts from zeros, in one step
 
@@ -215,6 +217,11 @@ class Config:
     def context(self) -> ContextConfig | None:
         return self.encoder.context if self.encoder.context.layers else None
 
+    def context_trains(self, stage: int | None = None) -> bool:
+        """Whether the context has left its cached tokens behind by the end of that (last) stage."""
+        stages = self.stages if stage is None else self.stages[: stage + 1]
+        return any(one.train_context for one in stages)
+
     def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
@@ -247,6 +254,7 @@ class Config:
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
+            *((stage, "train_context", False) for stage in plain["stages"]),
         ):
             if table[key] == nothing:
                 del table[key]
@@ -380,6 +388,8 @@ def check(config: Config, where: str) -> None:
             f"{where}: borrowing: expected voices and hours above 0, got "
             f"{len(borrowing.voices)} voices and {borrowing.hours:g} hours"
         )
+    if config.context_trains() and config.context is None:
+        raise ConfigError(f"{where}: stages.train_context: there is no encoder.context to train")
     steps = [stage.steps for stage in config.stages]
     if steps[0] < 1 or config.train_steps % steps[0]:
         raise ConfigError(

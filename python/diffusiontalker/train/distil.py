@@ -33,7 +33,8 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
         with torch.no_grad():
             frozen_identity = known_identity(frozen, window, config)
             heard = window.features
-            if stage.train_encoder:  # the student's encoder moves away from the teacher's
+            # The student's encoder moves away from the teacher's.
+            if stage.train_encoder or stage.train_context:
                 heard = frozen.features(window.mel, window.x0.shape[1], window.tokens)
 
             def predict(z: Tensor, index: Tensor) -> Tensor:

@@ -24,10 +24,13 @@ from .streams import Stream, epoch_batches
 _RENAMED = {"mean": "statistics.mean", "std": "statistics.std"}
 
 
-def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str]) -> None:
+def finish_pooled_mean(
+    talker: Talker, streams: list[Stream], speakers: list[str], *, live: bool = False
+) -> None:
     """Replace the running mean of training by the mean over one whole pass of windows.
 
     As in training, windows with less than `LEAST_VOICED_FRAMES` of a known voice are left out.
+    `live`: the context has trained, so its tokens are made here, not read from the streams.
     """
     total = torch.zeros_like(talker.identity.pooled_mean)
     count = 0
@@ -43,7 +46,8 @@ def finish_pooled_mean(talker: Talker, streams: list[Stream], speakers: list[str
     with torch.no_grad():
         for load in batches:
             batch = load()
-            tokens = None if talker.encoder.mix is None else torch.from_numpy(batch.tokens)
+            cached = talker.encoder.mix is not None and not live
+            tokens = torch.from_numpy(batch.tokens) if cached else None
             frames = batch.curves.shape[1]
             features = talker.features(torch.from_numpy(batch.mel), frames, tokens)
             voiced = torch.from_numpy(batch.voiced)

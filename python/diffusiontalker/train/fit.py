@@ -41,7 +41,8 @@ class Window:
     x0: Tensor  # (B, F, 52), standardised
     voiced: Tensor  # (B, F)
     speaker: Tensor  # (B,)
-    tokens: Tensor | None  # (B, n, width): of a context or frozen encoder, neither trains here
+    #: (B, n, width): of a context or frozen encoder that does not train, so far
+    tokens: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,17 @@ def learning_rate(stage: Stage, step: int, progress: float) -> float:
     return stage.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def to_window(talker: Talker, batch: Batch, train_encoder: bool) -> Window:
+def to_window(
+    talker: Talker, batch: Batch, train_encoder: bool, train_context: bool = False
+) -> Window:
+    """With `train_context` the context hears each window afresh, as the start of a stream."""
     device = talker.mean.device
     frames = batch.curves.shape[1]
     mel = torch.from_numpy(batch.mel).to(device)
     tokens = None
-    if talker.encoder.mix is not None:
+    if talker.encoder.mix is not None and not train_context:
         tokens = torch.from_numpy(batch.tokens).to(device)
-    with torch.set_grad_enabled(train_encoder):
+    with torch.set_grad_enabled(train_encoder or train_context):
         features = talker.features(mel, frames, tokens)
     x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
     voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
@@ -205,7 +209,9 @@ def fit(
     device = talker.mean.device
     talker.encoder.requires_grad_(stage.train_encoder)
     if talker.encoder.context is not None:
-        talker.encoder.context.requires_grad_(False)  # its tokens are cached with the streams
+        talker.encoder.context.requires_grad_(stage.train_context)
+    # Once the context has trained, the tokens that were cached with the streams are not its own.
+    live = config.context_trains(stage_index)
     trained = [p for p in talker.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
     # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
@@ -266,7 +272,7 @@ def fit(
             rows = ranks.rows(whole)
             draws = Draws(generator, whole, rows, device)
             with autocast(config, device):
-                window = to_window(talker, rows_of(batch, rows), stage.train_encoder)
+                window = to_window(talker, rows_of(batch, rows), stage.train_encoder, live)
                 contrast, hits = identity_terms(talker, window, config, ranks)
                 terms = objective(talker, window, draws)
             # Losses are means over the rows: each process answers for its share of them.

@@ -171,4 +171,4 @@ def _sound_windows(
 
 def _digest(model: nn.Module, options: FrozenConfig) -> str:
     told = f"{options.kind} {options.left_tokens} {options.ahead_tokens}"
-    return checkpoint.weights_digest(model, told)
+    return checkpoint.weights_digest(model.state_dict(), told)

@@ -44,10 +44,14 @@ def keys(samples: int, rng: np.random.Generator) -> Sound:
 
 
 def breath(samples: int, rng: np.random.Generator) -> Sound:
-    """Breathing in or out: noise through two broad resonances that swells and fades."""
+    """Breathing in or out: noise that swells and fades, through two broad resonances or hardly any.
+
+    Close to a microphone it is little but a hiss or a rumble.
+    """
     noise = np.fft.rfft(rng.standard_normal(samples))
     hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
-    shape = 0.05 / (1.0 + hz / 1000.0)
+    base = 10 ** rng.uniform(-1.5, 0.5)
+    shape = base / (1.0 + hz / 1000.0) ** rng.uniform(0.0, 1.5)
     for low, high in ((300.0, 1200.0), (1400.0, 3500.0)):
         centre, width = rng.uniform(low, high), rng.uniform(200.0, 900.0)
         shape = shape + rng.uniform(0.3, 1.0) / (1.0 + ((hz - centre) / width) ** 2)

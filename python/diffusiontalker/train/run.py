@@ -154,13 +154,6 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
     return made_of
 
 
-def context_digest(talker: Talker) -> str:
-    """SHA-256 over the context's weights, in hexadecimal; empty without a context."""
-    if talker.encoder.context is None:
-        return ""
-    return checkpoint.weights_digest(talker.encoder.context)
-
-
 def train(
     config: Config,
     data: Data,
@@ -198,7 +191,7 @@ def train(
         )
         talker.encoder.context.load_state_dict(context.state_dict())
         hear = listen.hearing(context, config.context)
-        digest = context_digest(talker)
+        digest = checkpoint.weights_digest(context.state_dict())
     elif config.encoder.frozen.kind:
         encoder = frozen.load(config.encoder.frozen, Path(config.folder))
         hear, digest = encoder.tokens, encoder.digest
@@ -239,13 +232,32 @@ def train(
     return talker.cpu(), speakers
 
 
+def finish(talker: Talker, speakers: list[str], config: Config, data: Data, shared: Path) -> None:
+    """What training leaves to do: the mean that voices are matched against, over one whole pass.
+
+    `shared` is that of `train`. Without its cache, the running mean of training stays.
+    """
+    digest = ""
+    if config.context is not None:
+        # As `listen` left it: the cache is named after that, whatever has trained since.
+        listened = shared / "context" / "final.pt"
+        if not listened.exists():
+            return
+        digest = checkpoint.weights_digest(checkpoint.load(listened)["context"])
+    elif config.encoder.frozen.kind:
+        digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
+    first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
+    if first.exists():
+        live = config.context_trains()
+        export.finish_pooled_mean(talker, streams.load_streams(first), speakers, live=live)
+
+
 def reference_of(
     talker: Talker, speakers: list[str], config: Config, data: Data, folder: Path
 ) -> evaluate.Reference:
     """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
     encoder = frozen.load(config.encoder.frozen, Path(config.folder))
-    first = folder / "cache" / f"{streams.cache_key(data.train, config, encoder.digest)}-0.npz"
-    export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
+    finish(talker, speakers, config, data, folder)
     noise_scale = np.ones(len(CURVES), np.float32)
     for name, factor in export.noise_scale_of(config).items():
         noise_scale[CURVES.index(name)] = factor

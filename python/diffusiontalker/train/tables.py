@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from .. import bundle as bundles
-from . import evaluate, export, report, run, streams
+from . import evaluate, export, report, run
 from .config import Config, Stage, check
 from .corpora import Recording
 from .fit import ALONE, OnStep, stage_name
@@ -318,9 +318,7 @@ def _finish(
     talker, speakers = run.train(config, data, folder, on_step=on_step, shared=out, ranks=ranks)
     if not ranks.writes:
         return {"asked": _asked(row, data, options)}
-    key = streams.cache_key(data.train, config, run.context_digest(talker))
-    first = out / "cache" / f"{key}-0.npz"
-    export.finish_pooled_mean(talker, streams.load_streams(first), speakers)
+    run.finish(talker, speakers, config, data, out)
     bundle = export.export(
         talker,
         config,
