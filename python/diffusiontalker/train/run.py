@@ -132,6 +132,7 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
                 "name": name,
                 "sampler_steps": stage.steps,
                 "epochs": stage.epochs,
+                "context_trains": stage.train_context,
                 "optimiser_steps": lines[-1]["step"] if lines else 0,
                 "minutes": round(sum(line["seconds"] for line in lines) / 60, 1),
                 "final_losses": {
@@ -140,6 +141,12 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
             }
         )
     made_of: dict[str, Any] = {"sources": sources, "stages": stages, "seed": config.seed}
+    if config.borrowing.face:
+        made_of["borrowing"] = {
+            "face": config.borrowing.face,
+            "voices": list(config.borrowing.voices),
+            "hours_a_version": config.borrowing.hours,
+        }
     if config.context is not None:
         options = config.listening
         made_of["context"] = {
