@@ -47,7 +47,7 @@ def test_the_new_voice_is_found_and_old_scores_keep_every_bit(
 ) -> None:
     out = tmp_path / "more"
     words = ["add-speaker", "default", str(takes), "--name", "buzz", "-o", str(out)]
-    assert main([*words, "--steps", "12", "--licence", "made by the test"]) == 0
+    assert main([*words, "--steps", "120", "--licence", "made by the test"]) == 0
     said = capsys.readouterr().out
     old, new = bundles.read(), bundles.read(out)
     assert new.identities == (*old.identities, "buzz")
