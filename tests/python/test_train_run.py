@@ -140,7 +140,7 @@ warmup_steps = 2
         for name in ("conv1.weight", "layers.0.qkv.weight", "layers.0.distance"):
             one, other = listened[name], talker[f"encoder.context.{name}"]
             assert bool((one == other).all()) != moved, (part, name)
-    # Voices are matched against what the moved context hears, not against the cached tokens.
+    # The mean that voices are matched against was taken; over which tokens, this does not tell.
     assert np.abs(bundle.tensors["identity.pooled_mean"]).max() > 0.0
 
 
