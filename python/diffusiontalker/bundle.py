@@ -481,9 +481,9 @@ def _read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
             raise _refuse(folder, f"tensor {name}", "float32 or float16", str(tensors[name].dtype))
         if not np.isfinite(tensors[name]).all():
             raise _refuse(folder, f"tensor {name}", "finite values", "NaN or infinity")
-    for name in tensors:
-        if name not in shapes:
-            raise _refuse(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
+    # safetensors hands tensors over in a random order: sorted, the same fault gives the same words.
+    for name in sorted(tensors.keys() - shapes.keys()):
+        raise _refuse(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
     if not (tensors["statistics.std"] > 0).all():
         raise _refuse(folder, "tensor statistics.std", "values above 0", "0 or less")
-    return {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}
+    return {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in shapes}

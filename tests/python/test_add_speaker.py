@@ -53,6 +53,7 @@ def test_the_new_voice_is_found_and_old_scores_keep_every_bit(
     assert new.identities == (*old.identities, "buzz")
     assert new.manifest["identities"]["default"] == old.manifest["identities"]["default"]
     assert "the voice finds buzz in 4 of 4 windows" in said
+    assert "automatic identity settles on buzz after" in said
     assert "expression loss" in said
     # Every tensor but the library is the same, and of the library every old row.
     for name, value in old.tensors.items():
@@ -91,6 +92,7 @@ def test_a_voice_without_a_face_takes_the_nearest_rows(
     assert main([*words, "--steps", "20"]) == 0
     said = capsys.readouterr().out
     assert "no curves among the takes" in said
+    assert "automatic identity settles on buzz after" in said
     new = bundles.read(out)
     added = new.manifest["training"]["added_speakers"][0]
     assert added["curves"] == "none: matched by voice alone"
@@ -103,6 +105,16 @@ def test_a_voice_without_a_face_takes_the_nearest_rows(
     assert main([*words[:-1], str(again), "--steps", "20"]) == 0
     assert bundles.read(again).sha256 == new.sha256
     assert new.manifest["weights"]["dtype"] == bundle_at_60.manifest["weights"]["dtype"]
+
+    # A library that takes nobody for an acquaintance keeps its default: the command says so.
+    strict = {**bundle_at_60.manifest["identities"], "unknown_cosine": 0.999}
+    manifest = {**bundle_at_60.manifest, "identities": strict}
+    bundles.write(tmp_path / "strict", manifest, bundle_at_60.tensors)
+    capsys.readouterr()
+    words = [words[0], str(tmp_path / "strict"), *words[2:-1], str(tmp_path / "third")]
+    assert main([*words, "--steps", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "does not settle on buzz: ask for it by --identity buzz" in said
 
 
 def test_what_cannot_be_added_is_refused_in_a_line(

@@ -18,7 +18,8 @@ pytest.importorskip("torch")
 import train_corpus
 
 from diffusiontalker import bundle as bundles
-from diffusiontalker.train import checkpoint
+from diffusiontalker.train import checkpoint, export, fit, streams
+from diffusiontalker.train.config import load as load_config
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.toml"
 
@@ -140,8 +141,19 @@ warmup_steps = 2
         for name in ("conv1.weight", "layers.0.qkv.weight", "layers.0.distance"):
             one, other = listened[name], talker[f"encoder.context.{name}"]
             assert bool((one == other).all()) != moved, (part, name)
-    # The mean that voices are matched against was taken; over which tokens, this does not tell.
-    assert np.abs(bundle.tensors["identity.pooled_mean"]).max() > 0.0
+    # The mean that voices are matched against is of what the moved context hears, not of the tokens
+    # that were cached before it moved.
+    speakers = list(bundle.identities)
+    (cached,) = (whole / "cache").glob("*-0.npz")
+    talker = fit.build(load_config(config), speakers)
+    talker.load_state_dict(checkpoint.load(whole / "1-teacher" / "final.pt")["talker"])
+    means = {}
+    for live in (True, False):
+        export.finish_pooled_mean(talker, streams.load_streams(cached), speakers, live=live)
+        means[live] = talker.identity.pooled_mean.numpy().copy()
+    written = bundle.tensors["identity.pooled_mean"]
+    np.testing.assert_allclose(written, means[True], rtol=1e-3)  # it is kept in half precision
+    assert np.abs(written - means[False]).max() > 0.01
 
 
 def test_a_missing_torch_is_one_line() -> None:

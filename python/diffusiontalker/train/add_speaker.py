@@ -22,7 +22,7 @@ from ..bundle import MANIFEST, Bundle, BundleError
 from . import corpora, diffusion
 from .config import LossWeights
 from .corpora import Recording
-from .evaluate import batch_features
+from .evaluate import batch_features, identity_decisions
 from .export import load_talker
 from .fit import draw_steps
 from .identity import match_logits, pool
@@ -58,6 +58,7 @@ class Added:
     cosine: float  # mean, to the new row
     runner_up: str  # the next best row by mean cosine
     runner_up_cosine: float
+    decided_after_s: float  # of speech, until the runtime's automatic identity is the new one; nan
     expression: tuple[float, float] | None  # L_exp over the first and last tenth; None: no curves
 
 
@@ -262,6 +263,8 @@ def add_speaker(
     cosines = match_logits(voice.pooled, library, 1.0)
     mean = cosines.mean(dim=0)
     other = int(mean[:-1].argmax())
+    # A cosine under the bundle's `unknown_cosine` never wins, however far ahead: so it is played.
+    played = identity_decisions(written, takes)
     tenth = max(1, len(expression) // 10)
     return Added(
         bundle=written,
@@ -271,6 +274,7 @@ def add_speaker(
         cosine=float(mean[-1]),
         runner_up=bundle.identities[other],
         runner_up_cosine=float(mean[other]),
+        decided_after_s=played["decided_after_s_median"],
         expression=(
             (float(np.mean(expression[:tenth])), float(np.mean(expression[-tenth:])))
             if expression

@@ -239,19 +239,27 @@ def train(
     return talker.cpu(), speakers
 
 
-def finish(talker: Talker, speakers: list[str], config: Config, data: Data, shared: Path) -> None:
+def finish(
+    talker: Talker,
+    speakers: list[str],
+    config: Config,
+    data: Data,
+    shared: Path,
+    frozen_digest: str = "",
+) -> None:
     """What training leaves to do: the mean that voices are matched against, over one whole pass.
 
     `shared` is that of `train`. Without its cache, the running mean of training stays.
+    `frozen_digest` is that of the frozen encoder, where it is loaded already.
     """
-    digest = ""
+    digest = frozen_digest
     if config.context is not None:
         # As `listen` left it: the cache is named after that, whatever has trained since.
         listened = shared / "context" / "final.pt"
         if not listened.exists():
             return
         digest = checkpoint.weights_digest(checkpoint.load(listened)["context"])
-    elif config.encoder.frozen.kind:
+    elif config.encoder.frozen.kind and not digest:
         digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
     first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
@@ -264,7 +272,7 @@ def reference_of(
 ) -> evaluate.Reference:
     """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
     encoder = frozen.load(config.encoder.frozen, Path(config.folder))
-    finish(talker, speakers, config, data, folder)
+    finish(talker, speakers, config, data, folder, encoder.digest)
     noise_scale = np.ones(len(CURVES), np.float32)
     for name, factor in export.noise_scale_of(config).items():
         noise_scale[CURVES.index(name)] = factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -133,6 +134,19 @@ def _add_speaker(
         highlight=False,
         soft_wrap=True,
     )
+    if math.isnan(added.decided_after_s):
+        console.print(
+            f"played as a stream, automatic identity does not settle on {arguments.name}: ask for "
+            f"it by --identity {arguments.name}, or add more takes, or more --steps",
+            soft_wrap=True,
+        )
+    else:
+        console.print(
+            f"played as a stream, automatic identity settles on {arguments.name} after "
+            f"{added.decided_after_s:.1f} s of speech",
+            highlight=False,
+            soft_wrap=True,
+        )
     if added.expression is None:
         console.print("no curves among the takes: the face moves like the rows it started from")
     else:
