@@ -35,6 +35,17 @@ def edit(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(manifest))
 
 
+def refused(folder: Path, changes: dict[str, Any], words: list[str]) -> None:
+    """The bundle with those changes is refused in one line that has its folder and the words."""
+    edit(folder, **changes)
+    with pytest.raises(BundleError) as error:
+        Runtime(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in [str(folder), *words]:
+        assert word in message
+
+
 def test_round_trip(tmp_path: Path) -> None:
     m = random_bundle.manifest()
     t = random_bundle.tensors(m)
@@ -122,13 +133,7 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
 def test_a_wrong_manifest_is_refused(
     folder: Path, changes: dict[str, Any], words: list[str]
 ) -> None:
-    edit(folder, **changes)
-    with pytest.raises(BundleError) as error:
-        Runtime(folder)
-    message = str(error.value)
-    assert "\n" not in message
-    for word in [str(folder), *words]:
-        assert word in message
+    refused(folder, changes, words)
 
 
 @pytest.mark.parametrize(
@@ -151,13 +156,7 @@ def test_a_wrong_context_is_refused(
 ) -> None:
     folder = random_bundle.write(tmp_path, context=random_bundle.CONTEXT).path
     assert bundle.read(folder).manifest["encoder"]["context"] == random_bundle.CONTEXT
-    edit(folder, **changes)
-    with pytest.raises(BundleError) as error:
-        Runtime(folder)
-    message = str(error.value)
-    assert "\n" not in message
-    for word in [str(folder), *words]:
-        assert word in message
+    refused(folder, changes, words)
 
 
 def test_the_version_says_whether_there_is_a_context(tmp_path: Path) -> None:
