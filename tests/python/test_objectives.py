@@ -22,7 +22,7 @@ from diffusiontalker.train.distil import student_objective
 from diffusiontalker.train.fit import Draws, Window, build, to_window
 from diffusiontalker.train.model import columns_for
 from diffusiontalker.train.streams import Batch
-from diffusiontalker.train.teacher import regression_objective, teacher_objective
+from diffusiontalker.train.teacher import regression_objective, teacher_objective, with_start
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
 
@@ -163,6 +163,45 @@ def test_a_context_that_trains_hears_the_window_itself(tiny: Config) -> None:
         assert all(p.grad.abs().max() > 0 for p in talker.encoder.context.parameters())
 
 
+# ------------------------------------------------------------------------------------ the start
+
+
+def test_the_start_is_the_sampler_s_first_prediction(tiny: Config) -> None:
+    talker = build(tiny, ["a", "b"])
+    stage = Stage(steps=8, epochs=1, start=0.5)
+    w = window(talker)
+    config = replace(tiny, noise_scale={"*": 0.0})
+    plain = teacher_objective(stage, config)(talker, w, draws())
+    terms = run.objective_of(talker, 0, replace(config, stages=(stage,)))(talker, w, draws())
+    assert all(torch.equal(terms[key], value) for key, value in plain.items())
+
+    # Without noise there is one start: zeros, at the sampler's noisiest step.
+    row = torch.full((6,), int(diffusion.table_row(8, 8, 32)))
+    identity = talker.identity()[w.speaker]
+    guess, _ = talker.decoder(w.features, identity, row, torch.zeros_like(w.x0))
+    losses = [
+        diffusion.expression_loss(guess, w.x0),
+        diffusion.lip_loss(guess, w.x0),
+        config.losses.velocity * diffusion.velocity_loss(guess, w.x0),
+    ]
+    torch.testing.assert_close(terms["start"], 0.5 * sum(losses))
+
+    # With noise it is that of the draws, times the factors.
+    noisy = with_start(teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={}))
+    half = with_start(teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={"*": 0.5}))
+    starts = [made(talker, w, draws())["start"].item() for made in (noisy, half)]
+    assert len({*starts, terms["start"].item()}) == 3
+
+
+def test_what_a_start_depends_on_decides_the_weights(tiny: Config) -> None:
+    noisy = replace(tiny, noise_scale={"jaw*": 0.0})
+    assert noisy.describe() == tiny.describe()
+    stages = (*tiny.stages[:-1], replace(tiny.stages[-1], start=1.0))
+    tiny, noisy = replace(tiny, stages=stages), replace(noisy, stages=stages)
+    assert noisy.describe() != tiny.describe()
+    assert noisy.describe(len(stages) - 1) == tiny.describe(len(stages) - 1)
+
+
 # ------------------------------------------------------------------------ from scratch, regression
 
 
@@ -208,6 +247,8 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
         ((Stage(1, 1), Stage(0, 1)), {}, "keeps or halves"),
         ((Stage(8, 1, regression=True),), {}, "a regression has steps = 1"),
         ((Stage(1, 1, regression=True), Stage(1, 1)), {}, "no stage of another kind"),
+        ((Stage(1, 1, regression=True, start=1.0),), {}, "start: .* 0 for a regression, got 1"),
+        ((Stage(8, 1, start=-1.0),), {}, "start: expected 0 or more"),
         ((Stage(16, 1),), {"train_steps": 16}, "at least 21, got 16"),
         ((Stage(32, 1, train_context=True),), {}, "no encoder.context to train"),
         ((Stage(32, 1),), {"precision": "fp8"}, "expected fp32, bf16 or fp16, got fp8"),

@@ -174,6 +174,8 @@ class Stage:
     #: The context too: its tokens are then made in every step in place of read from the cache.
     train_context: bool = False
     velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
+    #: Weight of the same losses of the sampler's first prediction, from the noise it starts from.
+    start: float = 0.0
     regression: bool = False  # no diffusion: the same network predicts from zeros, in one step
 
 
@@ -232,17 +234,19 @@ class Config:
         """Everything that decides the weights after the first `stages`, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         machine = ("folder", "threads", "save_every_s", "device")
-        export = (
+        export = [
             "name",
             "default_identity",
             "unknown_cosine",
             "dtype",
             "noise_scale",
             "postprocess",
-        )
+        ]
+        plain["stages"] = plain["stages"][:stages]
+        if any(stage["start"] for stage in plain["stages"]):
+            export.remove("noise_scale")
         for key in (*machine, *export):
             del plain[key]
-        plain["stages"] = plain["stages"][:stages]
         for entry in (plain["listening"], *plain["listening"]["speech"]):
             del entry["licence"], entry["citation"]
         # Left out where they say nothing, so that runs begun before they existed go on.
@@ -254,6 +258,7 @@ class Config:
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
+            *((stage, "start", 0.0) for stage in plain["stages"]),
             *((stage, "train_context", False) for stage in plain["stages"]),
         ):
             if table[key] == nothing:
@@ -404,3 +409,9 @@ def check(config: Config, where: str) -> None:
     regression = {stage.regression for stage in config.stages}
     if regression == {True, False} or (True in regression and steps[0] != 1):
         raise ConfigError(f"{where}: a regression has steps = 1 and no stage of another kind")
+    for stage in config.stages:
+        if stage.start < 0.0 or (stage.start and stage.regression):
+            raise ConfigError(
+                f"{where}: stages.start: expected 0 or more, and 0 for a regression, got "
+                f"{stage.start:g}"
+            )

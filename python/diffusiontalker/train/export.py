@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .. import bundle as bundles
 from ..bundle import Bundle
@@ -94,6 +95,12 @@ def noise_scale_of(config: Config) -> dict[str, float]:
         for pattern, factor in config.noise_scale.items()
         for name in fitting_curves(pattern, "noise_scale")
     }
+
+
+def noise_factors(config: Config) -> NDArray[np.float32]:
+    """(52,) what `noise_scale_of` says of every curve, 1 where it says nothing."""
+    named = noise_scale_of(config)
+    return np.array([named.get(name, 1.0) for name in CURVES], np.float32)
 
 
 def manifest_of(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..curves import CURVES
@@ -19,7 +18,7 @@ from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
 from .parallel import Ranks, processes_here
-from .teacher import regression_objective, teacher_objective
+from .teacher import regression_objective, teacher_objective, with_start
 
 
 @dataclass(frozen=True)
@@ -273,15 +272,12 @@ def reference_of(
     """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
     encoder = frozen.load(config.encoder.frozen, Path(config.folder))
     finish(talker, speakers, config, data, folder, encoder.digest)
-    noise_scale = np.ones(len(CURVES), np.float32)
-    for name, factor in export.noise_scale_of(config).items():
-        noise_scale[CURVES.index(name)] = factor
     return evaluate.Reference(
         talker.eval().requires_grad_(False),
         tuple(speakers),
         config.sample_steps,
         config.train_steps,
-        torch.from_numpy(noise_scale),
+        torch.from_numpy(export.noise_factors(config)),
         encoder.tokens,
     )
 
@@ -293,5 +289,7 @@ def objective_of(talker: Talker, index: int, config: Config) -> Objective:
         return regression_objective(stage, config)
     fewer = index > 0 and stage.steps < config.stages[index - 1].steps
     if fewer and config.losses.distillation:
-        return student_objective(copy.deepcopy(talker), stage, config)
-    return teacher_objective(stage, config)
+        objective = student_objective(copy.deepcopy(talker), stage, config)
+    else:
+        objective = teacher_objective(stage, config)
+    return with_start(objective, stage, config) if stage.start else objective

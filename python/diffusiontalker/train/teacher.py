@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import diffusion
+from . import diffusion, export
 from .config import Config, Stage
 from .fit import Draws, Objective, Window
 from .model import Talker
@@ -60,6 +60,28 @@ def teacher_objective(stage: Stage, config: Config) -> Objective:
         return supervised_terms(x0, window.x0, stage, config)
 
     return objective
+
+
+def with_start(objective: Objective, stage: Stage, config: Config) -> Objective:
+    """`objective`, and `stage.start` times the losses of the sampler's first prediction.
+
+    Ours, not the paper's. At a random step x_t tells much of x_0, and what it tells need not be
+    heard. The first prediction has x_T alone, and of a curve whose noise is scaled by 0 not even
+    that: what it knows of the lips, it has heard.
+    """
+    scale = torch.from_numpy(export.noise_factors(config))
+    first = diffusion.table_row(stage.steps, stage.steps, config.train_steps)
+
+    def whole(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
+        terms = objective(talker, window, draws)
+        x_t = draws.noise(1, window.x0) * scale.to(window.x0.device)
+        row = torch.full((len(x_t),), int(first), device=x_t.device)
+        identity = known_identity(talker, window, config)
+        x0, _ = talker.decoder(window.features, identity, row, x_t)
+        heard = torch.stack([*supervised_terms(x0, window.x0, stage, config).values()])
+        return {**terms, "start": stage.start * heard.sum()}
+
+    return whole
 
 
 def regression_objective(stage: Stage, config: Config) -> Objective:
