@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def test_each_row_leaves_out_what_it_says(tiny: Config) -> None:
     }  # fmt: skip
     regression = tables.plan(1, tiny)[0].config.stages
     assert [(s.steps, s.epochs, s.regression) for s in regression] == [(1, 5, True)]
+    started = replace(tiny, stages=tuple(replace(stage, start=1.0) for stage in tiny.stages))
+    rows = {row.label: row for number in (1, 5) for row in tables.plan(number, started)}
+    assert rows["without start"].config == tiny
+    assert rows["regression, same network"].config.stages == regression
+    assert rows["without distillation"].config.stages[0].start == 1.0
     assert [s.epochs for s in tables.scaled(tiny, 0.1).stages] == [1, 1, 1]
     assert [s.epochs for s in tables.scaled(tiny, 2).stages] == [6, 2, 2]
 

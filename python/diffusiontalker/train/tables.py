@@ -144,7 +144,8 @@ TABLES: dict[int, TableKind] = {
             "jerk ratio, lips": "jerk_ratio_lips",
         },
         "Each row trains every stage anew with that part left out. Without distillation: as many "
-        "steps from scratch. Without identity: the decoder is not told who speaks, no L_con.",
+        "steps from scratch. Without identity: the decoder is not told who speaks, no L_con. "
+        "Without start: nothing is asked of the sampler's first prediction (not the paper's).",
         (
             ("BEAT, 8 steps", "MBE", "LBE"),
             ("without distillation", "0.4545", "0.1177"),
@@ -171,7 +172,7 @@ def plan(number: int, config: Config) -> list[Row]:
     if number == 1:
         first = config.stages[0]
         epochs = sum(stage.epochs for stage in config.stages)
-        alone = replace(first, steps=1, epochs=epochs, regression=True)
+        alone = replace(first, steps=1, epochs=epochs, start=0.0, regression=True)
         regression = replace(config, stages=(alone,))
         rows = [
             Row("regression, same network", "regression", regression, 0, 1),
@@ -198,6 +199,9 @@ def plan(number: int, config: Config) -> list[Row]:
             "L_vel": replace(config, losses=replace(losses, velocity=0.0), stages=bare),
             "identity": replace(config, identity=False),
         }
+        if any(stage.start for stage in config.stages):
+            unstarted = tuple(replace(stage, start=0.0) for stage in config.stages)
+            variants["start"] = replace(config, stages=unstarted)
         rows = [replace(from_scratch(config, steps), label="without distillation")]
         for name, variant in variants.items():
             rows.append(Row(f"without {name}", f"without_{name}", variant, last, steps))
