@@ -15,7 +15,7 @@ import torch
 
 from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
-from diffusiontalker.train import corpora, diffusion, evaluate, export, plots, run
+from diffusiontalker.train import checkpoint, corpora, diffusion, evaluate, export, plots, run
 from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check
 from diffusiontalker.train.context import ContextConfig, token_count
 from diffusiontalker.train.distil import student_objective
@@ -317,6 +317,25 @@ def test_a_finished_run_goes_on_with_more_stages(tmp_path: Path, tiny: Config) -
     other = replace(short, stages=(replace(short.stages[0], epochs=2), short.stages[1]))
     with pytest.raises(ValueError, match="another configuration"):
         run.train(other, data, tmp_path)
+
+
+def test_a_run_can_end_on_the_mean_of_its_last_stages(tmp_path: Path, tiny: Config) -> None:
+    stages = [Stage(steps, epochs=1, batch=4, window_frames=90) for steps in (16, 8, 8)]
+    config = replace(tiny, stages=tuple(stages), average=3)
+    data = run.read_data(config)
+    talker, _ = run.train(config, data, tmp_path)
+    ends = [
+        checkpoint.load(tmp_path / name / "final.pt")["talker"]
+        for name in ("1-student-8", "2-student-8")  # a teacher of other steps does not count
+    ]
+    for name, value in talker.state_dict().items():
+        torch.testing.assert_close(value, (ends[0][name] + ends[1][name]) / 2)
+    weight = "decoder.head.weight"
+    assert not torch.equal(talker.state_dict()[weight], ends[1][weight])
+    last, _ = run.train(replace(config, average=1), data, tmp_path)  # the same stages serve
+    assert all(torch.equal(v, ends[1][k]) for k, v in last.state_dict().items())
+    with pytest.raises(ConfigError, match="average: expected at least 1 stage, got 0"):
+        check(replace(config, average=0), "c.toml")
 
 
 def test_bundles_of_one_step_are_read_back(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ class Config:
     default_identity: str = ""  # empty: the first name
     unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
     dtype: str = "float32"  # of the exported weights
+    #: The model is the mean of the weights that the last so many stages of its steps ended on.
+    average: int = 1
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
@@ -239,6 +241,7 @@ class Config:
             "default_identity",
             "unknown_cosine",
             "dtype",
+            "average",
             "noise_scale",
             "postprocess",
         ]
@@ -373,6 +376,8 @@ def check(config: Config, where: str) -> None:
         )
     if not -1.0 <= config.unknown_cosine <= 1.0:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
+    if config.average < 1:
+        raise ConfigError(f"{where}: average: expected at least 1 stage, got {config.average}")
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"{where}: device: expected auto, cpu or cuda, got {config.device}")
     frozen = config.encoder.frozen

@@ -296,13 +296,15 @@ def make(
 def _asked(row: Row, data: run.Data, options: Options) -> dict[str, Any]:
     """What decides a row's numbers, as plain JSON values."""
     config = row.config
-    asked = {
+    asked: dict[str, Any] = {
         "run": config.describe(row.stage + 1),
         "data": run.data_report(config, data),
         "noise_scale": export.noise_scale_of(config),
         "postprocess": export.postprocess_of(config),
         "measured": options.describe(),
     }
+    if config.average > 1:
+        asked["average"] = config.average
     plain: dict[str, Any] = json.loads(json.dumps(asked))
     return plain
 
