@@ -15,6 +15,7 @@ import torch
 
 from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
+from diffusiontalker.curves import CURVES
 from diffusiontalker.train import checkpoint, corpora, diffusion, evaluate, export, plots, run
 from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check
 from diffusiontalker.train.context import ContextConfig, token_count
@@ -22,7 +23,7 @@ from diffusiontalker.train.distil import student_objective
 from diffusiontalker.train.fit import Draws, Window, build, to_window
 from diffusiontalker.train.model import columns_for
 from diffusiontalker.train.streams import Batch
-from diffusiontalker.train.teacher import regression_objective, teacher_objective, with_start
+from diffusiontalker.train.teacher import regression_objective, teacher_objective, with_sampling
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
 
@@ -163,7 +164,7 @@ def test_a_context_that_trains_hears_the_window_itself(tiny: Config) -> None:
         assert all(p.grad.abs().max() > 0 for p in talker.encoder.context.parameters())
 
 
-# ------------------------------------------------------------------------------------ the start
+# ------------------------------------------------------------------------- where sampling leads
 
 
 def test_the_start_is_the_sampler_s_first_prediction(tiny: Config) -> None:
@@ -187,16 +188,68 @@ def test_the_start_is_the_sampler_s_first_prediction(tiny: Config) -> None:
     torch.testing.assert_close(terms["start"], 0.5 * sum(losses))
 
     # With noise it is that of the draws, times the factors.
-    noisy = with_start(teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={}))
-    half = with_start(teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={"*": 0.5}))
+    noisy = with_sampling(teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={}))
+    half = with_sampling(
+        teacher_objective(stage, tiny), stage, replace(tiny, noise_scale={"*": 0.5})
+    )
     starts = [made(talker, w, draws())["start"].item() for made in (noisy, half)]
     assert len({*starts, terms["start"].item()}) == 3
 
 
-def test_what_a_start_depends_on_decides_the_weights(tiny: Config) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_rollout_is_a_later_prediction_of_the_sampler(tiny: Config, seed: int) -> None:
+    talker = build(tiny, ["a", "b"])
+    stage = Stage(steps=8, epochs=1, rollout=0.5)
+    w = window(talker)
+    config = replace(tiny, noise_scale={"*": 0.0})
+    plain, told = teacher_objective(stage, config), draws(seed=seed)
+    plain(talker, w, told)
+    told.noise(1, w.x0)
+    until = told.step(7)
+    terms = with_sampling(plain, stage, config)(talker, w, draws(seed=seed))
+
+    seen: list[torch.Tensor] = []
+
+    def network(x: torch.Tensor, n: int) -> torch.Tensor:
+        row = torch.full((6,), int(diffusion.table_row(n, 8, 32)))
+        seen.append(talker.decoder(w.features, talker.identity()[w.speaker], row, x)[0])
+        return seen[-1]
+
+    diffusion.sample(network, torch.zeros_like(w.x0), diffusion.alpha_bars(32, 8))
+    guess = seen[8 - until]
+    losses = [
+        diffusion.expression_loss(guess, w.x0),
+        diffusion.lip_loss(guess, w.x0),
+        config.losses.velocity * diffusion.velocity_loss(guess, w.x0),
+    ]
+    assert 1 <= until <= 7
+    torch.testing.assert_close(terms["rollout"], 0.5 * sum(losses))
+
+
+def test_a_rollout_asks_nothing_of_curves_that_seeds_are_to_vary(tiny: Config) -> None:
+    talker = build(tiny, ["a", "b"])
+    stage = Stage(steps=8, epochs=1, rollout=1.0)
+    config = replace(tiny, noise_scale={"jaw*": 0.0, "mouth*": 0.5})
+    terms = with_sampling(teacher_objective(stage, config), stage, config)(
+        talker, window(talker), draws()
+    )
+    terms["rollout"].backward()
+    asked = talker.decoder.head.bias.grad != 0
+    assert [name for name, one in zip(CURVES, asked.tolist(), strict=True) if one] == [
+        name for name in CURVES if name.startswith("jaw")
+    ]
+
+
+def test_a_step_for_all_windows_reaches_every_step() -> None:
+    drawn = {draws(seed=seed).step(3) for seed in range(40)}
+    assert drawn == {1, 2, 3}
+
+
+@pytest.mark.parametrize("key", ["start", "rollout"])
+def test_what_the_sampler_starts_from_decides_the_weights(tiny: Config, key: str) -> None:
     noisy = replace(tiny, noise_scale={"jaw*": 0.0})
     assert noisy.describe() == tiny.describe()
-    stages = (*tiny.stages[:-1], replace(tiny.stages[-1], start=1.0))
+    stages = (*tiny.stages[:-1], replace(tiny.stages[-1], **{key: 1.0}))
     tiny, noisy = replace(tiny, stages=stages), replace(noisy, stages=stages)
     assert noisy.describe() != tiny.describe()
     assert noisy.describe(len(stages) - 1) == tiny.describe(len(stages) - 1)
@@ -249,6 +302,12 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
         ((Stage(1, 1, regression=True), Stage(1, 1)), {}, "no stage of another kind"),
         ((Stage(1, 1, regression=True, start=1.0),), {}, "start: .* 0 for a regression, got 1"),
         ((Stage(8, 1, start=-1.0),), {}, "start: expected 0 or more"),
+        ((Stage(1, 1, regression=True, rollout=1.0),), {}, "rollout: .* 0 for a regression"),
+        ((Stage(8, 1, rollout=1.0),), {"noise_scale": {"jaw*": 0.5}}, "noise_scale of 0 for some"),
+        ((Stage(1, 1, rollout=1.0),), {"noise_scale": {"jaw*": 0.0}}, "more than one step"),
+        ((Stage(8, 1, average=0),), {}, "stages.average: expected 1, .* got 0"),
+        ((Stage(16, 1), Stage(8, 1, average=2)), {}, "keeps the steps of the one before"),
+        ((Stage(8, 1, average=2),), {}, "keeps the steps of the one before it, got 2"),
         ((Stage(16, 1),), {"train_steps": 16}, "at least 21, got 16"),
         ((Stage(32, 1, train_context=True),), {}, "no encoder.context to train"),
         ((Stage(32, 1),), {"precision": "fp8"}, "expected fp32, bf16 or fp16, got fp8"),
@@ -336,6 +395,19 @@ def test_a_run_can_end_on_the_mean_of_its_last_stages(tmp_path: Path, tiny: Conf
     assert all(torch.equal(v, ends[1][k]) for k, v in last.state_dict().items())
     with pytest.raises(ConfigError, match="average: expected at least 1 stage, got 0"):
         check(replace(config, average=0), "c.toml")
+
+
+def test_a_stage_can_start_from_the_mean_of_those_before_it(tmp_path: Path, tiny: Config) -> None:
+    stages = [Stage(8, epochs=1, batch=4, window_frames=90) for _ in range(2)]
+    still = replace(stages[0], average=2, learning_rate=0.0)
+    config = replace(tiny, stages=(*stages, still))
+    data = run.read_data(config)
+    talker, _ = run.train(config, data, tmp_path)
+    first, second, _ = (
+        checkpoint.load(folder / "final.pt")["talker"] for folder in sorted(tmp_path.glob("?-*"))
+    )
+    for name, value in talker.named_parameters():
+        torch.testing.assert_close(value.detach(), (first[name] + second[name]) / 2)
 
 
 def test_bundles_of_one_step_are_read_back(tmp_path: Path) -> None:

@@ -54,8 +54,28 @@ def test_each_row_leaves_out_what_it_says(tiny: Config) -> None:
     assert rows["without start"].config == tiny
     assert rows["regression, same network"].config.stages == regression
     assert rows["without distillation"].config.stages[0].start == 1.0
+
+    # A last stage of our own: it starts from a mean and learns along the sampler's course.
+    late = replace(tiny.stages[-1], rollout=1.0, average=2)
+    settled = replace(tiny, stages=(*tiny.stages, late), noise_scale={"jaw*": 0.0})
+    rows = {row.label: row for row in tables.plan(5, settled)}
+    assert rows["without rollout"].config.stages[-1] == replace(late, rollout=0.0)
+    assert "without start" not in rows
+    rows = {row.label: row for row in tables.plan(4, settled)}
+    few = [(s.steps, s.rollout, s.average) for s in rows["1, distilled"].stages[-4:]]
+    assert few == [(8, 1.0, 2), (4, 1.0, 1), (2, 1.0, 1), (1, 0.0, 1)]
     assert [s.epochs for s in tables.scaled(tiny, 0.1).stages] == [1, 1, 1]
     assert [s.epochs for s in tables.scaled(tiny, 2).stages] == [6, 2, 2]
+
+
+def test_a_table_measures_what_it_shows() -> None:
+    parts = {number: kind.parts for number, kind in tables.TABLES.items()}
+    assert parts == {
+        1: ["scores", "diversity", "time"],
+        2: ["scores", "identity"],
+        4: ["scores", "diversity", "time"],
+        5: ["scores"],
+    }
 
 
 def test_published_figures_have_a_cell_a_column() -> None:
@@ -89,12 +109,21 @@ def test_tables_come_from_runs_and_resume(
     # Noise means nothing to a regression.
     assert numbers["spoken"]["seed_spread_lips"] in (0.0, None)
 
-    # Table 2 needs nothing new; what a row holds is read, not measured again.
+    # Table 2 trains nothing, and adds what only it shows to what the row holds.
     row = tmp_path / "rows" / "whole-2-8.json"
+    before = sorted((tmp_path / "runs").iterdir())
     content = json.loads(row.read_text())
+    assert "identity_f1" not in content["sources"]["spoken"]
+    content["sources"]["spoken"]["lbe"] = 0.4321
+    row.write_text(json.dumps(content))
+    assert main(["table2", *rest]) == 0
+    content = json.loads(row.read_text())
+    assert content["parts"] == ["scores", "diversity", "time", "identity"]
+    assert content["sources"]["spoken"]["lbe"] == 0.4321
+    assert "itf_s" in content["sources"]["spoken"]
+    # What a row holds is read, not measured again.
     content["sources"]["spoken"]["identity_f1"] = 0.4321
     row.write_text(json.dumps(content))
-    before = sorted((tmp_path / "runs").iterdir())
     assert main(["table2", *rest]) == 0
     assert "0.4321" in (tmp_path / "table2.md").read_text()
     assert sorted((tmp_path / "runs").iterdir()) == before

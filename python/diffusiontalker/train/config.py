@@ -176,6 +176,10 @@ class Stage:
     velocity: float = 0.0  # weight of L_vel in this stage; 0 takes that of [losses]
     #: Weight of the same losses of the sampler's first prediction, from the noise it starts from.
     start: float = 0.0
+    #: And of a later one, from where the sampler's own course leads: of curves without noise.
+    rollout: float = 0.0
+    #: The stage starts from the mean of the weights that the last so many of its steps ended on.
+    average: int = 1
     regression: bool = False  # no diffusion: the same network predicts from zeros, in one step
 
 
@@ -246,7 +250,7 @@ class Config:
             "postprocess",
         ]
         plain["stages"] = plain["stages"][:stages]
-        if any(stage["start"] for stage in plain["stages"]):
+        if any(stage["start"] or stage["rollout"] for stage in plain["stages"]):
             export.remove("noise_scale")
         for key in (*machine, *export):
             del plain[key]
@@ -262,6 +266,8 @@ class Config:
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
             *((stage, "start", 0.0) for stage in plain["stages"]),
+            *((stage, "rollout", 0.0) for stage in plain["stages"]),
+            *((stage, "average", 1) for stage in plain["stages"]),
             *((stage, "train_context", False) for stage in plain["stages"]),
         ):
             if table[key] == nothing:
@@ -414,9 +420,22 @@ def check(config: Config, where: str) -> None:
     regression = {stage.regression for stage in config.stages}
     if regression == {True, False} or (True in regression and steps[0] != 1):
         raise ConfigError(f"{where}: a regression has steps = 1 and no stage of another kind")
-    for stage in config.stages:
-        if stage.start < 0.0 or (stage.start and stage.regression):
+    for index, stage in enumerate(config.stages):
+        for key in ("start", "rollout"):
+            weight = getattr(stage, key)
+            if weight < 0.0 or (weight and stage.regression):
+                raise ConfigError(
+                    f"{where}: stages.{key}: expected 0 or more, and 0 for a regression, got "
+                    f"{weight:g}"
+                )
+        if stage.rollout and (stage.steps == 1 or 0.0 not in config.noise_scale.values()):
             raise ConfigError(
-                f"{where}: stages.start: expected 0 or more, and 0 for a regression, got "
-                f"{stage.start:g}"
+                f"{where}: stages.rollout: expected more than one step and a noise_scale of 0 for "
+                f"some curve, got {stage.steps} steps and noise_scale = {config.noise_scale}"
+            )
+        first = index == 0 or steps[index - 1] != stage.steps
+        if stage.average < 1 or (stage.average > 1 and first):
+            raise ConfigError(
+                f"{where}: stages.average: expected 1, or more in a stage that keeps the steps of "
+                f"the one before it, got {stage.average}"
             )

@@ -65,6 +65,10 @@ class Draws:
         """(draws x own rows,) steps 1..steps."""
         return self._own(draw_steps(draws * self.whole, steps, self.generator), draws)
 
+    def step(self, steps: int) -> int:
+        """One step 1..steps for all windows of the batch."""
+        return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
+
     def noise(self, draws: int, like: Tensor) -> Tensor:
         """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
         shape = (draws * self.whole, *like.shape[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
@@ -14,12 +14,12 @@ import torch
 
 from ..curves import CURVES
 from . import borrow, checkpoint, corpora, evaluate, export, frozen, listen, plots, streams
-from .config import Config
+from .config import Config, Stage
 from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
 from .parallel import Ranks, processes_here
-from .teacher import regression_objective, teacher_objective, with_start
+from .teacher import regression_objective, teacher_objective, with_sampling
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,8 @@ def train(
     talker.std.copy_(torch.from_numpy(std))
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
+        if stage.average > 1:
+            average(talker, config.stages[:index], stage.average, config, folder)
         objective = objective_of(talker, index, config)
         stage_folder = folder / f"{index}-{stage_name(stage, config)}"
         stage_folder.mkdir(parents=True, exist_ok=True)
@@ -238,23 +240,24 @@ def train(
         )
         if ranks.writes and plots.available():
             plots.loss_curve(folder, folder / "loss.png")
-    average(talker, config, folder)
+    average(talker, config.stages, config.average, config, folder)
     return talker.cpu(), speakers
 
 
-def average(talker: Talker, config: Config, folder: Path) -> None:
-    """Put into `talker` the mean of the weights that `config.average` stages ended on.
+def average(
+    talker: Talker, stages: Sequence[Stage], count: int, config: Config, folder: Path
+) -> None:
+    """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
 
-    The last ones, as far as they have the last one's steps. Stages that went on from one another
-    err in different ways; their mean errs less on what none has met.
+    As far as they have the last one's steps. Stages that went on from one another err in different
+    ways; their mean errs less on what none has met.
     """
     alike = takewhile(
-        lambda stage: stage[1].steps == config.stages[-1].steps,
-        reversed([*enumerate(config.stages)]),
+        lambda stage: stage[1].steps == stages[-1].steps, reversed([*enumerate(stages)])
     )
     files = [
         folder / f"{index}-{stage_name(stage, config)}" / "final.pt"
-        for index, stage in islice(alike, config.average)
+        for index, stage in islice(alike, count)
     ]
     if len(files) == 1:
         return
@@ -317,4 +320,4 @@ def objective_of(talker: Talker, index: int, config: Config) -> Objective:
         objective = student_objective(copy.deepcopy(talker), stage, config)
     else:
         objective = teacher_objective(stage, config)
-    return with_start(objective, stage, config) if stage.start else objective
+    return with_sampling(objective, stage, config) if stage.start or stage.rollout else objective

@@ -34,6 +34,13 @@ from .parallel import Ranks
 from .plots import read_log
 
 FROM_SCRATCH = (256, 128, 64, 32, 16, 8)
+#: What a row's numbers are measured as, and how the keys of all but the first begin.
+PARTS = {
+    "scores": (),
+    "diversity": ("seed_spread",),
+    "identity": ("identity", "decided"),
+    "time": ("itf",),
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,15 @@ class TableKind:
     columns: dict[str, str]  # heading -> key of a row's numbers
     note: str
     published: tuple[tuple[str, ...], ...]  # header and rows
+
+    @property
+    def parts(self) -> list[str]:
+        """Those of `PARTS` that the columns come from."""
+
+        def shown(beginnings: tuple[str, ...]) -> bool:
+            return any(key.startswith(beginnings) for key in self.columns.values())
+
+        return [name for name, begins in PARTS.items() if not begins or shown(begins)]
 
 
 ERRORS = {"MBE": "mbe", "LBE": "lbe", "LBE, reference 12": "lbe_reference_12"}
@@ -145,7 +161,8 @@ TABLES: dict[int, TableKind] = {
         },
         "Each row trains every stage anew with that part left out. Without distillation: as many "
         "steps from scratch. Without identity: the decoder is not told who speaks, no L_con. "
-        "Without start: nothing is asked of the sampler's first prediction (not the paper's).",
+        "Without start or rollout (which are not the paper's): nothing is asked of the sampler's "
+        "first prediction, or of its later ones.",
         (
             ("BEAT, 8 steps", "MBE", "LBE"),
             ("without distillation", "0.4545", "0.1177"),
@@ -172,7 +189,7 @@ def plan(number: int, config: Config) -> list[Row]:
     if number == 1:
         first = config.stages[0]
         epochs = sum(stage.epochs for stage in config.stages)
-        alone = replace(first, steps=1, epochs=epochs, start=0.0, regression=True)
+        alone = replace(first, steps=1, epochs=epochs, start=0.0, rollout=0.0, regression=True)
         regression = replace(config, stages=(alone,))
         rows = [
             Row("regression, same network", "regression", regression, 0, 1),
@@ -192,16 +209,20 @@ def plan(number: int, config: Config) -> list[Row]:
             and (index + 1 == len(longer.stages) or longer.stages[index + 1].steps < stage.steps)
         ]
     else:
-        bare = tuple(replace(stage, velocity=0.0) for stage in config.stages)
         losses = config.losses
+        still = tuple(replace(stage, velocity=0.0) for stage in config.stages)
         variants = {
             "L_lip": replace(config, losses=replace(losses, lips=0.0)),
-            "L_vel": replace(config, losses=replace(losses, velocity=0.0), stages=bare),
+            "L_vel": replace(config, losses=replace(losses, velocity=0.0), stages=still),
             "identity": replace(config, identity=False),
         }
-        if any(stage.start for stage in config.stages):
-            unstarted = tuple(replace(stage, start=0.0) for stage in config.stages)
-            variants["start"] = replace(config, stages=unstarted)
+        stages = config.stages
+        if any(stage.start for stage in stages):
+            bare = tuple(replace(stage, start=0.0) for stage in stages)
+            variants["start"] = replace(config, stages=bare)
+        if any(stage.rollout for stage in stages):
+            bare = tuple(replace(stage, rollout=0.0) for stage in stages)
+            variants["rollout"] = replace(config, stages=bare)
         rows = [replace(from_scratch(config, steps), label="without distillation")]
         for name, variant in variants.items():
             rows.append(Row(f"without {name}", f"without_{name}", variant, last, steps))
@@ -228,7 +249,9 @@ def down_to_one(config: Config) -> Config:
     """The configuration with further halvings, like its last stage, until one step is left."""
     stages = list(config.stages)
     while stages[-1].steps > 1:
-        stages.append(replace(stages[-1], steps=stages[-1].steps // 2))
+        half = stages[-1].steps // 2
+        rollout = stages[-1].rollout if half > 1 else 0.0
+        stages.append(replace(stages[-1], steps=half, rollout=rollout, average=1))
     return replace(config, stages=tuple(stages))
 
 
@@ -272,18 +295,25 @@ def make(
         on_row(row.label, done, len(rows))
         file = out / "rows" / f"{row.key}.json"
         saved = json.loads(file.read_text()) if file.exists() else None
-        if saved is None:
-            saved = _finish(row, data, out, options, ranks, on_step, on_clips)
+        if saved is not None and saved["asked"] != _asked(row, data, options):
+            raise ValueError(
+                f"{file} belongs to another configuration or other options: choose another --out, "
+                "or remove that file"
+            )
+        known = [] if saved is None else saved.get("parts", [*PARTS])
+        lacking = [part for part in TABLES[number].parts if part not in known]
+        if lacking:
+            fresh = _finish(row, data, out, options, lacking, ranks, on_step, on_clips)
+            if saved is not None and ranks.writes:
+                fresh["parts"] = known + lacking
+                for source, numbers in fresh["sources"].items():
+                    numbers.update(saved["sources"][source])
+            saved = fresh
             if ranks.writes:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 part = file.with_suffix(".part")
                 part.write_text(json.dumps(report.plain(saved), indent=1) + "\n")
                 part.replace(file)
-        elif saved["asked"] != _asked(row, data, options):
-            raise ValueError(
-                f"{file} belongs to another configuration or other options: choose another --out, "
-                "or remove that file"
-            )
         results.append(report.plain(saved))
     on_row("", len(rows), len(rows))
     if not ranks.writes:
@@ -314,11 +344,12 @@ def _finish(
     data: run.Data,
     out: Path,
     options: Options,
+    parts: Sequence[str],
     ranks: Ranks,
     on_step: OnStep,
     on_clips: evaluate.OnClips,
 ) -> dict[str, Any]:
-    """Train what the row's run lacks, write its bundle, measure it."""
+    """Train what the row's run lacks, write its bundle, measure these parts of it."""
     config = replace(row.config, stages=row.stages)
     folder = out / "runs" / row.variant
     talker, speakers = run.train(config, data, folder, on_step=on_step, shared=out, ranks=ranks)
@@ -337,7 +368,7 @@ def _finish(
     for source, takes in zip(config.sources, data.held_out, strict=True):
         if takes:
             chosen = evaluate.some(takes, options.clips)
-            sources[source.name] = measure(bundle, chosen, options, on_clips)
+            sources[source.name] = measure(bundle, chosen, options, parts, on_clips)
     logs = [
         read_log(folder / f"{index}-{stage_name(stage, config)}" / "log.jsonl")
         for index, stage in enumerate(row.stages)
@@ -348,6 +379,7 @@ def _finish(
         "epochs": sum(stage.epochs for stage in row.stages),
         "minutes": round(sum(line["seconds"] for log in logs for line in log) / 60, 1),
         "date": date.today().isoformat(),
+        "parts": [*parts],
         "sources": sources,
     }
 
@@ -356,20 +388,28 @@ def measure(
     bundle: bundles.Bundle,
     takes: Sequence[Recording],
     options: Options,
+    parts: Sequence[str],
     on_clips: evaluate.OnClips = lambda count: None,
 ) -> dict[str, Any]:
-    """A row's numbers on one source: the shipped runtime, identity pinned to the speaker."""
+    """A row's numbers on one source: the shipped runtime, identity pinned to the speaker.
+
+    `parts` are some of `PARTS`: a sampler of 256 steps takes its time for each.
+    """
     engine = evaluate.runtime_engine(bundle)
     rate = bundle.frame_rate
-    predicted = evaluate.play(engine, takes, options.seed, "own", on_clips)
-    pairs = evaluate.at_true_instants(takes, predicted, rate)
-    return {
-        **evaluate.scores(takes, pairs, predicted, rate, options.head),
-        **evaluate.diversity(engine, takes[: evaluate.SPREAD_CLIPS], "own", on_clips),
-        **evaluate.identity_matching(bundle, takes),
-        **evaluate.identity_decisions(bundle, takes),
-        **evaluate.inference_time(bundle, takes),
-    }
+    numbers: dict[str, Any] = {}
+    if "scores" in parts:
+        predicted = evaluate.play(engine, takes, options.seed, "own", on_clips)
+        pairs = evaluate.at_true_instants(takes, predicted, rate)
+        numbers |= evaluate.scores(takes, pairs, predicted, rate, options.head)
+    if "diversity" in parts:
+        numbers |= evaluate.diversity(engine, takes[: evaluate.SPREAD_CLIPS], "own", on_clips)
+    if "identity" in parts:
+        numbers |= evaluate.identity_matching(bundle, takes)
+        numbers |= evaluate.identity_decisions(bundle, takes)
+    if "time" in parts:
+        numbers |= evaluate.inference_time(bundle, takes)
+    return numbers
 
 
 def _markdown(

@@ -62,24 +62,47 @@ def teacher_objective(stage: Stage, config: Config) -> Objective:
     return objective
 
 
-def with_start(objective: Objective, stage: Stage, config: Config) -> Objective:
-    """`objective`, and `stage.start` times the losses of the sampler's first prediction.
+def with_sampling(objective: Objective, stage: Stage, config: Config) -> Objective:
+    """`objective`, and the same losses where the sampler itself goes. Ours, not the paper's.
 
-    Ours, not the paper's. At a random step x_t tells much of x_0, and what it tells need not be
-    heard. The first prediction has x_T alone, and of a curve whose noise is scaled by 0 not even
-    that: what it knows of the lips, it has heard.
+    At a random step x_t holds the true face, and the network learns to read it there; in sampling
+    x_t holds nothing but its own guesses. `stage.start` weights the losses of the sampler's first
+    prediction, from x_T alone: of a curve whose noise is scaled by 0 not even that is given, so
+    what it knows of the lips, it has heard. `stage.rollout` weights those of a random later step of
+    the sampler's own course, of the curves whose noise is scaled by 0: for the others the truth
+    does not follow from the noise, and to ask for it there would leave all seeds one face.
     """
+    steps = stage.steps
     scale = torch.from_numpy(export.noise_factors(config))
-    first = diffusion.table_row(stage.steps, stage.steps, config.train_steps)
+    settled = scale == 0.0
+    table = diffusion.alpha_bars(config.train_steps, steps).float()
 
     def whole(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
         terms = objective(talker, window, draws)
-        x_t = draws.noise(1, window.x0) * scale.to(window.x0.device)
-        row = torch.full((len(x_t),), int(first), device=x_t.device)
+        device = window.x0.device
         identity = known_identity(talker, window, config)
-        x0, _ = talker.decoder(window.features, identity, row, x_t)
-        heard = torch.stack([*supervised_terms(x0, window.x0, stage, config).values()])
-        return {**terms, "start": stage.start * heard.sum()}
+
+        def predict(x: Tensor, n: int) -> Tensor:
+            row = diffusion.table_row(n, steps, config.train_steps)
+            rows = torch.full((len(x),), int(row), device=device)
+            x0, _ = talker.decoder(window.features, identity, rows, x)
+            return torch.as_tensor(x0)
+
+        x = draws.noise(1, window.x0) * scale.to(device)
+        if stage.start:
+            losses = supervised_terms(predict(x, steps), window.x0, stage, config)
+            terms["start"] = stage.start * torch.stack([*losses.values()]).sum()
+        if stage.rollout:
+            until = draws.step(steps - 1)
+            with torch.no_grad():
+                abar = table.to(device)
+                for n in range(steps, until, -1):
+                    x = diffusion.ddim_step(x, predict(x, n), abar[n], abar[n - 1])
+            x0 = predict(x, until)
+            truth = torch.where(settled.to(device), window.x0, x0.detach())
+            losses = supervised_terms(x0, truth, stage, config)
+            terms["rollout"] = stage.rollout * torch.stack([*losses.values()]).sum()
+        return terms
 
     return whole
 
