@@ -292,6 +292,20 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
     np.testing.assert_allclose(reference, x0[0].clamp(0, 1).numpy(), atol=1e-5)
 
 
+def test_a_regression_can_go_on_from_a_student(tmp_path: Path, tiny: Config) -> None:
+    """It starts from the student's weights; no mean is taken of the two kinds."""
+    student = Stage(8, epochs=1, batch=4, window_frames=90)
+    still = replace(student, steps=1, learning_rate=0.0, regression=True)
+    config = replace(tiny, stages=(student, still), average=2)
+    check(config, "test")
+    talker, speakers = run.train(config, run.read_data(config), tmp_path)
+    before = checkpoint.load(tmp_path / "0-teacher" / "final.pt")["talker"]
+    assert all(torch.equal(value, before[name]) for name, value in talker.named_parameters())
+    bundle = export.export(talker, config, speakers, {}, tmp_path / "bundle")
+    assert bundle.manifest["diffusion"]["sample_steps"] == 1
+    assert not bundle.noise_scale().any()
+
+
 @pytest.mark.parametrize(
     ("stages", "changes", "message"),
     [
@@ -299,6 +313,7 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
         ((Stage(16, 1), Stage(4, 1)), {}, "keeps or halves"),
         ((Stage(1, 1), Stage(0, 1)), {}, "keeps or halves"),
         ((Stage(8, 1, regression=True),), {}, "a regression has steps = 1"),
+        ((Stage(16, 1), Stage(8, 1, regression=True)), {}, "a regression has steps = 1"),
         ((Stage(1, 1, regression=True), Stage(1, 1)), {}, "no stage of another kind"),
         ((Stage(1, 1, regression=True, start=1.0),), {}, "start: .* 0 for a regression, got 1"),
         ((Stage(8, 1, start=-1.0),), {}, "start: expected 0 or more"),

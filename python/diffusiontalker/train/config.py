@@ -180,7 +180,13 @@ class Stage:
     rollout: float = 0.0
     #: The stage starts from the mean of the weights that the last so many of its steps ended on.
     average: int = 1
-    regression: bool = False  # no diffusion: the same network predicts from zeros, in one step
+    #: No diffusion: the same network predicts from zeros, in one step. After other stages it goes
+    #: on from their weights.
+    regression: bool = False
+
+    def goes_on_from(self, before: Stage) -> bool:
+        """Whether both train the same sampler."""
+        return (self.steps, self.regression) == (before.steps, before.regression)
 
 
 @dataclass(frozen=True)
@@ -412,14 +418,16 @@ def check(config: Config, where: str) -> None:
             f"{where}: the first stage is the teacher: its steps divide train_steps = "
             f"{config.train_steps}, got {steps[0]}"
         )
-    for before, after in pairwise(steps):
-        if after != before and (after < 1 or 2 * after != before):
+    for stage, later in pairwise(config.stages):
+        before, after = stage.steps, later.steps
+        if not later.regression and after != before and (after < 1 or 2 * after != before):
             raise ConfigError(
                 f"{where}: a stage after {before} steps keeps or halves them, got {after}"
             )
-    regression = {stage.regression for stage in config.stages}
-    if regression == {True, False} or (True in regression and steps[0] != 1):
-        raise ConfigError(f"{where}: a regression has steps = 1 and no stage of another kind")
+        if stage.regression and not later.regression:
+            raise ConfigError(f"{where}: after a regression comes no stage of another kind")
+    if any(stage.regression and stage.steps != 1 for stage in config.stages):
+        raise ConfigError(f"{where}: a regression has steps = 1")
     for index, stage in enumerate(config.stages):
         for key in ("start", "rollout"):
             weight = getattr(stage, key)
@@ -433,7 +441,7 @@ def check(config: Config, where: str) -> None:
                 f"{where}: stages.rollout: expected more than one step and a noise_scale of 0 for "
                 f"some curve, got {stage.steps} steps and noise_scale = {config.noise_scale}"
             )
-        first = index == 0 or steps[index - 1] != stage.steps
+        first = index == 0 or not stage.goes_on_from(config.stages[index - 1])
         if stage.average < 1 or (stage.average > 1 and first):
             raise ConfigError(
                 f"{where}: stages.average: expected 1, or more in a stage that keeps the steps of "

@@ -249,11 +249,11 @@ def average(
 ) -> None:
     """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
 
-    As far as they have the last one's steps. Stages that went on from one another err in different
-    ways; their mean errs less on what none has met.
+    As far as they train the last one's sampler. Stages that went on from one another err in
+    different ways; their mean errs less on what none has met.
     """
     alike = takewhile(
-        lambda stage: stage[1].steps == stages[-1].steps, reversed([*enumerate(stages)])
+        lambda stage: stages[-1].goes_on_from(stage[1]), reversed([*enumerate(stages)])
     )
     files = [
         folder / f"{index}-{stage_name(stage, config)}" / "final.pt"
