@@ -30,8 +30,8 @@ def test_rows_are_those_of_the_paper_and_share_their_runs(tiny: Config) -> None:
     few = [f"scratch_{n}-0-{n}" for n in (16, 8)]
     distilled = ["whole-1-16", "whole-2-8", "whole-3-4", "whole-4-2", "whole-5-1"]
     assert keys(4, tiny) == [*scratch, "whole-0-32", *few, *distilled]
-    without = [f"without_{name}-2-8" for name in ("L_lip", "L_vel", "identity")]
-    assert keys(5, tiny) == ["scratch_8-0-8", *without, "whole-2-8"]
+    without = [f"without_{name}-2-8" for name in ("distillation", "L_lip", "L_vel", "identity")]
+    assert keys(5, tiny) == [*without, "whole-2-8"]
 
 
 def test_each_row_leaves_out_what_it_says(tiny: Config) -> None:
@@ -41,7 +41,10 @@ def test_each_row_leaves_out_what_it_says(tiny: Config) -> None:
     assert bare.losses.velocity == 0
     assert all(stage.velocity == 0 for stage in bare.stages)
     assert not rows["without identity"].config.identity
-    assert rows["without distillation"].config.train_steps == 32
+    undistilled = rows["without distillation"].config
+    assert undistilled.train_steps == 32
+    assert [s.steps for s in undistilled.stages] == [8, 8, 8]
+    assert [s.epochs for s in undistilled.stages] == [s.epochs for s in tiny.stages]
     assert rows["whole"].config == tiny
     scratch = {row.steps: row for row in tables.plan(4, tiny) if "scratch" in row.label}
     assert {steps: row.config.train_steps for steps, row in scratch.items()} == {
@@ -132,7 +135,8 @@ def test_tables_come_from_runs_and_resume(
     assert main(["table5", *rest]) == 0
     runs = {folder.name for folder in (tmp_path / "runs").iterdir()}
     assert runs == {
-        "whole", "regression", "scratch_8", "without_L_lip", "without_L_vel", "without_identity",
+        "whole", "regression", "without_distillation", "without_L_lip", "without_L_vel",
+        "without_identity",
     }  # fmt: skip
     deaf = bundles.read(tmp_path / "bundles" / "without_identity-2-8")
     channels = deaf.manifest["encoder"]["channels"]
