@@ -45,6 +45,7 @@ EPILOG = """\
 examples:
   dt-train run configs/default.toml                      train, distil, export, evaluate
   dt-train run configs/default.toml --data grid=~/grid   with a source's folder elsewhere
+  dt-train run configs/finetune.toml --data takes=~/takes   the embedded model, taught your takes
   torchrun --nproc-per-node=2 -m diffusiontalker.train.cli run configs/default.toml
                                                          the same in two processes (or GPUs)
   dt-train export configs/default.toml --to my_bundle    write the bundle of a finished run again
@@ -476,6 +477,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
         raise ConfigError(f"{final} does not exist: the run is not finished")
     talker = build(config, data.speakers)
     talker.load_state_dict(checkpoint.load(final)["talker"])
+    run.average(talker, config.stages, config.average, config, folder)
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
     numbers = json.loads(report_file.read_text()) if report_file.exists() else None

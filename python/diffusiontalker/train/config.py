@@ -198,6 +198,9 @@ class Config:
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
     train_steps: int = 32  # T
+    #: The talker starts from this bundle's weights (start_from.py): a folder, relative to this
+    #: file, or "default" for the embedded one. Empty: from nothing.
+    start_from: str = ""
     identity: bool = True  # false: the decoder is not told who speaks, and L_con is off
     precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
@@ -239,6 +242,12 @@ class Config:
     def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
+    def bundle_path(self) -> Path | None:
+        """The folder of `start_from`; None for the embedded bundle."""
+        if self.start_from == "default":
+            return None
+        return (Path(self.folder) / Path(self.start_from).expanduser()).resolve()
+
     def deltas_path(self, source: Source) -> Path | None:
         return (Path(self.folder) / source.deltas).resolve() if source.deltas else None
 
@@ -268,6 +277,7 @@ class Config:
         if not self.encoder.frozen.kind:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
+            (plain, "start_from", ""),
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
@@ -410,6 +420,10 @@ def check(config: Config, where: str) -> None:
             f"{where}: borrowing: expected voices and hours above 0, got "
             f"{len(borrowing.voices)} voices and {borrowing.hours:g} hours"
         )
+    if config.start_from and not config.identity:
+        raise ConfigError(f"{where}: start_from: expected identity = true, got false")
+    if config.start_from and frozen.kind:
+        raise ConfigError(f"{where}: start_from: no bundle hears through encoder.frozen")
     if config.context_trains() and config.context is None:
         raise ConfigError(f"{where}: stages.train_context: there is no encoder.context to train")
     steps = [stage.steps for stage in config.stages]

@@ -474,13 +474,19 @@ def play(
 def fair_takes(bundle: Bundle, takes: Sequence[Recording]) -> list[Recording]:
     """The takes that the bundle never learnt from, treated as its training treated them.
 
-    The manifest lists the recordings that each source kept aside. Where some of a source's are
-    among the takes, these are taken for that source: only those kept aside are returned, their
-    curves calibrated as in training (resting shape and gain). Otherwise all takes are unseen.
+    The manifest lists the recordings that each source kept aside, those of the bundle that
+    training started from too. Where some of a source's are among the takes, these are taken for
+    that source: only those kept aside are returned, their curves calibrated as in training (resting
+    shape and gain). Otherwise all takes are unseen.
     """
     kept: list[Recording] = []
-    for source in bundle.manifest["training"].get("sources", []):
-        aside = set(source.get("held_out", []))
+    training = bundle.manifest["training"]
+    sources = list(training.get("sources", []))
+    while "starts_from" in training:
+        training = training["starts_from"]["training"]
+        sources += training.get("sources", [])
+    for source in sources:
+        aside = set(source.get("held_out", [])) - {take.id for take in kept}
         mine = [take for take in takes if take.id in aside]
         if mine:
             corpus = corpora.Corpus([take for take in takes if take.id not in aside], mine, [])

@@ -84,7 +84,8 @@ OnStep = Callable[[str, int, int, int, int, dict[str, float]], None]
 def stage_name(stage: Stage, config: Config) -> str:
     if stage.regression:
         return "regression"
-    return "teacher" if stage.steps == config.stages[0].steps else f"student-{stage.steps}"
+    from_nothing = stage.steps == config.stages[0].steps and not config.start_from
+    return "teacher" if from_nothing else f"student-{stage.steps}"
 
 
 def build(config: Config, speakers: list[str]) -> Talker:

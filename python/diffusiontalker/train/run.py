@@ -12,9 +12,22 @@ from typing import Any
 
 import torch
 
+from ..bundle import Bundle
 from ..curves import CURVES
-from . import borrow, checkpoint, corpora, evaluate, export, frozen, listen, plots, streams
+from . import (
+    borrow,
+    checkpoint,
+    corpora,
+    evaluate,
+    export,
+    frozen,
+    listen,
+    plots,
+    start_from,
+    streams,
+)
 from .config import Config, Stage
+from .context import Context
 from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
@@ -149,7 +162,14 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
             "voices": list(config.borrowing.voices),
             "hours_a_version": config.borrowing.hours,
         }
-    if config.context is not None:
+    if config.start_from:
+        start = start_from.read(config)
+        made_of["starts_from"] = {
+            "name": start.name,
+            "weights": start.sha256,
+            "training": {k: v for k, v in start.manifest["training"].items() if k != "metrics"},
+        }
+    elif config.context is not None:
         options = config.listening
         made_of["context"] = {
             "starts_from": {"citation": options.citation, "licence": options.licence},
@@ -190,20 +210,11 @@ def train(
         (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
     else:
         ranks.wait()  # the first process makes the context and the cache, which this one reads
+    start = start_from.read(config) if config.start_from else None
     talker = build(config, speakers)
-    hear: streams.Hear = streams.hear_nothing
-    digest = ""
-    if config.context is not None and talker.encoder.context is not None:
-        takes = [take for takes in data.train for take in takes]
-        context = listen.train_context(
-            config, takes, shared / "context", on_step=on_step, on_segment=on_segment
-        )
+    context, hear, digest = ears(config, data, shared, start, on_step, on_segment)
+    if talker.encoder.context is not None and context is not None:
         talker.encoder.context.load_state_dict(context.state_dict())
-        hear = listen.hearing(context, config.context)
-        digest = checkpoint.weights_digest(context.state_dict())
-    elif config.encoder.frozen.kind:
-        encoder = frozen.load(config.encoder.frozen, Path(config.folder))
-        hear, digest = encoder.tokens, encoder.digest
     cache = shared / "cache"
     versions = streams.prepare(
         data.train,
@@ -219,6 +230,8 @@ def train(
     mean, std = streams.statistics(streams.load_streams(versions[0]))
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
+    if start is not None:
+        start_from.begin(talker, start, speakers)
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
         if stage.average > 1:
@@ -242,6 +255,35 @@ def train(
             plots.loss_curve(folder, folder / "loss.png")
     average(talker, config.stages, config.average, config, folder)
     return talker.cpu(), speakers
+
+
+def ears(
+    config: Config,
+    data: Data,
+    shared: Path,
+    start: Bundle | None,
+    on_step: OnStep = lambda *_: None,
+    on_segment: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[Context | None, streams.Hear, str]:
+    """What makes the streams' tokens: the context, tuned here or the bundle's, or a frozen encoder.
+
+    Returns the context if it is one, the function that hears, and a digest of its weights.
+    """
+    if config.encoder.frozen.kind:
+        encoder = frozen.load(config.encoder.frozen, Path(config.folder))
+        return None, encoder.tokens, encoder.digest
+    if config.context is None:
+        return None, streams.hear_nothing, ""
+    if start is not None:
+        context = export.load_talker(start).encoder.context
+        assert context is not None  # start_from.read has compared the shapes
+    else:
+        takes = [take for takes in data.train for take in takes]
+        context = listen.train_context(
+            config, takes, shared / "context", on_step=on_step, on_segment=on_segment
+        )
+    digest = checkpoint.weights_digest(context.state_dict())
+    return context, listen.hearing(context, config.context), digest
 
 
 def average(
@@ -280,14 +322,13 @@ def finish(
     `frozen_digest` is that of the frozen encoder, where it is loaded already.
     """
     digest = frozen_digest
-    if config.context is not None:
-        # As `listen` left it: the cache is named after that, whatever has trained since.
-        listened = shared / "context" / "final.pt"
-        if not listened.exists():
+    if not digest:
+        # The cache is named after the context as training met it, whatever has moved it since.
+        tuned_here = config.context is not None and not config.start_from
+        if tuned_here and not (shared / "context" / "final.pt").exists():
             return
-        digest = checkpoint.weights_digest(checkpoint.load(listened)["context"])
-    elif config.encoder.frozen.kind and not digest:
-        digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
+        start = start_from.read(config) if config.start_from else None
+        _, _, digest = ears(config, data, shared, start)
     first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
         live = config.context_trains()
