@@ -33,6 +33,7 @@ from . import (
     parallel,
     report,
     run,
+    speech_cli,
     tables,
     takes_cli,
 )
@@ -57,6 +58,7 @@ examples:
   dt-train table4 configs/default.toml --out tables --epochs 0.25 --clips 50
   dt-train capture film.mov -o takes/ --model face_landmarker.task        a face from a video
   dt-train add-speaker default takes/ --name anna -o my_bundle            one more voice
+  dt-train speech -o ../speech                           the speech without faces, from Debian
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
@@ -212,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument("--threads", type=int, help="torch threads (default: the file's)")
         making.set_defaults(run=_table, table=number)
     takes_cli.register(add, _progress)
+    speech_cli.register(add, _progress)
     return parser
 
 

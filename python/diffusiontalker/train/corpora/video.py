@@ -1,7 +1,8 @@
-"""Video files by PyAV (the extra `capture`): their sound, their frames, their start timecode."""
+"""Video files and odd sounds by PyAV (the extra `capture`): sound, frames, start timecode."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,11 +26,17 @@ class VideoInfo:
     timecode: str  # of the first frame, HH:MM:SS:FF or with ;FF; "" where there is none
 
 
-def _open(path: Path) -> Any:
+def require(what: str) -> Any:
+    """The av module. Raises BrokenTake where it is missing: `what` needs it."""
     try:
         import av
     except ImportError:
-        raise BrokenTake(f"{path.name} needs PyAV: {REMEDY}") from None
+        raise BrokenTake(f"{what} needs PyAV: {REMEDY}") from None
+    return av
+
+
+def _open(path: Path) -> Any:
+    av = require(path.name)
     try:
         return av.open(str(path))
     except (av.FFmpegError, OSError) as error:
@@ -67,32 +74,52 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     Time 0 is the first video frame where there is video: sound before it is cut off, sound that
     starts later is preceded by silence. Raises BrokenTake for a file without sound.
     """
-    silent = BrokenTake(f"{path.name} has no sound track; a take needs its speech")
     with _open(path) as container:
-        import av
-
-        track = next(iter(container.streams.audio), None)
-        if track is None:
-            raise silent
         zero_s = _zero_s(next(iter(container.streams.video), None))
-        rate_hz = int(track.rate)
-        resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=rate_hz)
-        parts: list[NDArray[np.float32]] = []
-        first_s: float | None = None
-        try:
-            for frame in container.decode(track):
-                if first_s is None:
-                    first_s = 0.0 if frame.time is None else float(frame.time)
-                parts += [_mono(out) for out in resampler.resample(frame)]
-            parts += [_mono(out) for out in resampler.resample(None)]
-        except av.FFmpegError as error:
-            raise BrokenTake(f"cannot read the sound of {path.name}: {_said(error)}") from error
-    if not parts:
-        raise silent
-    lead = round(((first_s or 0.0) - zero_s) * rate_hz)
-    sound = np.concatenate(parts)
+        sound, rate_hz, first_s = _first_track(container, path.name)
+    lead = round((first_s - zero_s) * rate_hz)
     sound = np.concatenate([np.zeros(lead, np.float32), sound]) if lead > 0 else sound[-lead:]
     return sound, rate_hz
+
+
+def decode_sound(data: bytes, name: str, form: str) -> tuple[NDArray[np.float32], int]:
+    """The sound of a file that is in memory, channels averaged, (samples,), and its rate in Hz.
+
+    `form` is FFmpeg's name of its format ("ogg", "mp3", "g722"), `name` what errors call it. Raises
+    BrokenTake.
+    """
+    av = require(name)
+    try:
+        container = av.open(io.BytesIO(data), format=form)
+    except (av.FFmpegError, OSError) as error:
+        raise BrokenTake(f"cannot read {name}: {_said(error)}") from error
+    with container:
+        sound, rate_hz, _ = _first_track(container, name)
+    return sound, rate_hz
+
+
+def _first_track(container: Any, name: str) -> tuple[NDArray[np.float32], int, float]:
+    """Sound, rate in Hz and start in seconds of the first sound track. Raises BrokenTake."""
+    av = require(name)
+    silent = BrokenTake(f"{name} has no sound track; a take needs its speech")
+    track = next(iter(container.streams.audio), None)
+    if track is None:
+        raise silent
+    rate_hz = int(track.rate)
+    resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=rate_hz)
+    parts: list[NDArray[np.float32]] = []
+    first_s: float | None = None
+    try:
+        for frame in container.decode(track):
+            if first_s is None:
+                first_s = 0.0 if frame.time is None else float(frame.time)
+            parts += [_mono(out) for out in resampler.resample(frame)]
+        parts += [_mono(out) for out in resampler.resample(None)]
+    except av.FFmpegError as error:
+        raise BrokenTake(f"cannot read the sound of {name}: {_said(error)}") from error
+    if not parts:
+        raise silent
+    return np.concatenate(parts), rate_hz, first_s or 0.0
 
 
 def _mono(frame: Any) -> NDArray[np.float32]:
