@@ -23,10 +23,10 @@ from rich.progress import track
 from diffusiontalker import Runtime, _core, bundle
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train import borrow, config, corpora, run
-from diffusiontalker.train.context import load_whisper
 from diffusiontalker.train.corpora import Recording
 from diffusiontalker.train.performer import perform, style_of
 from diffusiontalker.train.streams import make_version
+from diffusiontalker.train.whisper_weights import load_whisper
 
 JAW = CURVES.index("jawOpen")
 RATE_HZ = 50.0

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from diffusiontalker import _core
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train import checkpoint, config, frozen, run
-from diffusiontalker.train.context import LAYERS, Context, causal_copy, load_whisper
+from diffusiontalker.train.context import LAYERS, Context, causal_copy
 from diffusiontalker.train.corpora import Recording
 from diffusiontalker.train.performer import perform, style_of
+from diffusiontalker.train.whisper_weights import load_whisper
 
 READ = [CURVES.index("jawOpen"), CURVES.index("mouthPucker")]
 TOKEN_S = 0.02

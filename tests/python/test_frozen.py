@@ -19,9 +19,10 @@ from diffusiontalker import _core
 from diffusiontalker.train import config, evaluate, frozen
 from diffusiontalker.train.cli import main
 from diffusiontalker.train.config import ConfigError, FrozenConfig
-from diffusiontalker.train.context import load_whisper, token_count
+from diffusiontalker.train.context import token_count
 from diffusiontalker.train.frozen import FrozenEncoder
 from diffusiontalker.train.model import AudioEncoder
+from diffusiontalker.train.whisper_weights import load_whisper
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
 WEIGHTS = "weights/whisper_tiny_en_encoder_fp16.npz"

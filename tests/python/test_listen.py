@@ -15,6 +15,7 @@ import soundfile  # noqa: E402
 from diffusiontalker.train import config, context, listen  # noqa: E402
 from diffusiontalker.train.config import Config, Listening, Speech, Stage  # noqa: E402
 from diffusiontalker.train.context import Context, ContextConfig  # noqa: E402
+from diffusiontalker.train.whisper_weights import load_whisper  # noqa: E402
 
 SMALL = ContextConfig(layers=2, width=24, heads=3, hidden=48, window=5)
 
@@ -93,7 +94,7 @@ def test_a_telephone_keeps_the_voice_and_loses_the_hiss() -> None:
 
 def test_missing_speech_and_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no Whisper weights"):
-        context.load_whisper(tmp_path / "none.npz")
+        load_whisper(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match="no wav or flac file"):
         listen.speech_files(tmp_path)
 
@@ -163,7 +164,7 @@ def test_whisper_is_heard_and_a_cut_run_ends_on_the_same_weights(
 
 
 def test_the_copy_is_whisper_but_for_what_it_may_not_hear(shared: Path) -> None:
-    whisper = context.load_whisper(shared / "weights" / "whisper_tiny_en_encoder_fp16.npz")
+    whisper = load_whisper(shared / "weights" / "whisper_tiny_en_encoder_fp16.npz")
     copy = context.causal_copy(whisper, ContextConfig(layers=2))
     torch.testing.assert_close(copy.layers[1].fc1.weight, whisper.trunk.layers[1].fc1.weight)
     with pytest.raises(ValueError, match="at most 4, got 5"):

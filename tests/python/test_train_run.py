@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,35 @@ def test_missing_sources_and_files_are_one_line(tmp_path: Path) -> None:
     assert main(["run", str(tmp_path / "none.toml")]) == 2
     assert main(["run", str(CONFIG), "--data", "measured"]) == 2
     assert main(["evaluate", str(tmp_path)]) == 2
+
+
+CONFIGS = sorted(CONFIG.parent.glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=[file.stem for file in CONFIGS])
+def test_shipped_configurations_are_whole(file: Path) -> None:
+    """They load, end on a sampler of few steps, and hold recordings out."""
+    settings = load_config(file)
+    assert settings.sample_steps == 8
+    assert all(s.hold_out or s.hold_out_per_speaker for s in settings.sources)
+    assert settings.name == file.stem
+    if settings.context is not None and not settings.start_from:
+        assert settings.listening.weights
+
+
+def test_whisper_is_looked_for_where_the_command_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from diffusiontalker.train.cli import main
+
+    folder = tmp_path / "beat"
+    take = train_corpus.BeatTake("1_anna_0_1_1")
+    train_corpus.write_beat(folder / "1", take, seed=1)
+    for number in range(2, 7):
+        again = replace(take, name=f"1_anna_0_{number}_{number}")
+        train_corpus.write_beat(folder / "1", again, seed=number)
+    config = CONFIG.parent / "beat.toml"
+    words = ["run", str(config), f"--data=beat={folder}", "--out", str(tmp_path / "run")]
+    assert main([*words, "--whisper", str(tmp_path / "tiny.en.pt")]) == 2
+    said = capsys.readouterr().err
+    assert f"no Whisper weights {tmp_path / 'tiny.en.pt'}: give an npz" in said.replace("\n", " ")

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from .. import _core
 from ..curves import GATED, indices
 from .config import Config, ConfigError
-from .context import Whisper, load_whisper
+from .context import Whisper
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording
 from .corpora.audio import read_audio
 from .files import save_arrays
 from .listen import speech_files
 from .streams import Stream, make_version
+from .whisper_weights import load_whisper
 
 TOKEN_S = 0.02
 SIDE_TOKENS = 3  # neighbours on either side that a token is read with

@@ -46,6 +46,7 @@ EPILOG = """\
 examples:
   dt-train run configs/default.toml                      train, distil, export, evaluate
   dt-train run configs/default.toml --data grid=~/grid   with a source's folder elsewhere
+  dt-train run configs/beat.toml --data beat=~/beat --whisper tiny.en.pt   the paper's corpus
   dt-train run configs/finetune.toml --data takes=~/takes   the embedded model, taught your takes
   torchrun --nproc-per-node=2 -m diffusiontalker.train.cli run configs/default.toml
                                                          the same in two processes (or GPUs)
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     training = add("run", "run every stage of a configuration that is not done yet")
     training.add_argument("config", help="configuration file (TOML)")
     _sources(training)
+    _whisper(training)
     training.add_argument("--out", help="run folder (default: runs/NAME)")
     training.add_argument("--threads", type=int, help="torch threads (default: the file's)")
     training.add_argument("--no-evaluate", action="store_true", help="stop after the export")
@@ -195,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         making = add(f"table{number}", f"train and measure the rows of a table: {title}")
         making.add_argument("config", help="configuration file (TOML)")
         _sources(making)
+        _whisper(making)
         making.add_argument(
             "--out",
             required=True,
@@ -226,6 +229,24 @@ def _sources(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FOLDER",
         help="folder of one of the configuration's sources (repeatable)",
     )
+
+
+def _whisper(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--whisper",
+        metavar="FILE",
+        help="Whisper tiny's weights, in place of the configuration's listening.weights: OpenAI's "
+        "tiny.en.pt, or transformers' model.safetensors or its folder",
+    )
+
+
+def _to_train(arguments: argparse.Namespace) -> Config:
+    """The configuration with what the command line changes in it."""
+    config = load(arguments.config, _named_folders(arguments.data))
+    if arguments.whisper:
+        weights = str(Path(arguments.whisper).expanduser().resolve())
+        config = replace(config, listening=replace(config.listening, weights=weights))
+    return replace(config, threads=arguments.threads) if arguments.threads else config
 
 
 def _named_folders(entries: Sequence[str]) -> dict[str, str]:
@@ -286,9 +307,7 @@ def _stage_bars(progress: Progress) -> OnStep:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> None:
-    config = load(arguments.config, _named_folders(arguments.data))
-    if arguments.threads:
-        config = replace(config, threads=arguments.threads)
+    config = _to_train(arguments)
     folder = Path(arguments.out) if arguments.out else Path("runs") / config.name
     ranks = parallel.join(config.device)
     if not ranks.writes:
@@ -359,9 +378,7 @@ def _evaluate_reference(
 
 
 def _table(arguments: argparse.Namespace, console: Console) -> None:
-    config = load(arguments.config, _named_folders(arguments.data))
-    if arguments.threads:
-        config = replace(config, threads=arguments.threads)
+    config = _to_train(arguments)
     if arguments.epochs <= 0:
         raise ConfigError(f"--epochs: expected a factor above 0, got {arguments.epochs:g}")
     if arguments.clips is not None and arguments.clips < 1:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -131,47 +129,6 @@ class Whisper(nn.Module):
             h = layer(h, causal=False)
         features: Tensor = trunk.norm(h) if layers == LAYERS else h
         return features
-
-
-def load_whisper(path: Path) -> Whisper:
-    """The published weights from an npz with CTranslate2's names (float16 or float32).
-
-    Raises FileNotFoundError, or ValueError when the file holds something else.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"no Whisper weights {path}; see docs/training.md for their source")
-    with np.load(path) as arrays:
-        named = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
-    shape = ContextConfig()
-    whisper = Whisper(shape)
-    state = {"position": named["encoder/position_encodings/encodings"]}
-    for conv in ("conv1", "conv2"):
-        for part in ("weight", "bias"):
-            state[f"trunk.{conv}.{part}"] = named[f"encoder/{conv}/{part}"]
-    renamed = {
-        "attention_norm.weight": "self_attention/layer_norm/gamma",
-        "attention_norm.bias": "self_attention/layer_norm/beta",
-        "qkv.weight": "self_attention/linear_0/weight",
-        "qkv.bias": "self_attention/linear_0/bias",
-        "out.weight": "self_attention/linear_1/weight",
-        "out.bias": "self_attention/linear_1/bias",
-        "mlp_norm.weight": "ffn/layer_norm/gamma",
-        "mlp_norm.bias": "ffn/layer_norm/beta",
-        "fc1.weight": "ffn/linear_0/weight",
-        "fc1.bias": "ffn/linear_0/bias",
-        "fc2.weight": "ffn/linear_1/weight",
-        "fc2.bias": "ffn/linear_1/bias",
-    }
-    for layer in range(LAYERS):
-        for ours, theirs in renamed.items():
-            state[f"trunk.layers.{layer}.{ours}"] = named[f"encoder/layer_{layer}/{theirs}"]
-        # Unmasked attention never reads these two.
-        state[f"trunk.layers.{layer}.distance"] = torch.zeros(shape.heads, shape.window)
-    state["trunk.position"] = torch.zeros(shape.width)
-    state["trunk.norm.weight"] = named["encoder/layer_norm/gamma"]
-    state["trunk.norm.bias"] = named["encoder/layer_norm/beta"]
-    whisper.load_state_dict(state)
-    return whisper.eval().requires_grad_(False)
 
 
 def causal_copy(whisper: Whisper, shape: ContextConfig) -> Context:

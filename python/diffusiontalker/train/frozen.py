@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from .. import _core
 from . import checkpoint
 from .config import ConfigError, FrozenConfig
-from .context import COLUMNS_A_TOKEN, load_whisper, token_count
+from .context import COLUMNS_A_TOKEN, token_count
+from .whisper_weights import load_whisper
 
 TOKEN_S = 0.02
 TOKEN_SAMPLES = 320
@@ -90,7 +91,7 @@ def load(options: FrozenConfig, folder: Path) -> FrozenEncoder:
 
 
 def whisper(options: FrozenConfig, folder: Path) -> FrozenEncoder:
-    """Whisper tiny's encoder from the npz that the context starts from (context.load_whisper)."""
+    """Whisper tiny's encoder, from the file that the context starts from."""
     model = load_whisper((folder / options.weights).resolve())
     return FrozenEncoder(
         width=model.position.shape[1],

@@ -30,7 +30,6 @@ from .context import (
     ContextConfig,
     Whisper,
     causal_copy,
-    load_whisper,
     token_count,
 )
 from .corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
@@ -38,6 +37,7 @@ from .corpora.audio import read_audio
 from .files import save_arrays
 from .noises import noise_below
 from .streams import Hear
+from .whisper_weights import load_whisper
 
 LONGEST_CLIP_S = 12.0
 #: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
