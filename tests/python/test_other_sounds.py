@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import train_corpus
 
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train import config, corpora, noises, streams
-from diffusiontalker.train.config import Augmentation
+from diffusiontalker.train.config import Augmentation, Config, ConfigError, check
+from diffusiontalker.train.corpora import Recording
 from diffusiontalker.train.streams import Draw, Stream
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.toml"
@@ -30,36 +32,66 @@ def envelope(sound: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(power / power.max()))
 
 
-@pytest.mark.parametrize("kind", noises.KINDS, ids=lambda kind: kind.__name__)
-def test_a_sound_follows_from_its_generator_and_has_the_level_asked_for(
-    kind: Callable[[int, np.random.Generator], np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(noises, "KINDS", (kind,))
+@pytest.mark.parametrize("kind", noises.KINDS)
+def test_a_sound_follows_from_its_generator_and_has_the_level_asked_for(kind: str) -> None:
+    draw_noise = partial(noises.draw_noise, kinds=(kind,))
     for seed in range(5):
-        sound = noises.draw_noise(SAMPLES, -30.0, np.random.default_rng(seed))
+        sound = draw_noise(SAMPLES, -30.0, np.random.default_rng(seed))
         assert sound.shape == (SAMPLES,)
         assert sound.dtype == np.float32
         assert 10 * np.log10(np.mean(np.square(sound))) == pytest.approx(-30.0, abs=0.01)
-        again = noises.draw_noise(SAMPLES, -30.0, np.random.default_rng(seed))
-        other = noises.draw_noise(SAMPLES, -30.0, np.random.default_rng(seed + 100))
+        again = draw_noise(SAMPLES, -30.0, np.random.default_rng(seed))
+        other = draw_noise(SAMPLES, -30.0, np.random.default_rng(seed + 100))
         assert np.array_equal(sound, again)
         assert not np.array_equal(sound, other)
     for samples in (0, 1, 50):
-        short = noises.draw_noise(samples, -30.0, np.random.default_rng(0))
+        short = draw_noise(samples, -30.0, np.random.default_rng(0))
         assert short.shape == (samples,)
         assert np.isfinite(short).all()
 
 
-def test_every_kind_is_drawn() -> None:
-    drawn: list[int] = []
-    stubs = [lambda n, rng, i=i: drawn.append(i) or np.ones(n, np.float32) for i in range(3)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(noises, "KINDS", tuple(stubs))
-        rng = np.random.default_rng(0)
-        for _ in range(60):
-            noises.draw_noise(10, -20.0, rng)
-    assert len(noises.KINDS) == 3
-    assert all(drawn.count(i) > 8 for i in range(3))
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds that are drawn, in place of their sounds."""
+    kinds: list[str] = []
+
+    def stand_in(kind: str) -> Callable[[int, np.random.Generator], np.ndarray]:
+        return lambda samples, rng: kinds.append(kind) or np.ones(samples, np.float32)
+
+    monkeypatch.setattr(noises, "KINDS", {kind: stand_in(kind) for kind in noises.KINDS})
+    return kinds
+
+
+def test_every_kind_is_drawn_as_often_as_it_is_named(drawn: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        noises.draw_noise(10, -20.0, rng)
+    assert {*drawn} == {"keys", "breath", "tones"}
+    assert all(drawn.count(kind) > 8 for kind in noises.KINDS)
+    drawn.clear()
+    for _ in range(300):
+        noises.draw_noise(10, -20.0, rng, ("breath", "keys", "breath"))
+    assert {*drawn} == {"keys", "breath"}
+    assert 160 < drawn.count("breath") < 240
+
+
+def test_a_pause_takes_the_kinds_that_the_configuration_names(drawn: list[str]) -> None:
+    options = Augmentation(other_chance=1.0, other_kinds=("tones",))
+    rng = np.random.default_rng(0)
+    how = streams.draw(rng, options, 1.5, clean=False)
+    take = Recording("one", "anna", "", np.ones(1600, np.float32))
+    streams._sound(take, how, rng)
+    assert drawn == ["tones"]
+
+
+def test_a_kind_that_there_is_not_is_refused(tiny: Config) -> None:
+    for kinds, said in ((("sneeze",), "sneeze"), ((), "none")):
+        other = replace(tiny, augmentation=replace(tiny.augmentation, other_kinds=kinds))
+        expected = rf"c\.toml: augmentation\.other_kinds: .* keys, breath, tones, got {said}"
+        with pytest.raises(ConfigError, match=expected):
+            check(other, "c.toml")
+    # Runs from before there was a choice go on.
+    assert "other_kinds" not in tiny.describe()["augmentation"]
 
 
 def test_each_kind_sounds_like_what_it_is() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import corpora
 from .context import ContextConfig
+from .noises import KINDS
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
@@ -152,6 +153,7 @@ class Augmentation:
     other_chance: float = 0.25  # of a pause with a sound that is no speech (noises.py)
     other_s: tuple[float, float] = (0.8, 2.5)
     other_db: tuple[float, float] = (-45.0, -18.0)  # its RMS level
+    other_kinds: tuple[str, ...] = tuple(KINDS)  # a kind that is named twice comes twice as often
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ class Config:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "start_from", ""),
+            (plain["augmentation"], "other_kinds", [*KINDS]),
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
@@ -413,6 +416,12 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: encoder.frozen: expected left_context_s of at least 0.02 and lookahead_s of "
             f"at least 0, got {frozen.left_context_s:g} and {frozen.lookahead_s:g}"
+        )
+    other = config.augmentation.other_kinds
+    if not other or not set(other) <= set(KINDS):
+        raise ConfigError(
+            f"{where}: augmentation.other_kinds: expected one or more of {', '.join(KINDS)}, got "
+            f"{', '.join(other) or 'none'}"
         )
     borrowing = config.borrowing
     if borrowing.face and (not borrowing.voices or borrowing.hours <= 0.0):

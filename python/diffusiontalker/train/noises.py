@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +81,22 @@ def tones(samples: int, rng: np.random.Generator) -> Sound:
     return sound.astype(np.float32)
 
 
-KINDS: tuple[Callable[[int, np.random.Generator], Sound], ...] = (keys, breath, tones)
+KINDS: dict[str, Callable[[int, np.random.Generator], Sound]] = {
+    "keys": keys,
+    "breath": breath,
+    "tones": tones,
+}
 
 
-def draw_noise(samples: int, level_db: float, rng: np.random.Generator) -> Sound:
-    """One of KINDS at a level: RMS over the stretch in dB re full scale."""
+def draw_noise(
+    samples: int, level_db: float, rng: np.random.Generator, kinds: Sequence[str] = tuple(KINDS)
+) -> Sound:
+    """One of `kinds` at a level: RMS over the stretch in dB re full scale.
+
+    A kind that is named twice comes twice as often.
+    """
     if samples == 0:
         return np.zeros(0, np.float32)
-    sound = KINDS[rng.integers(len(KINDS))](samples, rng)
+    sound = KINDS[kinds[int(rng.integers(len(kinds)))]](samples, rng)
     rms = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) + 1e-9
     return np.asarray(sound * (10 ** (level_db / 20) / rms), dtype=np.float32)

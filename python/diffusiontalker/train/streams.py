@@ -27,7 +27,7 @@ from .context import COLUMNS_A_TOKEN, token_count
 from .corpora import SAMPLE_RATE_HZ, Phone, Recording
 from .files import save_arrays
 from .model import alignment_period_frames, columns_for
-from .noises import draw_noise, noise_below
+from .noises import KINDS, draw_noise, noise_below
 from .performer import perform, style_of
 
 TAKES_A_STREAM = 16
@@ -144,6 +144,7 @@ class Draw:
     noise_exponent: float = 0.0
     gap_s: float = 0.0
     gap_noise_db: float | None = None  # level of a sound that is no speech, in the gap
+    gap_noises: tuple[str, ...] = tuple(KINDS)  # and of which kinds it is one
 
 
 def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, clean: bool) -> Draw:
@@ -165,6 +166,7 @@ def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, c
         noise_exponent=rng.uniform(0.0, 2.0),
         gap_s=rng.uniform(*options.other_s) if other else gap_s,
         gap_noise_db=rng.uniform(*options.other_db) if other else None,
+        gap_noises=options.other_kinds,
     )
 
 
@@ -178,7 +180,7 @@ def _sound(take: Recording, how: Draw, rng: np.random.Generator) -> NDArray[np.f
         audio = tilt(audio, *how.tilt_db)
     gap = np.zeros(int(how.gap_s * SAMPLE_RATE_HZ), np.float32)
     if how.gap_noise_db is not None:
-        gap = draw_noise(len(gap), how.gap_noise_db, rng)
+        gap = draw_noise(len(gap), how.gap_noise_db, rng, how.gap_noises)
     audio = np.concatenate([audio, gap])
     if how.noise_snr_db is not None:
         audio = audio + noise_below(power, how.noise_snr_db, len(audio), how.noise_exponent, rng)
