@@ -207,3 +207,27 @@ def test_whisper_is_looked_for_where_the_command_says(
     assert main([*words, "--whisper", str(tmp_path / "tiny.en.pt")]) == 2
     said = capsys.readouterr().err
     assert f"no Whisper weights {tmp_path / 'tiny.en.pt'}: give an npz" in said.replace("\n", " ")
+
+
+def test_export_writes_the_mean_that_the_run_ended_on(tmp_path: Path) -> None:
+    from diffusiontalker.train.cli import main
+
+    folders = train_corpus.write_corpus(tmp_path)
+    text = CONFIG.read_text()
+    stage = "[[stages]]\nsteps = 8\nepochs = 2\nbatch = 4\nwindow_frames = 90\nwarmup_steps = 1\n"
+    config = tmp_path / "mean.toml"
+    config.write_text("average = 2\n" + text[: text.index("[[stages]]")] + stage + stage)
+    words = [str(config), *(f"--data={name}={folder}" for name, folder in folders.items())]
+    words += ["--out", str(tmp_path / "run")]
+    assert main(["run", *words, "--no-evaluate"]) == 0
+    assert main(["export", *words, "--to", str(tmp_path / "again")]) == 0
+    made = bundles.read(tmp_path / "run" / "bundle")
+    assert bundles.read(tmp_path / "again").sha256 == made.sha256
+    first, last = (
+        checkpoint.load(tmp_path / "run" / f"{index}-teacher" / "final.pt")["talker"]
+        for index in range(2)
+    )
+    name = "decoder.head.weight"
+    mean = (first[name] + last[name]) / 2
+    assert float((first[name] - last[name]).abs().max()) > 1e-3
+    np.testing.assert_allclose(made.tensors[name], mean, atol=2e-4)  # in half precision
