@@ -135,6 +135,17 @@ warmup_steps = 2
     assert bundle.sha256 == bundles.read(whole / "bundle").sha256
     assert bundle.manifest["encoder"]["context"]["layers"] == 1
 
+    # Export reads the context that is there, wherever Whisper's weights lay (`--whisper`).
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text(text.replace(str(weights), "gone.npz"))
+    again = tmp_path / "again"
+    export_words = ["export", str(elsewhere), *words(whole)[5:-1], "--to", str(again)]
+    done = subprocess.run(
+        [*words(whole)[:3], *export_words], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert bundles.read(again).sha256 == bundle.sha256
+
     # The first stage reads the context as it learnt to listen; the second moves it.
     listened = checkpoint.load(whole / "context" / "final.pt")["context"]
     for part, moved in (("0-teacher", False), ("1-teacher", True)):

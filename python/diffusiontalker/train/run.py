@@ -162,8 +162,8 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
             "voices": list(config.borrowing.voices),
             "hours_a_version": config.borrowing.hours,
         }
-    if config.start_from:
-        start = start_from.read(config)
+    start = start_from.read(config)
+    if start is not None:
         made_of["starts_from"] = {
             "name": start.name,
             "weights": start.sha256,
@@ -210,7 +210,7 @@ def train(
         (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
     else:
         ranks.wait()  # the first process makes the context and the cache, which this one reads
-    start = start_from.read(config) if config.start_from else None
+    start = start_from.read(config)
     talker = build(config, speakers)
     context, hear, digest = ears(config, data, shared, start, on_step, on_segment)
     if talker.encoder.context is not None and context is not None:
@@ -262,8 +262,8 @@ def ears(
     data: Data,
     shared: Path,
     start: Bundle | None,
-    on_step: OnStep = lambda *_: None,
-    on_segment: Callable[[int, int], None] = lambda done, of: None,
+    on_step: OnStep,
+    on_segment: Callable[[int, int], None],
 ) -> tuple[Context | None, streams.Hear, str]:
     """What makes the streams' tokens: the context, tuned here or the bundle's, or a frozen encoder.
 
@@ -275,8 +275,7 @@ def ears(
     if config.context is None:
         return None, streams.hear_nothing, ""
     if start is not None:
-        context = export.load_talker(start).encoder.context
-        assert context is not None  # start_from.read has compared the shapes
+        context = start_from.context_of(start)
     else:
         takes = [take for takes in data.train for take in takes]
         context = listen.train_context(
@@ -322,13 +321,17 @@ def finish(
     `frozen_digest` is that of the frozen encoder, where it is loaded already.
     """
     digest = frozen_digest
-    if not digest:
+    if config.context is not None:
         # The cache is named after the context as training met it, whatever has moved it since.
-        tuned_here = config.context is not None and not config.start_from
-        if tuned_here and not (shared / "context" / "final.pt").exists():
+        start, listened = start_from.read(config), shared / "context" / "final.pt"
+        if start is not None:
+            digest = checkpoint.weights_digest(start_from.context_of(start).state_dict())
+        elif listened.exists():
+            digest = checkpoint.weights_digest(checkpoint.load(listened)["context"])
+        else:
             return
-        start = start_from.read(config) if config.start_from else None
-        _, _, digest = ears(config, data, shared, start)
+    elif config.encoder.frozen.kind and not digest:
+        digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
     first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
         live = config.context_trains()

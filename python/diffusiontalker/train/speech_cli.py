@@ -13,9 +13,7 @@ from rich.progress import Progress
 from . import debian_speech
 from .config import ConfigError
 from .debian_speech import FOLDERS, Folder
-
-AddCommand = Callable[[str, str], argparse.ArgumentParser]
-MakeProgress = Callable[[Console], Progress]
+from .takes_cli import AddCommand, MakeProgress
 
 
 def register(add: AddCommand, progress: MakeProgress) -> None:

@@ -10,15 +10,20 @@ from .. import bundle as bundles
 from ..bundle import Bundle
 from . import export
 from .config import Config, ConfigError
+from .context import Context
 from .model import Talker
 
 #: What decides the shape of the weights, where the manifest and the configuration both say it.
 SHAPE = ("frame_rate", "encoder", "decoder")
 
 
-def read(config: Config) -> Bundle:
-    """The bundle of `config.start_from`. Raises BundleError, or ConfigError where its shape or
-    its sampler is not the configuration's."""
+def read(config: Config) -> Bundle | None:
+    """The bundle of `config.start_from`, None where training starts from nothing.
+
+    Raises BundleError, or ConfigError where its shape or its sampler is not the configuration's.
+    """
+    if not config.start_from:
+        return None
     bundle = bundles.read(config.bundle_path())
     asked = export.manifest_of(config, [""], {}, config.stages[0].steps)
     for key in SHAPE:
@@ -39,6 +44,13 @@ def _refuse_other(config: Config, key: str, has: Any, asked: Any) -> None:
     raise ConfigError(
         f"start_from = {config.start_from!r}: {name}: expected the bundle's {has}, got {asked}"
     )
+
+
+def context_of(bundle: Bundle) -> Context:
+    """What hears in a bundle; `read` has compared it with the configuration's."""
+    context = export.load_talker(bundle).encoder.context
+    assert context is not None
+    return context
 
 
 def begin(talker: Talker, bundle: Bundle, speakers: list[str]) -> None:
