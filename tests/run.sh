@@ -55,7 +55,7 @@ for stage in $stages; do
       # Engines are built for real, which needs no GPU; running them does.
       say "TensorRT for RTX"
       python -m pip install --quiet '.[tensorrt]'
-      python -m pytest tests/python/test_tensorrt.py
+      python -m pytest tests/python/tensorrt/test_tensorrt.py
       ;;
     *)
       echo "tests/run.sh: no stage '$stage'; there are: lint cpp sanitizers unreal python tensorrt" >&2

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "backend_cpu.h"
 #include "random_model.h"
+#include "sampler/cpu/backend_cpu.h"
 
 namespace {
 

@@ -28,11 +28,13 @@ import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from diffusiontalker import Runtime, _core, engines
+from diffusiontalker import Runtime, _core
 from diffusiontalker import bundle as bundles
 from diffusiontalker.bundle import Bundle
-from diffusiontalker.train import onnx_export, tensorrt_build
-from diffusiontalker.train.export import load_talker
+from diffusiontalker.tensorrt import build as tensorrt_build
+from diffusiontalker.tensorrt import engines
+from diffusiontalker.tensorrt import graphs as onnx_export
+from diffusiontalker.train.networks.bundled import load_talker
 
 FLOAT32_TOLERANCE, FLOAT16_TOLERANCE = 1e-4, 2e-3
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)

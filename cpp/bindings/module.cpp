@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "backend_cpu.h"
 #include "dt/log_mel.h"
 #include "dt/noise.h"
 #include "dt/runtime.h"
-#include "encoder.h"
-#include "tensorrt_sampler.h"
+#include "features/encoder.h"
+#include "sampler/cpu/backend_cpu.h"
+#include "sampler/tensorrt/tensorrt_sampler.h"
 
 namespace py = pybind11;
 

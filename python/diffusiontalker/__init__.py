@@ -2,7 +2,7 @@
 
 from .bundle import BundleError
 from .curves import CURVES
-from .engines import BackendError
 from .runtime import Frame, Runtime, RuntimeStats
+from .tensorrt.engines import BackendError
 
 __all__ = ["CURVES", "BackendError", "BundleError", "Frame", "Runtime", "RuntimeStats"]

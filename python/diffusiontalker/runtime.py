@@ -13,12 +13,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, engines
+from . import _core
 from . import bundle as _bundle
 from .bundle import CORE_RATE_HZ, Bundle
 from .curves import CURVES
-from .engines import BackendError
 from .resample import Resampler, delay_samples
+from .tensorrt import engines
+from .tensorrt.engines import BackendError
 
 FloatArray = NDArray[np.float32]
 _Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)

@@ -6,14 +6,14 @@
 #include <memory>
 #include <vector>
 
-#include "alignment.h"
-#include "backend_cpu.h"
-#include "encoder.h"
-#include "identity.h"
-#include "postprocess.h"
+#include "audio/voice.h"
+#include "curves/postprocess.h"
+#include "features/alignment.h"
+#include "features/encoder.h"
+#include "features/identity.h"
 #include "random_model.h"
-#include "sampler.h"
-#include "voice.h"
+#include "sampler/cpu/backend_cpu.h"
+#include "sampler/sampler.h"
 
 namespace dt {
 namespace {

@@ -25,7 +25,7 @@ def command(name: str) -> list[str]:
     script = Path(sys.executable).with_name(name)
     if script.exists():
         return [str(script)]
-    module = {"dt-stream": "cli", "dt-watch": "watch"}[name]
+    module = {"dt-stream": "cli", "dt-watch": "cli.watch"}[name]
     return [sys.executable, "-m", f"diffusiontalker.stream.{module}"]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import random_bundle
 import train_corpus
+from paths import CONFIGS
 
 from diffusiontalker.bundle import Bundle
 
@@ -66,5 +67,5 @@ def tiny(folders: dict[str, Path]) -> Config:
     """configs/tiny.toml on the tiny corpus. For tests that need torch."""
     from diffusiontalker.train.config import load
 
-    path = Path(__file__).parents[2] / "configs" / "tiny.toml"
+    path = CONFIGS / "tiny.toml"
     return load(path, {name: str(folder) for name, folder in folders.items()})

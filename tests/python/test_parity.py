@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 @pytest.fixture(scope="module")
 def talker(any_bundle: Bundle) -> object:
     """The bundle's weights in the training code's own module."""
-    from diffusiontalker.train.export import load_talker
+    from diffusiontalker.train.networks.bundled import load_talker
 
     return load_talker(any_bundle)
 
@@ -39,7 +39,7 @@ def test_encoder(talker, core) -> None:
 
 def test_sampler_a_step(talker, core) -> None:
     """200 frames with recorded noise: every intermediate x within 1e-4 of PyTorch's."""
-    from diffusiontalker.train.diffusion import alpha_bars, ddim_step, table_row
+    from diffusiontalker.train.networks.diffusion import alpha_bars, ddim_step, table_row
 
     frames, steps = 200, core.sample_steps
     noise = _core.noise(42, 0, frames)
@@ -80,7 +80,7 @@ def test_sampler_frame_by_frame_is_one_call(core) -> None:
 
 def test_the_whole_path(talker, any_bundle: Bundle) -> None:
     """Audio to curves: alignment, noise and statistics as training sees them."""
-    from diffusiontalker.train.diffusion import alpha_bars, sample, table_row
+    from diffusiontalker.train.networks.diffusion import alpha_bars, sample, table_row
 
     audio = speech_like(2, 16000)
     # A gate that is always open and no post-processing leave what the sampler gave.

@@ -6,15 +6,15 @@ import dataclasses
 import random
 import re
 import struct
-from pathlib import Path
 
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import ROOT
 
+from diffusiontalker import wire
 from diffusiontalker.curves import CURVES
-from diffusiontalker.stream import wire
 
 SCHEMA = wire.Schema(
     subject="Gesicht ä",
@@ -295,7 +295,7 @@ def test_topics_filter_by_subject() -> None:
 
 
 def test_the_example_of_the_specification_is_what_is_sent() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "wire.md").read_text("utf-8")
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8")
     example = page[page.index("## An example") :]
     parts: list[bytes] = []
     for line in example.splitlines():

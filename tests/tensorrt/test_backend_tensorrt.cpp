@@ -7,11 +7,11 @@
 #include <fstream>
 #include <string>
 
-#include "backend_cpu.h"
-#include "model.h"
 #include "random_model.h"
+#include "sampler/cpu/backend_cpu.h"
+#include "sampler/tensorrt/tensorrt_sampler.h"
 #include "standin/standin.h"
-#include "tensorrt_sampler.h"
+#include "weights/model.h"
 
 namespace {
 

@@ -18,7 +18,7 @@ from types import ModuleType
 import zmq
 
 HERE = Path(__file__).resolve()
-WIRE = HERE.parents[2] / "python" / "diffusiontalker" / "stream" / "wire.py"
+WIRE = HERE.parents[2] / "python" / "diffusiontalker" / "wire.py"
 CURVES = HERE.parents[2] / "python" / "diffusiontalker" / "curves.py"
 
 

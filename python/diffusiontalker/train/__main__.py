@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
     try:
-        from .cli import main as commands
+        from .cli.commands import main as commands
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("diffusiontalker"):
             raise

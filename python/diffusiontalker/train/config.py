@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from . import corpora
-from .context import ContextConfig
-from .noises import KINDS
+from .data.noises import KINDS
+from .networks.context import ContextConfig
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 

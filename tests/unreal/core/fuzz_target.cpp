@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "dt/connection.h"
-#include "dt/wire.h"
-#include "dt/zmtp.h"
+#include "dt/net/connection.h"
+#include "dt/net/zmtp.h"
+#include "dt/wire/wire.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "dt/face_client.h"
+#include "dt/face/face_client.h"
 
 namespace {
 

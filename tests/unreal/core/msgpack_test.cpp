@@ -1,4 +1,4 @@
-#include "dt/msgpack.h"
+#include "dt/wire/msgpack.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "dt/connection.h"
-#include "dt/curve_names.h"
-#include "dt/statistics.h"
-#include "dt/tcp_socket.h"
+#include "dt/face/statistics.h"
+#include "dt/net/connection.h"
+#include "dt/net/tcp_socket.h"
+#include "dt/wire/curve_names.h"
 
 namespace {
 

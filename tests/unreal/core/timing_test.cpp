@@ -6,8 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "dt/clock_map.h"
-#include "dt/jitter_buffer.h"
+#include "dt/face/clock_map.h"
+#include "dt/face/jitter_buffer.h"
 
 namespace {
 

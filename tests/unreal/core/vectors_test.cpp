@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "dt/wire.h"
+#include "dt/wire/wire.h"
 #include "sender.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "dt/wire.h"
+#include "dt/wire/wire.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dt/zmtp.h"
+#include "dt/net/zmtp.h"
 
 #include <gtest/gtest.h>
 

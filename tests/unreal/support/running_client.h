@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "dt/face_client.h"
+#include "dt/face/face_client.h"
 
 // Waits until `done` holds; false if it does not within the time. On a busy machine much takes
 // long: no test is about that.

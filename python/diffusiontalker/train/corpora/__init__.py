@@ -21,15 +21,7 @@ from .audio import audio_beside, read_audio
 from .beat import read_beat, speaker_of
 from .live_link import is_live_link, read_live_link, sound_of
 from .phone_timed import read_phone_timed
-from .recording import (
-    SAMPLE_RATE_HZ,
-    BrokenTake,
-    Offset,
-    Phone,
-    Recording,
-    Skipped,
-    hold_out_order,
-)
+from .recording import SAMPLE_RATE_HZ, BrokenTake, Offset, Phone, Recording, Skipped, hold_out_order
 from .store import remembered
 from .sync import MODES as SYNC_MODES
 from .sync import synchronise

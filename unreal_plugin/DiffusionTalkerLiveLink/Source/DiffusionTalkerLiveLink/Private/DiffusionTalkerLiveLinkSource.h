@@ -12,7 +12,7 @@
 #include "ILiveLinkSource.h"
 #include "UObject/WeakObjectPtrTemplates.h"
 
-#include "dt/face_client.h"
+#include "dt/face/face_client.h"
 
 class FRunnableThread;
 class UDiffusionTalkerLiveLinkSourceSettings;

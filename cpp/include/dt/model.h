@@ -1,0 +1,79 @@
+// A model: its checked configuration and weights, shared by any number of runtimes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dt/options.h"
+
+namespace dt {
+
+// The encoder's masked transformer over the past (docs/bundle.md).
+struct ContextConfig {
+  std::int64_t width = 384;
+  std::int64_t heads = 6;  // a divisor of width
+  std::int64_t layers = 4;
+  std::int64_t hidden = 1536;  // of the MLPs
+  std::int64_t window = 64;    // tokens that attention looks back on, 20 ms each
+};
+
+struct ModelConfig {
+  std::vector<std::string> curves;   // names, in the model's order
+  std::int64_t frame_rate_num = 60;  // Hz = num / den
+  std::int64_t frame_rate_den = 1;
+  std::int64_t channels = 128;          // of the encoder; the audio feature's size
+  std::vector<std::int64_t> dilations;  // one residual block each
+  std::int64_t lookahead_columns = 4;   // 10 ms each
+  std::optional<ContextConfig> context;
+  std::int64_t hidden = 256;       // of the GRU
+  std::int64_t layers = 2;         // of the GRU
+  std::int64_t step_dim = 64;      // width of the step table
+  std::int64_t train_steps = 32;   // rows of the step table
+  std::vector<double> alpha_bar;   // one for each sampling step, falling
+  std::vector<float> noise_scale;  // of a curve's starting noise, 0 to 1; empty = 1 for all
+  GateOptions gate;
+  std::vector<CurveOptions> curve_options;  // one a curve
+  std::int64_t default_identity = 0;
+  double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
+  std::string kernel;            // "" = DT_KERNEL from the environment, else the best
+};
+
+// A borrowed float32 tensor, row-major and contiguous.
+struct TensorView {
+  std::vector<std::int64_t> shape;
+  const float* data = nullptr;
+};
+using TensorMap = std::map<std::string, TensorView>;
+
+struct ModelWeights;
+
+// Immutable after construction; shared by any number of runtimes and threads.
+class Model {
+ public:
+  // Copies and packs the tensors (names and shapes: docs/bundle.md). `identity_features` is
+  // (identities, channels). Throws std::invalid_argument with what, where, expected, got.
+  Model(const ModelConfig& config, const TensorMap& tensors, const TensorView& identity_features);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelConfig& config() const;
+  const ModelWeights& weights() const { return *weights_; }  // for the stages of this library
+  std::int64_t lookahead_samples() const;
+  std::int64_t curve_count() const;
+  std::int64_t sample_steps() const;
+  std::int64_t identities() const;
+  const char* kernel() const;  // instruction set in use
+
+ private:
+  std::unique_ptr<const ModelWeights> weights_;
+};
+
+// The identity that follows the voice, where a row of the library may be named.
+constexpr std::int64_t kAutoIdentity = -1;
+
+}  // namespace dt

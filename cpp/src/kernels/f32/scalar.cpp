@@ -1,0 +1,93 @@
+// Plain C++: the reference, and the kernels of processors without a file of their own. Products are
+// rounded before they are added. Four lanes are one register in most baselines.
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/kernels.h"
+
+namespace {
+
+constexpr int kLanes = 4;
+constexpr int kMaxTile = 2;
+constexpr int panels_at_once(int) { return 1; }
+
+#if defined(__GNUC__)
+// The compiler's own vector type: loops over an array of four are turned into registers by chance.
+using Vec = float __attribute__((vector_size(kLanes * sizeof(float))));
+#else
+struct Vec {
+  float lane[kLanes];
+  float operator[](int i) const { return lane[i]; }
+  float& operator[](int i) { return lane[i]; }
+};
+#endif
+
+template <typename Operation>
+inline Vec each(Operation operation) {
+  Vec out;
+  for (int i = 0; i < kLanes; ++i) {
+    out[i] = operation(i);
+  }
+  return out;
+}
+
+#if !defined(__GNUC__)
+inline Vec operator+(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] + b[i]; });
+}
+inline Vec operator-(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] - b[i]; });
+}
+inline Vec operator*(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] * b[i]; });
+}
+inline Vec operator/(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] / b[i]; });
+}
+#endif
+
+inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store(float* p, const Vec& v) { std::memcpy(p, &v, sizeof v); }
+inline Vec set(float x) {
+  return each([x](int) { return x; });
+}
+inline Vec add(const Vec& a, const Vec& b) { return a + b; }
+inline Vec sub(const Vec& a, const Vec& b) { return a - b; }
+inline Vec mul(const Vec& a, const Vec& b) { return a * b; }
+inline Vec div(const Vec& a, const Vec& b) { return a / b; }
+inline Vec fma(const Vec& a, const Vec& b, const Vec& c) { return a * b + c; }
+inline Vec min(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] < b[i] ? a[i] : b[i]; });
+}
+inline Vec max(const Vec& a, const Vec& b) {
+  return each([&](int i) { return a[i] > b[i] ? a[i] : b[i]; });
+}
+// 2^n, n being the whole number in the low bits of `shifted` (see exponential()).
+inline Vec power_of_two(const Vec& shifted) {
+  return each([&](int i) {
+    const float lane = shifted[i];
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &lane, sizeof bits);
+    bits = (bits << 23) + 0x3F800000U;
+    float out = 0.0F;
+    std::memcpy(&out, &bits, sizeof out);
+    return out;
+  });
+}
+
+}  // namespace
+
+#include "kernels/f32/body.h"
+
+namespace dt {
+
+const Kernels* scalar_kernels() {
+  static const Kernels kernels = {"scalar", &multiply_add, &gru};
+  return &kernels;
+}
+
+}  // namespace dt

@@ -1,0 +1,126 @@
+#include "sampler/tensorrt/tensorrt_sampler.h"
+
+#include <array>
+#include <stdexcept>
+
+#include "sampler/tensorrt/shared_library.h"
+#include "weights/model.h"
+
+namespace dt {
+namespace {
+
+using Text = std::array<char, 2048>;
+
+[[noreturn]] void fail(const std::string& text) {
+  throw std::runtime_error("TensorRT backend: " + text);
+}
+
+void check(std::int32_t status, const Text& text) {
+  if (status != 0) {
+    fail(text.data());
+  }
+}
+
+const DtTensorRtApi* open_plugin(const std::string& plugin) {
+  if (plugin.empty()) {
+    fail(
+        "not built; build the package again with TENSORRT_ROOT at TensorRT's headers and the CUDA "
+        "toolkit installed (docs/tensorrt.md)");
+  }
+  const SharedLibrary library(plugin);
+  if (!library) {
+    fail("its library cannot be opened: " + library.error() + "; build the package again");
+  }
+  const auto get_api = library.find<DtTensorRtApiFunction>(kDtTensorRtApiName);
+  if (get_api == nullptr) {
+    fail(plugin + " is not the backend's library: it has no " + kDtTensorRtApiName);
+  }
+  const DtTensorRtApi* api = get_api();
+  if (api->abi != kDtTensorRtAbi) {
+    fail(plugin + ": expected version " + std::to_string(kDtTensorRtAbi) + " of the border, got " +
+         std::to_string(api->abi) + "; build the package again");
+  }
+  return api;
+}
+
+}  // namespace
+
+std::string tensorrt_library(const std::string& plugin) { return open_plugin(plugin)->library; }
+
+std::string probe_tensorrt(const std::string& plugin, const std::string& library) {
+  Text text{};
+  check(open_plugin(plugin)->probe(library.c_str(), text.data(), text.size()), text);
+  return text.data();
+}
+
+TensorRtSampler::TensorRtSampler(std::shared_ptr<const Model> model, const BackendOptions& options,
+                                 std::int64_t streams)
+    : model_(std::move(model)),
+      streams_(streams),
+      api_(open_plugin(options.plugin)),
+      sampler_(nullptr, api_->destroy) {
+  if (streams < 1) {
+    throw std::invalid_argument("streams: expected at least 1, got " + std::to_string(streams));
+  }
+  const ModelWeights& weights = model_->weights();
+  const DtTensorRtModel sizes = {
+      weights.sample_steps(),           weights.config.layers, weights.config.hidden,
+      weights.config.channels,          weights.curves(),      weights.config.step_dim,
+      weights.decoder.step_table.data()};
+  std::vector<DtTensorRtEngine> engines;
+  for (const TensorRtEngine& engine : options.engines) {
+    engines.push_back({engine.path.c_str(), engine.frames, engine.library_version.c_str(),
+                       engine.capabilities.data(),
+                       static_cast<std::int64_t>(engine.capabilities.size())});
+  }
+  const DtTensorRtOptions plain = {options.library.c_str(), streams, engines.data(),
+                                   static_cast<std::int64_t>(engines.size())};
+  Text text{};
+  sampler_.reset(api_->create(&sizes, &plain, text.data(), text.size()));
+  check(sampler_ == nullptr ? 1 : 0, text);
+}
+
+void TensorRtSampler::sample(std::int64_t frames, const std::uint8_t* active, const float* audio,
+                             const float* identity, const float* noise, float* x0) {
+  Text text;
+  text[0] = '\0';
+  check(api_->sample(sampler_.get(), frames, active, audio, identity, noise, x0, text.data(),
+                     text.size()),
+        text);
+}
+
+void TensorRtSampler::reset() {
+  Text text{};
+  check(api_->reset(sampler_.get(), -1, text.data(), text.size()), text);
+}
+
+void TensorRtSampler::reset(std::int64_t stream) {
+  if (stream < 0 || stream >= streams_) {
+    throw std::invalid_argument("reset: voice: expected 0 to " + std::to_string(streams_ - 1) +
+                                ", got " + std::to_string(stream));
+  }
+  Text text{};
+  check(api_->reset(sampler_.get(), stream, text.data(), text.size()), text);
+}
+
+void TensorRtSampler::read_state(float* state) const {
+  Text text{};
+  check(api_->read_state(sampler_.get(), state, text.data(), text.size()), text);
+}
+
+std::string TensorRtSampler::describe() const {
+  Text text{};
+  api_->describe(sampler_.get(), text.data(), text.size());
+  return text.data();
+}
+
+TensorRtBackend::TensorRtBackend(std::shared_ptr<const Model> model, const BackendOptions& options)
+    : sampler_(std::move(model), options, 1) {}
+
+void TensorRtBackend::sample(std::int64_t frames, const float* audio, const float* identity,
+                             const float* noise, float* x0) {
+  constexpr std::uint8_t kActive = 1;
+  sampler_.sample(frames, &kActive, audio, identity, noise, x0);
+}
+
+}  // namespace dt

@@ -1,0 +1,1 @@
+"""`dt-train`: a module a command. Nothing here computes."""

@@ -1,0 +1,8 @@
+"""`python -m diffusiontalker.train.cli`, as torchrun starts it."""
+
+import sys
+
+from ..__main__ import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How good a bundle is: metrics, the players that are measured, report and plots."""

@@ -1,0 +1,1 @@
+"""Whole jobs, each a function to read from top to bottom: run, tables, add_speaker."""

@@ -1,0 +1,361 @@
+"""The road from recordings to a bundle: corpora -> streams -> teacher -> students -> export."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...bundle import Bundle
+from ...curves import CURVES
+from .. import checkpoint, corpora
+from ..config import Config, Stage
+from ..data import streams
+from ..measure import evaluate, plots
+from ..networks import bundled as export
+from ..networks import frozen
+from ..networks.context import Context
+from ..networks.model import Talker
+from ..stages import borrow, listen, start_from
+from ..stages.distil import student_objective
+from ..stages.parallel import Ranks, processes_here
+from ..stages.teacher import regression_objective, teacher_objective, with_sampling
+from ..stages.trainer import ALONE, Objective, OnStep, build, fit, stage_name
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the sources gave, one entry a source."""
+
+    train: list[list[corpora.Recording]]
+    held_out: list[list[corpora.Recording]]
+    skipped: list[corpora.Skipped]
+
+    @property
+    def speakers(self) -> list[str]:
+        return sorted({take.speaker for takes in self.train for take in takes})
+
+
+def read_data(
+    config: Config, on_take: Callable[[], None] = lambda: None, cache: Path | None = None
+) -> Data:
+    """Read, split and calibrate every source; takes read before come from the folder `cache`.
+
+    Raises FileNotFoundError for a missing folder.
+    """
+    train, held_out, skipped = [], [], []
+    for source in config.sources:
+        corpus = corpora.load(
+            config.source_path(source),
+            kind=source.kind,
+            speaker=source.speaker,
+            licence=source.licence,
+            hold_out=source.hold_out,
+            hold_out_per_speaker=source.hold_out_per_speaker,
+            sync=source.sync,
+            max_offset_s=source.max_offset_ms / 1000.0,
+            deltas=config.deltas_path(source),
+            cache=cache,
+            on_take=on_take,
+        )
+        if source.rest_curves or source.gain:
+            corpus = corpora.calibrate(
+                corpus,
+                rest_percentile=source.rest_percentile,
+                rest_curves=list(source.rest_curves),
+                gain=source.gain,
+            )
+        train.append(corpus.train)
+        held_out.append(corpus.held_out)
+        skipped += corpus.skipped
+    return Data(train, held_out, skipped)
+
+
+def data_report(config: Config, data: Data) -> dict[str, object]:
+    """What the sources hold and what was dropped or moved, as JSON values.
+
+    Hours, speakers, rates, missing curves, held-out ids, offsets of faces against their sound,
+    notes on takes that were cut, broken takes.
+    """
+    report: dict[str, object] = {}
+    for source, train, held_out in zip(config.sources, data.train, data.held_out, strict=True):
+        takes = train + held_out
+        seen = {name for take in takes for name in take.curve_names}
+        measured = [take for take in takes if take.curves is not None]
+        report[source.name] = {
+            "takes": len(train),
+            "hours": round(sum(take.duration_s for take in train) / 3600, 4),
+            "held_out": sorted(take.id for take in held_out),
+            "speakers": sorted({take.speaker for take in takes}),
+            "curves": "measured" if measured else "made by rule from phone times",
+            "rates_hz": sorted({round(take.rate_hz or 0, 2) for take in measured}),
+            "missing_curves": sorted(set(CURVES) - seen) if measured else [],
+            "offsets": corpora.offset_report(takes),
+            "notes": {take.id: list(take.notes) for take in takes if take.notes},
+        }
+    report["skipped"] = [f"{skip.path.name}: {skip.reason}" for skip in data.skipped]
+    return report
+
+
+def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
+    """What the bundle says about its own making."""
+    report = data_report(config, data)
+    sources = []
+    for source in config.sources:
+        entry: Any = report[source.name]
+        sources.append(
+            {
+                "name": source.name,
+                "citation": source.citation,
+                "licence": source.licence,
+                "takes": entry["takes"],
+                "hours": entry["hours"],
+                "held_out_takes": len(entry["held_out"]),
+                "held_out": entry["held_out"],
+                "curves": entry["curves"],
+                "rest_taken_out": {
+                    "percentile": source.rest_percentile,
+                    "curves": list(source.rest_curves),
+                },
+                "gain": dict(source.gain),
+            }
+        )
+    stages = []
+    for index, stage in enumerate(config.stages):
+        name = stage_name(stage, config)
+        log = folder / f"{index}-{name}" / "log.jsonl"
+        # A run that was cut repeats the epoch it was cut in: the last line of an epoch counts.
+        text = log.read_text().splitlines() if log.exists() else []
+        epochs = {line["epoch"]: line for line in map(json.loads, text)}
+        lines = list(epochs.values())
+        stages.append(
+            {
+                "name": name,
+                "sampler_steps": stage.steps,
+                "epochs": stage.epochs,
+                "context_trains": stage.train_context,
+                "optimiser_steps": lines[-1]["step"] if lines else 0,
+                "minutes": round(sum(line["seconds"] for line in lines) / 60, 1),
+                "final_losses": {
+                    k: v for k, v in (lines[-1] if lines else {}).items() if k != "seconds"
+                },
+            }
+        )
+    made_of: dict[str, Any] = {"sources": sources, "stages": stages, "seed": config.seed}
+    if config.average > 1:
+        made_of["average_of_last_stages"] = config.average
+    if config.borrowing.face:
+        made_of["borrowing"] = {
+            "face": config.borrowing.face,
+            "voices": list(config.borrowing.voices),
+            "hours_a_version": config.borrowing.hours,
+        }
+    start = start_from.read(config)
+    if start is not None:
+        made_of["starts_from"] = {
+            "name": start.name,
+            "weights": start.sha256,
+            "training": {k: v for k, v in start.manifest["training"].items() if k != "metrics"},
+        }
+    elif config.context is not None:
+        options = config.listening
+        made_of["context"] = {
+            "starts_from": {"citation": options.citation, "licence": options.licence},
+            "speech": [
+                {"name": s.name, "citation": s.citation, "licence": s.licence}
+                for s in options.speech
+            ],
+            "epochs": options.epochs,
+            "delay_tokens": options.delay_tokens,
+        }
+    return made_of
+
+
+def train(
+    config: Config,
+    data: Data,
+    folder: Path,
+    *,
+    on_version: Callable[[int], None] = lambda version: None,
+    on_step: OnStep = lambda *_: None,
+    on_segment: Callable[[int, int], None] = lambda done, of: None,
+    on_clip: borrow.OnClip = lambda done, of: None,
+    shared: Path | None = None,
+    ranks: Ranks = ALONE,
+) -> tuple[Talker, list[str]]:
+    """Run every stage that `folder` has not finished; returns the last student, speaker names.
+
+    `shared` is where the features' cache and the context are kept, by default in `folder`, for
+    runs that differ in neither. Processes that train together (`ranks`) all call this.
+    """
+    torch.set_num_threads(max(1, config.threads // processes_here()))
+    speakers = data.speakers
+    if not speakers:
+        raise ValueError("no usable takes: see the list of skipped ones in the report")
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = shared or folder
+    if ranks.writes:
+        (folder / "data.json").write_text(json.dumps(data_report(config, data), indent=1) + "\n")
+    else:
+        ranks.wait()  # the first process makes the context and the cache, which this one reads
+    start = start_from.read(config)
+    talker = build(config, speakers)
+    context, hear, digest = ears(config, data, shared, start, on_step, on_segment)
+    if talker.encoder.context is not None and context is not None:
+        talker.encoder.context.load_state_dict(context.state_dict())
+    cache = shared / "cache"
+    versions = streams.prepare(
+        data.train,
+        config,
+        cache,
+        on_version,
+        hear,
+        digest,
+        lambda: borrow.borrowed(config, data.train, cache, on_clip),
+    )
+    if ranks.writes:
+        ranks.wait()
+    mean, std = streams.statistics(streams.load_streams(versions[0]))
+    talker.mean.copy_(torch.from_numpy(mean))
+    talker.std.copy_(torch.from_numpy(std))
+    if start is not None:
+        start_from.begin(talker, start, speakers)
+    talker.to(ranks.device)
+    for index, stage in enumerate(config.stages):
+        if stage.average > 1:
+            average(talker, config.stages[:index], stage.average, config, folder)
+        objective = objective_of(talker, index, config)
+        stage_folder = folder / f"{index}-{stage_name(stage, config)}"
+        stage_folder.mkdir(parents=True, exist_ok=True)
+        fit(
+            talker,
+            stage,
+            index,
+            objective,
+            config=config,
+            speakers=speakers,
+            versions=versions,
+            folder=stage_folder,
+            on_step=on_step,
+            ranks=ranks,
+        )
+        if ranks.writes and plots.available():
+            plots.loss_curve(folder, folder / "loss.png")
+    average(talker, config.stages, config.average, config, folder)
+    return talker.cpu(), speakers
+
+
+def ears(
+    config: Config,
+    data: Data,
+    shared: Path,
+    start: Bundle | None,
+    on_step: OnStep,
+    on_segment: Callable[[int, int], None],
+) -> tuple[Context | None, streams.Hear, str]:
+    """What makes the streams' tokens: the context, tuned here or the bundle's, or a frozen encoder.
+
+    Returns the context if it is one, the function that hears, and a digest of its weights.
+    """
+    if config.encoder.frozen.kind:
+        encoder = frozen.load(config.encoder.frozen, Path(config.folder))
+        return None, encoder.tokens, encoder.digest
+    if config.context is None:
+        return None, streams.hear_nothing, ""
+    if start is not None:
+        context = start_from.context_of(start)
+    else:
+        takes = [take for takes in data.train for take in takes]
+        context = listen.train_context(
+            config, takes, shared / "context", on_step=on_step, on_segment=on_segment
+        )
+    digest = checkpoint.weights_digest(context.state_dict())
+    return context, listen.hearing(context, config.context), digest
+
+
+def average(
+    talker: Talker, stages: Sequence[Stage], count: int, config: Config, folder: Path
+) -> None:
+    """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
+
+    As far as they train the last one's sampler. Stages that went on from one another err in
+    different ways; their mean errs less on what none has met.
+    """
+    alike = takewhile(
+        lambda stage: stages[-1].goes_on_from(stage[1]), reversed([*enumerate(stages)])
+    )
+    files = [
+        folder / f"{index}-{stage_name(stage, config)}" / "final.pt"
+        for index, stage in islice(alike, count)
+    ]
+    if len(files) == 1:
+        return
+    weights = [checkpoint.load(file)["talker"] for file in files]
+    mean = {name: torch.stack([w[name] for w in weights]).mean(dim=0) for name in weights[0]}
+    talker.load_state_dict(mean)
+
+
+def finish(
+    talker: Talker,
+    speakers: list[str],
+    config: Config,
+    data: Data,
+    shared: Path,
+    frozen_digest: str = "",
+) -> None:
+    """What training leaves to do: the mean that voices are matched against, over one whole pass.
+
+    `shared` is that of `train`. Without its cache, the running mean of training stays.
+    `frozen_digest` is that of the frozen encoder, where it is loaded already.
+    """
+    digest = frozen_digest
+    if config.context is not None:
+        # The cache is named after the context as training met it, whatever has moved it since.
+        start, listened = start_from.read(config), shared / "context" / "final.pt"
+        if start is not None:
+            digest = checkpoint.weights_digest(start_from.context_of(start).state_dict())
+        elif listened.exists():
+            digest = checkpoint.weights_digest(checkpoint.load(listened)["context"])
+        else:
+            return
+    elif config.encoder.frozen.kind and not digest:
+        digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
+    first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
+    if first.exists():
+        live = config.context_trains()
+        export.finish_pooled_mean(talker, streams.load_streams(first), speakers, live=live)
+
+
+def reference_of(
+    talker: Talker, speakers: list[str], config: Config, data: Data, folder: Path
+) -> evaluate.Reference:
+    """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
+    encoder = frozen.load(config.encoder.frozen, Path(config.folder))
+    finish(talker, speakers, config, data, folder, encoder.digest)
+    return evaluate.Reference(
+        talker.eval().requires_grad_(False),
+        tuple(speakers),
+        config.sample_steps,
+        config.train_steps,
+        torch.from_numpy(export.noise_factors(config)),
+        encoder.tokens,
+    )
+
+
+def objective_of(talker: Talker, index: int, config: Config) -> Objective:
+    """What stage `index` minimises; `talker` is as the stage before has left it."""
+    stage = config.stages[index]
+    if stage.regression:
+        return regression_objective(stage, config)
+    fewer = index > 0 and stage.steps < config.stages[index - 1].steps
+    if fewer and config.losses.distillation:
+        objective = student_objective(copy.deepcopy(talker), stage, config)
+    else:
+        objective = teacher_objective(stage, config)
+    return with_sampling(objective, stage, config) if stage.start or stage.rollout else objective

@@ -1,0 +1,1 @@
+"""What trains: the loop, its objectives, and what happens before and after them."""

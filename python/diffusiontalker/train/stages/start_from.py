@@ -1,0 +1,73 @@
+"""Training that goes on from a bundle: its weights, its units, the rows of the voices it knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ... import bundle as bundles
+from ...bundle import Bundle
+from ..config import Config, ConfigError
+from ..networks import bundled as export
+from ..networks.context import Context
+from ..networks.model import Talker
+
+#: What decides the shape of the weights, where the manifest and the configuration both say it.
+SHAPE = ("frame_rate", "encoder", "decoder")
+
+
+def read(config: Config) -> Bundle | None:
+    """The bundle of `config.start_from`, None where training starts from nothing.
+
+    Raises BundleError, or ConfigError where its shape or its sampler is not the configuration's.
+    """
+    if not config.start_from:
+        return None
+    bundle = bundles.read(config.bundle_path())
+    asked = export.manifest_of(config, [""], {}, config.stages[0].steps)
+    for key in SHAPE:
+        _refuse_other(config, key, bundle.manifest[key], asked[key])
+    for key in ("train_steps", "sample_steps"):
+        _refuse_other(config, key, bundle.manifest["diffusion"][key], asked["diffusion"][key])
+    return bundle
+
+
+def _refuse_other(config: Config, key: str, has: Any, asked: Any) -> None:
+    if has == asked:
+        return
+    if isinstance(has, dict) and isinstance(asked, dict):
+        for part in sorted(has.keys() | asked.keys()):
+            _refuse_other(config, f"{key}.{part}", has.get(part), asked.get(part))
+        return
+    name = {"sample_steps": "steps of the first stage"}.get(key, key)
+    raise ConfigError(
+        f"start_from = {config.start_from!r}: {name}: expected the bundle's {has}, got {asked}"
+    )
+
+
+def context_of(bundle: Bundle) -> Context:
+    """What hears in a bundle; `read` has compared it with the configuration's."""
+    context = export.load_talker(bundle).encoder.context
+    assert context is not None
+    return context
+
+
+def begin(talker: Talker, bundle: Bundle, speakers: list[str]) -> None:
+    """Put the bundle's weights into `talker`, whose library has the rows of `speakers`.
+
+    A voice that the bundle knows keeps its row; another starts at the mean of all rows. `talker`
+    comes with the statistics of its own data: they stay for the curves that nothing has moved in
+    the bundle's, all others keep the units that the weights were learnt in.
+    """
+    known = export.load_talker(bundle)
+    for name in export.still_curves(known):
+        index = bundle.manifest["curves"].index(name)
+        known.mean[index], known.std[index] = talker.mean[index], talker.std[index]
+    rows = known.identity.embeddings
+    at = {name: row for row, name in enumerate(bundle.identities)}
+    weights = known.state_dict()
+    weights["identity.embeddings"] = torch.stack(
+        [rows[at[name]] if name in at else rows.mean(dim=0) for name in speakers]
+    )
+    talker.load_state_dict(weights)
