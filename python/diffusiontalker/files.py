@@ -1,0 +1,31 @@
+"""Files that a cut leaves whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; on leaving, what stands there takes `path`'s place.
+
+    It is flushed to the disk first, so that after a power cut too either the old contents are there
+    or the new ones. Where the block fails, `path` stays as it was and nothing is left beside it.
+    Processes may write the same file at once: each has a part of its own, and the last one counts.
+    Raises OSError where the disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process's number stays before the ending, which some writers choose a format by.
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
