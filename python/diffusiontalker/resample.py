@@ -13,7 +13,7 @@ import numpy as np
 import samplerate
 from numpy.typing import NDArray
 
-from .bundle import CORE_RATE_HZ
+from .clock import CORE_RATE_HZ
 
 _CONVERTER = "sinc_fastest"
 

@@ -13,9 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, clock
 from . import bundle as _bundle
-from .bundle import CORE_RATE_HZ, Bundle
+from .bundle import Bundle
+from .clock import CORE_RATE_HZ
 from .curves import CURVES
 from .resample import Resampler, delay_samples
 from .tensorrt import engines
@@ -227,7 +228,7 @@ class Runtime:
         samples = _checked(chunk)
         frames = self._compute(samples)
         self._samples += samples.size
-        return self._deliver(frames, self._due(self._samples))
+        return self._deliver(frames, self._due_frames())
 
     def flush(self) -> FloatArray:
         """Ends the stream as if silence followed, and returns the frames still owed.
@@ -238,7 +239,7 @@ class Runtime:
         self._refuse_live("flush")
         if self._flushed:
             raise RuntimeError("flush: the stream was flushed; call reset() to begin another")
-        total = self._frame_count()
+        total = self._total_frames()
         held_back = self._compute(self._resampler_tail())
         tail = np.concatenate([held_back, self._core.flush()])
         self._flushed = True
@@ -272,18 +273,13 @@ class Runtime:
         self._delivered += count
         return frames[:count]
 
-    def _due(self, samples: int) -> int:
-        """Number of frames f with f / frame_rate + look-ahead <= samples / sample_rate."""
-        spare = samples - self._lookahead
-        if spare < 0:
-            return 0
-        rate = self.frame_rate
-        return spare * rate.numerator // (self._rate * rate.denominator) + 1
+    def _due_frames(self) -> int:
+        """Frames whose instant plus the look-ahead the samples taken so far cover."""
+        return clock.due_frames(self._samples, self._lookahead, self.frame_rate, self._rate)
 
-    def _frame_count(self) -> int:
+    def _total_frames(self) -> int:
         """ceil(duration x frame_rate) for the samples taken so far."""
-        rate = self.frame_rate
-        return -(-self._samples * rate.numerator // (self._rate * rate.denominator))
+        return clock.total_frames(self._samples, self.frame_rate, self._rate)
 
     # ---- live use -------------------------------------------------------------------------
 
@@ -326,7 +322,7 @@ class Runtime:
         live = self._running("finish")
         if self._total is not None:
             return
-        self._total = self._frame_count()
+        self._total = self._total_frames()
         if self._resampler is not None:
             live.push(self._resampler.push(self._resampler_tail()))
         live.finish()
@@ -358,7 +354,7 @@ class Runtime:
         return Frame(
             index,
             index * rate.denominator / rate.numerator,
-            index * rate.denominator * self._rate // rate.numerator,
+            clock.position_of(index, rate, self._rate),
             curves,
         )
 

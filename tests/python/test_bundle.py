@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import random_bundle
 
-from diffusiontalker import CURVES, BundleError, Runtime, bundle
+from diffusiontalker import CURVES, BundleError, Runtime, _core, bundle
 
 
 @pytest.fixture
@@ -123,9 +123,17 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
         ({"identities__unknown_cosine": 1.5}, ["identities.unknown_cosine", "1.5"]),
         ({"identities__unknown_cosine": "0.4"}, ["identities.unknown_cosine", "'0.4'"]),
         ({"gate": {"treshold": 1}}, ["gate", "treshold"]),
+        ({"gate": {"hold_ms": -1}}, ["gate.hold_ms", "a number from 0 to 10000", "-1"]),
+        ({"gate": {"margin_db": True}}, ["gate.margin_db", "a number from 0 to 200", "True"]),
+        ({"frame_rate": [101, 1]}, ["frame_rate", "1 to 100 Hz", "[101, 1]"]),
         ({"postprocess": {"jawopen": {}}}, ["postprocess", "jawopen"]),
         ({"postprocess": {"jawOpen": {"gian": 2}}}, ["postprocess.jawOpen", "gian"]),
         ({"postprocess": {"jawOpen": {"gain": "2"}}}, ["postprocess.jawOpen.gain", "'2'"]),
+        ({"postprocess": {"jawOpen": {"gated": 1}}}, ["postprocess.jawOpen", "gated"]),
+        (
+            {"postprocess": {"jawOpen": {"smoothing_ms": -1}}},
+            ["postprocess.jawOpen.smoothing_ms", "0 to 10000", "-1"],
+        ),
         ({"weights__sha256": "0"}, ["weights.sha256"]),
         ({"training": None}, ["training"]),
     ],
@@ -157,6 +165,21 @@ def test_a_wrong_context_is_refused(
     folder = random_bundle.write(tmp_path, context=random_bundle.CONTEXT).path
     assert bundle.read(folder).manifest["encoder"]["context"] == random_bundle.CONTEXT
     refused(folder, changes, words)
+
+
+def test_every_setting_of_the_runtime_can_be_given_and_arrives(folder: Path) -> None:
+    """The manifest's ranges are the runtime's own: what is let through here, it takes."""
+    gate = {name: high for name, (_, _, high) in _core.GateOptions.RANGES.items()}
+    curve = {name: high for name, (_, _, high) in _core.CurveOptions.RANGES.items()}
+    edit(folder, gate=gate, postprocess={"jawOpen": curve}, identities__unknown_cosine=0.5)
+    read = bundle.read(folder)
+    config = read.core_config()
+    assert {name: getattr(config.gate, name) for name in gate} == gate
+    jaw, other = config.curve_options[CURVES.index("jawOpen")], config.curve_options[0]
+    assert {name: getattr(jaw, name) for name in curve} == curve
+    assert (jaw.gated, other.gated, other.gain) == (True, False, 1.0)
+    assert config.unknown_cosine == 0.5
+    _core.Model(config, read.tensors, read.identity_features())
 
 
 def test_the_version_says_whether_there_is_a_context(tmp_path: Path) -> None:

@@ -29,9 +29,14 @@ def test_the_new_contents_take_the_old_ones_place(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_contents_and_nothing_beside_them(tmp_path: Path) -> None:
     target = tmp_path / "data.json"
     target.write_text("old")
-    with pytest.raises(KeyboardInterrupt), replaced(target) as part:
-        part.write_text("half")
-        raise KeyboardInterrupt
+
+    def write_half() -> None:
+        with replaced(target) as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     with pytest.raises(FileNotFoundError), replaced(target):
         pass  # nothing was written
     assert target.read_text() == "old"

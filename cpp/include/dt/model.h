@@ -19,7 +19,19 @@ struct ContextConfig {
   std::int64_t layers = 4;
   std::int64_t hidden = 1536;  // of the MLPs
   std::int64_t window = 64;    // tokens that attention looks back on, 20 ms each
+
+  template <typename Row>
+  static void each(Row&& row) {
+    row("width", &ContextConfig::width, Range{1, 4096});
+    row("heads", &ContextConfig::heads, Range{1, 4096});
+    row("layers", &ContextConfig::layers, Range{1, 64});
+    row("hidden", &ContextConfig::hidden, Range{1, 16384});
+    row("window", &ContextConfig::window, Range{1, 4096});
+  }
 };
+
+// Frames a second: a frame waits for a column, and there are 100 of them.
+constexpr Range kFrameRateHz{1.0, 100.0};
 
 struct ModelConfig {
   std::vector<std::string> curves;   // names, in the model's order
@@ -40,6 +52,28 @@ struct ModelConfig {
   std::int64_t default_identity = 0;
   double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
   std::string kernel;            // "" = DT_KERNEL from the environment, else the best
+
+  template <typename Row>
+  static void each(Row&& row) {
+    row("curves", &ModelConfig::curves);
+    row("frame_rate_num", &ModelConfig::frame_rate_num, Range{1, 1000000});
+    row("frame_rate_den", &ModelConfig::frame_rate_den, Range{1, 1000000});
+    row("channels", &ModelConfig::channels, Range{1, 4096});
+    row("dilations", &ModelConfig::dilations, Range{1, 1024});
+    row("lookahead_columns", &ModelConfig::lookahead_columns, Range{0, 100});
+    row("context", &ModelConfig::context);
+    row("hidden", &ModelConfig::hidden, Range{1, 4096});
+    row("layers", &ModelConfig::layers, Range{1, 16});
+    row("step_dim", &ModelConfig::step_dim, Range{1, 4096});
+    row("train_steps", &ModelConfig::train_steps, Range{1, 4096});
+    row("alpha_bar", &ModelConfig::alpha_bar);
+    row("noise_scale", &ModelConfig::noise_scale, Range{0.0, 1.0});
+    row("gate", &ModelConfig::gate);
+    row("curve_options", &ModelConfig::curve_options);
+    row("default_identity", &ModelConfig::default_identity);
+    row("unknown_cosine", &ModelConfig::unknown_cosine, Range{-1.0, 1.0});
+    row("kernel", &ModelConfig::kernel);
+  }
 };
 
 // A borrowed float32 tensor, row-major and contiguous.

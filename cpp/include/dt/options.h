@@ -1,8 +1,16 @@
 // Settings of a face: the silence gate and what becomes of each curve.
 #pragma once
 
-
 namespace dt {
+
+// What a setting may be, ends included; where it is a list, each of its values.
+struct Range {
+  double low, high;
+};
+
+// Settings come in structs whose `each` walks over them: row(name, member) or row(name, member,
+// range). What binds them, checks them or reads them from a manifest goes by these rows, so a
+// setting is a member, its row, and its use.
 
 // Silence gate: a voiced frame opens the gated curves, silence moves them to their rest values.
 struct GateOptions {
@@ -17,6 +25,22 @@ struct GateOptions {
   double hold_ms = 60.0;      // stays open this long after the last voiced frame
   double attack_ms = 40.0;    // time from shut to open
   double release_ms = 100.0;  // time from open to shut
+
+  template <typename Row>
+  static void each(Row&& row) {
+    constexpr Range kLevelDb{-200.0, 100.0}, kTimeMs{0.0, 10000.0};
+    row("floor_initial_db", &GateOptions::floor_initial_db, kLevelDb);
+    row("floor_minimum_db", &GateOptions::floor_minimum_db, kLevelDb);
+    row("floor_maximum_db", &GateOptions::floor_maximum_db, kLevelDb);
+    row("rise_db_s", &GateOptions::rise_db_s, Range{0.0, 10000.0});
+    row("margin_db", &GateOptions::margin_db, Range{0.0, 200.0});
+    row("threshold_minimum_db", &GateOptions::threshold_minimum_db, kLevelDb);
+    row("threshold_maximum_db", &GateOptions::threshold_maximum_db, kLevelDb);
+    row("lookback_ms", &GateOptions::lookback_ms, kTimeMs);
+    row("hold_ms", &GateOptions::hold_ms, kTimeMs);
+    row("attack_ms", &GateOptions::attack_ms, kTimeMs);
+    row("release_ms", &GateOptions::release_ms, kTimeMs);
+  }
 };
 
 // Post-processing of one curve, in the order of the fields.
@@ -28,6 +52,18 @@ struct CurveOptions {
   float smoothing_ms = 0.0F;  // time constant of a one-pole low-pass; 0 = off
   float rest = 0.0F;          // value in silence, if gated
   bool gated = false;         // follows the silence gate
+
+  template <typename Row>
+  static void each(Row&& row) {
+    constexpr Range kValue{-10000.0, 10000.0};
+    row("gain", &CurveOptions::gain, kValue);
+    row("offset", &CurveOptions::offset, kValue);
+    row("minimum", &CurveOptions::minimum, kValue);
+    row("maximum", &CurveOptions::maximum, kValue);
+    row("smoothing_ms", &CurveOptions::smoothing_ms, Range{0.0, 10000.0});
+    row("rest", &CurveOptions::rest, kValue);
+    row("gated", &CurveOptions::gated);
+  }
 };
 
 }  // namespace dt

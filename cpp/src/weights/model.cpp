@@ -24,48 +24,46 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text.str();
 }
 
-void check_range(const char* where, double value, double low, double high) {
-  if (!(value >= low && value <= high)) {
+void check_range(const std::string& where, double value, Range range) {
+  // Written so that NaN fails too.
+  if (!(value >= range.low && value <= range.high)) {
     std::ostringstream expected;
-    expected << "a value from " << low << " to " << high;
-    refuse(std::string("config ") + where, expected.str(), value);
+    expected << "a value from " << range.low << " to " << range.high;
+    refuse("config " + where, expected.str(), value);
   }
 }
 
-void check_size(const char* where, std::int64_t value, std::int64_t low = 1,
-                std::int64_t high = 4096) {
-  check_range(where, static_cast<double>(value), static_cast<double>(low),
-              static_cast<double>(high));
+template <typename T>
+void check_range(const std::string& where, const std::vector<T>& values, Range range) {
+  for (const T value : values) {
+    check_range(where, static_cast<double>(value), range);
+  }
 }
 
-void check_config(const ModelConfig& c) {
-  const auto curves = static_cast<std::int64_t>(c.curves.size());
-  check_size("curves", curves);
-  check_size("frame_rate_num", c.frame_rate_num, 1, 1000000);
-  check_size("frame_rate_den", c.frame_rate_den, 1, 1000000);
-  check_range("frame_rate",
-              static_cast<double>(c.frame_rate_num) / static_cast<double>(c.frame_rate_den), 1.0,
-              1000.0);
-  check_size("channels", c.channels);
-  for (const std::int64_t dilation : c.dilations) {
-    check_size("dilations", dilation, 1, 1024);
-  }
-  check_size("lookahead_columns", c.lookahead_columns, 0, 100);
-  if (c.context) {
-    check_size("context width", c.context->width);
-    check_size("context heads", c.context->heads, 1, c.context->width);
-    if (c.context->width % c.context->heads != 0) {
-      refuse("config context heads", "a divisor of width " + std::to_string(c.context->width),
-             c.context->heads);
+template <typename T>
+void check_range(const std::string& where, T value, Range range) {
+  check_range(where, static_cast<double>(value), range);
+}
+
+// Every setting of `options` that has a range; `before` and `after` stand around its name.
+template <typename Options>
+void check_ranges(const Options& options, const std::string& before = "",
+                  const std::string& after = "") {
+  Options::each([&](const char* name, auto member, auto... range) {
+    if constexpr (sizeof...(range) == 1) {
+      check_range(before + name + after, options.*member, range...);
     }
-    check_size("context layers", c.context->layers, 1, 64);
-    check_size("context hidden", c.context->hidden, 1, 16384);
-    check_size("context window", c.context->window);
+  });
+}
+
+void check_context(const ContextConfig& c) {
+  check_ranges(c, "context ");
+  if (c.width % c.heads != 0) {
+    refuse("config context heads", "a divisor of width " + std::to_string(c.width), c.heads);
   }
-  check_size("hidden", c.hidden);
-  check_size("layers", c.layers, 1, 16);
-  check_size("step_dim", c.step_dim);
-  check_size("train_steps", c.train_steps);
+}
+
+void check_steps(const ModelConfig& c) {
   const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
   if (steps < 1 || c.train_steps % steps != 0) {
     refuse("config alpha_bar",
@@ -78,39 +76,43 @@ void check_config(const ModelConfig& c) {
              "values that fall from below 1 to above 0", c.alpha_bar[n]);
     }
   }
+}
+
+void check_gate(const GateOptions& g) {
+  check_ranges(g, "gate ");
+  check_range("gate floor_maximum_db", g.floor_maximum_db, {g.floor_minimum_db, 100.0});
+  check_range("gate threshold_maximum_db", g.threshold_maximum_db, {g.threshold_minimum_db, 100.0});
+}
+
+void check_curves(const ModelConfig& c) {
+  check_range("curves", static_cast<double>(c.curves.size()), {1, 4096});
   if (!c.noise_scale.empty() && c.noise_scale.size() != c.curves.size()) {
-    refuse("config noise_scale", "none or one a curve (" + std::to_string(curves) + ")",
+    refuse("config noise_scale", "none or one a curve (" + std::to_string(c.curves.size()) + ")",
            c.noise_scale.size());
   }
-  for (const float scale : c.noise_scale) {
-    check_range("noise_scale", static_cast<double>(scale), 0.0, 1.0);
-  }
-  const GateOptions& g = c.gate;
-  for (const double level : {g.floor_initial_db, g.floor_minimum_db, g.floor_maximum_db,
-                             g.threshold_minimum_db, g.threshold_maximum_db}) {
-    check_range("gate level in dB", level, -200.0, 100.0);
-  }
-  check_range("gate floor_maximum_db", g.floor_maximum_db, g.floor_minimum_db, 100.0);
-  check_range("gate threshold_maximum_db", g.threshold_maximum_db, g.threshold_minimum_db, 100.0);
-  check_range("gate rise_db_s", g.rise_db_s, 0.0, 10000.0);
-  check_range("gate margin_db", g.margin_db, 0.0, 200.0);
-  for (const double time : {g.lookback_ms, g.hold_ms, g.attack_ms, g.release_ms}) {
-    check_range("gate time in ms", time, 0.0, 10000.0);
-  }
   if (c.curve_options.size() != c.curves.size()) {
-    refuse("config curve_options", curves, c.curve_options.size());
+    refuse("config curve_options", c.curves.size(), c.curve_options.size());
   }
   for (std::size_t i = 0; i < c.curves.size(); ++i) {
     const CurveOptions& o = c.curve_options[i];
-    for (const float value : {o.gain, o.offset, o.minimum, o.maximum, o.rest}) {
-      check_range(("postprocess of " + c.curves[i]).c_str(), static_cast<double>(value), -1e6, 1e6);
-    }
-    check_range(("postprocess smoothing_ms of " + c.curves[i]).c_str(),
-                static_cast<double>(o.smoothing_ms), 0.0, 10000.0);
+    check_ranges(o, "postprocess ", " of " + c.curves[i]);
     if (o.minimum > o.maximum) {
       refuse("config postprocess of " + c.curves[i], "minimum <= maximum", o.minimum);
     }
   }
+}
+
+void check_config(const ModelConfig& c) {
+  check_ranges(c);
+  check_range("frame_rate",
+              static_cast<double>(c.frame_rate_num) / static_cast<double>(c.frame_rate_den),
+              kFrameRateHz);
+  if (c.context) {
+    check_context(*c.context);
+  }
+  check_steps(c);
+  check_gate(c.gate);
+  check_curves(c);
 }
 
 const float* checked(const std::string& name, const TensorView& tensor,
@@ -322,10 +324,8 @@ Model::Model(const ModelConfig& config, const TensorMap& tensors,
   const float* rows =
       checked("identity_features", identity_features, {weights->identities, config.channels});
   weights->identity_features.assign(rows, rows + weights->identities * config.channels);
-  check_size("default_identity", config.default_identity, 0, weights->identities - 1);
-  if (!(config.unknown_cosine >= -1.0 && config.unknown_cosine <= 1.0)) {
-    refuse("unknown_cosine", "a number from -1 to 1", std::to_string(config.unknown_cosine));
-  }
+  check_range("default_identity", config.default_identity,
+              {0.0, static_cast<double>(weights->identities - 1)});
   weights_ = std::move(weights);
 }
 

@@ -6,25 +6,19 @@
 docs/bundle.md is the specification.
 """
 
-from .bundle import (
+from ..clock import CORE_RATE_HZ, HOP_SAMPLES, lookahead_samples
+from .bundle import Bundle, default_path, read, write
+from .manifest import (
     BANDS,
-    CORE_RATE_HZ,
     FORMAT,
     FORMAT_VERSIONS,
     GATE_DEFAULTS,
-    HOP_SAMPLES,
-    IDENTITY_SIZE,
     MANIFEST,
     POSTPROCESS_DEFAULTS,
     WEIGHTS,
-    Bundle,
     BundleError,
-    default_path,
-    expected_shapes,
-    lookahead_samples,
-    read,
-    write,
 )
+from .tensors import IDENTITY_SIZE, expected_shapes
 
 __all__ = [
     "BANDS",

@@ -82,9 +82,9 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       {"alpha_bar[3]", [](ModelConfig& c) { c.alpha_bar[3] = c.alpha_bar[2]; }},
       {"noise_scale", [](ModelConfig& c) { c.noise_scale = {1.0F, 1.0F}; }},
       {"noise_scale", [](ModelConfig& c) { c.noise_scale.assign(c.curves.size(), 1.5F); }},
-      {"gate level", [](ModelConfig& c) { c.gate.floor_initial_db = NAN; }},
+      {"gate floor_initial_db", [](ModelConfig& c) { c.gate.floor_initial_db = NAN; }},
       {"floor_maximum_db", [](ModelConfig& c) { c.gate.floor_maximum_db = -90.0; }},
-      {"gate time", [](ModelConfig& c) { c.gate.hold_ms = -1.0; }},
+      {"gate hold_ms", [](ModelConfig& c) { c.gate.hold_ms = -1.0; }},
       {"curve_options", [](ModelConfig& c) { c.curve_options.pop_back(); }},
       {"curve7", [](ModelConfig& c) { c.curve_options[7].gain = INFINITY; }},
       {"curve7", [](ModelConfig& c) { c.curve_options[7].minimum = 6.0F; }},
@@ -107,6 +107,20 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       EXPECT_NE(text.find("expected"), std::string::npos) << text;
     }
   }
+}
+
+// A setting without its row would be neither bound nor checked nor read from a manifest.
+template <typename Options>
+std::size_t rows() {
+  std::size_t count = 0;
+  Options::each([&count](const char*, auto, auto...) { ++count; });
+  return count;
+}
+
+TEST(Options, EverySettingHasItsRow) {
+  EXPECT_EQ(rows<GateOptions>() * sizeof(double), sizeof(GateOptions));
+  EXPECT_EQ(rows<ContextConfig>() * sizeof(std::int64_t), sizeof(ContextConfig));
+  EXPECT_EQ(rows<CurveOptions>() * sizeof(float), sizeof(CurveOptions));  // its bool is padded
 }
 
 TEST(Model, RefusesIdentityFeaturesOfAnotherSize) {

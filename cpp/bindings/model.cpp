@@ -1,0 +1,59 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arrays.h"
+#include "module.h"
+
+namespace dt_python {
+namespace {
+
+dt::TensorView view(const FloatArray& array) {
+  return {std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()), array.data()};
+}
+
+ModelPointer make_model(const dt::ModelConfig& config, const py::dict& tensors,
+                        const py::array& identity_features) {
+  std::vector<FloatArray> arrays;  // keeps copies of what was not contiguous
+  dt::TensorMap views;
+  for (const auto& item : tensors) {
+    const std::string name = py::str(item.first);
+    const py::ssize_t rank =
+        py::isinstance<py::array>(item.second) ? py::cast<py::array>(item.second).ndim() : 0;
+    arrays.push_back(floats("model: tensor " + name, item.second, rank));
+    views[name] = view(arrays.back());
+  }
+  const FloatArray identities = floats("model: identity_features", identity_features, 2);
+  const dt::TensorView identity_view = view(identities);
+  py::gil_scoped_release release;
+  return std::make_shared<const dt::Model>(config, views, identity_view);
+}
+
+}  // namespace
+
+void bind_model(py::module_& m) {
+  py::class_<dt::Model, std::shared_ptr<dt::Model>>(
+      m, "Model", "Checked and packed weights; immutable, shared by any number of runtimes.")
+      .def(py::init([](const dt::ModelConfig& config, const py::dict& tensors,
+                       const py::array& identity_features) {
+             return std::const_pointer_cast<dt::Model>(
+                 make_model(config, tensors, identity_features));
+           }),
+           py::arg("config"), py::arg("tensors"), py::arg("identity_features"),
+           "Settings, float32 tensors by name, identity features (identities, channels). "
+           "ValueError says what, where, expected, got.")
+      .def_property_readonly("lookahead_samples", &dt::Model::lookahead_samples)
+      .def_property_readonly("frame_rate",
+                             [](const dt::Model& model) {
+                               return py::make_tuple(model.config().frame_rate_num,
+                                                     model.config().frame_rate_den);
+                             })
+      .def_property_readonly("curve_count", &dt::Model::curve_count)
+      .def_property_readonly("sample_steps", &dt::Model::sample_steps)
+      .def_property_readonly("identities", &dt::Model::identities)
+      .def_property_readonly("kernel", &dt::Model::kernel);
+}
+
+}  // namespace dt_python
