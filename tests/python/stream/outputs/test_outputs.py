@@ -1,4 +1,4 @@
-"""The ways out: URLs, packets byte by byte, strangers' decoders, receivers that are dead."""
+"""The outputs: URLs, packets byte by byte, strangers' decoders, receivers that are dead."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from pythonosc.dispatcher import Dispatcher
 from pythonosc.osc_packet import OscPacket
 from pythonosc.osc_server import BlockingOSCUDPServer
 
-from diffusiontalker import wire
 from diffusiontalker.curves import CURVES, pascal_case
+from diffusiontalker.frames import FLAG_NEUTRAL, Audio, Bye, Schema, StampedFrame
 from diffusiontalker.stream import StreamError
-from diffusiontalker.stream.outputs import vmc
-from diffusiontalker.stream.outputs import ways_out as outputs
+from diffusiontalker.stream.outputs import file_queue, vmc
+from diffusiontalker.stream.outputs.destination import parse
+from diffusiontalker.stream.outputs.fan_out import FanOut, open_output
+from diffusiontalker.stream.outputs.file_queue import FileQueue
 from diffusiontalker.stream.outputs.livelink import LiveLinkOutput, frame_time
+from diffusiontalker.stream.outputs.recorder import CsvRecorder
 from diffusiontalker.stream.outputs.vmc import NAME_STYLES, VmcOutput, names_of, weights
-from diffusiontalker.stream.outputs.ways_out import Background, Outputs, parse
 
 RATES = [Fraction(30), Fraction(60000, 1001), Fraction(60)]
 # Every curve has a value of its own.
 VALUES = tuple(float(np.float32(i / 64)) for i in range(1, 53))
 
 
-def schema_of(rate: Fraction = Fraction(60), curves: tuple[str, ...] = CURVES) -> wire.Schema:
-    return wire.Schema(
+def schema_of(rate: Fraction = Fraction(60), curves: tuple[str, ...] = CURVES) -> Schema:
+    return Schema(
         "face", 5, curves, rate.numerator, rate.denominator, "m", "v", 59.25, 16000, 1,
         1_700_000_000_250_000_000,
     )  # fmt: skip
@@ -40,15 +42,15 @@ def schema_of(rate: Fraction = Fraction(60), curves: tuple[str, ...] = CURVES) -
 
 def frame_of(
     index: int, rate: Fraction = Fraction(60), curves: tuple[float, ...] = VALUES, flags: int = 0
-) -> wire.Frame:
+) -> StampedFrame:
     position = int(index / rate * 16000)
-    return wire.Frame(
+    return StampedFrame(
         "face", 5, index, index, rate.numerator, rate.denominator, position, 16000,
         time.monotonic_ns(), flags, curves,
     )  # fmt: skip
 
 
-BYE = wire.Bye("face", 5, 0, "done")
+BYE = Bye("face", 5, 0, "done")
 
 
 @pytest.fixture
@@ -234,7 +236,7 @@ def test_a_strangers_server_takes_our_bundles(style: str) -> None:
     output = VmcOutput("127.0.0.1", server.server_address[1], style)
     output.announce(schema_of())
     output.send(frame_of(90))
-    output.send(frame_of(91, curves=(0.0,) * 52, flags=wire.FLAG_NEUTRAL))
+    output.send(frame_of(91, curves=(0.0,) * 52, flags=FLAG_NEUTRAL))
     output.close(BYE)
     assert done.wait(30)
     server.shutdown()
@@ -310,14 +312,14 @@ class Slow:
         self.entered = threading.Event()
         self.go = threading.Event()
         self.got: list[object] = []
-        self.closed: wire.Bye | str | None = "not yet"
+        self.closed: Bye | str | None = "not yet"
 
-    def announce(self, schema: wire.Schema) -> None:
+    def announce(self, schema: Schema) -> None:
         self.entered.set()
         self.go.wait()
         self.got.append(schema)
 
-    def send(self, frame: wire.Frame) -> None:
+    def send(self, frame: StampedFrame) -> None:
         self.go.wait()
         if frame.index == 13:
             raise StreamError("cannot write slow: No space left on device")
@@ -326,7 +328,7 @@ class Slow:
     def serve(self) -> None:
         pass
 
-    def close(self, bye: wire.Bye | None = None) -> None:
+    def close(self, bye: Bye | None = None) -> None:
         self.closed = bye
 
 
@@ -337,13 +339,13 @@ def test_a_dead_receiver_delays_nobody(receiver: socket.socket) -> None:
     or leave frames behind.
     """
     slow = Slow()
-    every = Outputs()
+    every = FanOut()
     refused = LiveLinkOutput("127.0.0.1", closed_port(), "face")
     refused_vmc = VmcOutput("127.0.0.1", closed_port(), "perfectsync")
     # Nobody answers at this address; a machine without any route says so at once.
     with contextlib.suppress(StreamError):
         every.add(LiveLinkOutput("192.0.2.1", 11111, "face"))
-    for output in (refused, refused_vmc, Background(slow, depth=10),
+    for output in (refused, refused_vmc, FileQueue(slow, depth=10),
                    LiveLinkOutput("127.0.0.1", receiver.getsockname()[1], "face")):  # fmt: skip
         every.add(output)
     every.announce(schema_of())
@@ -366,6 +368,30 @@ def test_a_dead_receiver_delays_nobody(receiver: socket.socket) -> None:
     assert slow.got[1:] == list(range(10))
 
 
+class Heard(Slow):
+    """An output that has both sound and subscribers."""
+
+    subscribers = 2
+
+    def send_audio(self, audio: Audio) -> None:
+        self.got.append(audio)
+
+
+def test_sound_and_subscribers_where_there_are_any(tmp_path: Path) -> None:
+    with FanOut() as every:
+        every.add(CsvRecorder(tmp_path / "a.csv"))
+        every.add(FileQueue(CsvRecorder(tmp_path / "b.csv")))
+        every.add(LiveLinkOutput("127.0.0.1", closed_port(), "face"))
+        assert every.subscribers is None
+        both = [Heard(), Heard()]
+        for output in both:
+            every.add(output)
+        assert every.subscribers == 4
+        sound = Audio("face", 5, 0, 0, 16000, 5, bytes(640))
+        every.send_audio(sound)
+        assert [output.got for output in both] == [[sound], [sound]]
+
+
 def test_one_who_begins_to_listen_late_gets_every_frame_from_then_on() -> None:
     port = closed_port()
     output = LiveLinkOutput("127.0.0.1", port, "face")
@@ -385,8 +411,8 @@ def test_one_who_begins_to_listen_late_gets_every_frame_from_then_on() -> None:
 def test_a_file_that_fails_ends_it_once_and_the_others_go_on(receiver: socket.socket) -> None:
     slow = Slow()
     slow.go.set()
-    every = Outputs()
-    every.add(Background(slow))
+    every = FanOut()
+    every.add(FileQueue(slow))
     every.add(LiveLinkOutput("127.0.0.1", receiver.getsockname()[1], "face"))
     every.announce(schema_of())
     sent = 0
@@ -414,9 +440,9 @@ def test_a_file_that_fails_ends_it_once_and_the_others_go_on(receiver: socket.so
 def test_a_file_that_hangs_at_the_end_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outputs, "FILE_PATIENCE_S", 0.2)
+    monkeypatch.setattr(file_queue, "FILE_PATIENCE_S", 0.2)
     slow = Slow()
-    background = Background(slow)
+    background = FileQueue(slow)
     background.announce(schema_of())
     background.send(frame_of(0))
     with pytest.raises(StreamError, match="slow took nothing for 0 s"):
@@ -426,9 +452,9 @@ def test_a_file_that_hangs_at_the_end_is_not_waited_for_for_ever(
 
 
 def test_what_no_one_wants_is_dropped_at_once(tmp_path: Path) -> None:
-    every = Outputs()
+    every = FanOut()
     with every:
-        every.add(outputs.open_output(parse(f"csv:{tmp_path / 'a.csv'}"), subject="face",
+        every.add(open_output(parse(f"csv:{tmp_path / 'a.csv'}"), subject="face",
                                       allow_remote=False, paced=True))  # fmt: skip
         every.announce(schema_of())
         every.send(frame_of(0))
