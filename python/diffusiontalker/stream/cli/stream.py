@@ -218,7 +218,7 @@ def _picture(
 
 
 def _dropped(outputs: FanOut) -> str:
-    """Frames that a way out, or whoever is at its end, did not take; empty if none."""
+    """Frames that an output, or whoever is at its end, did not take; empty if none."""
     return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
