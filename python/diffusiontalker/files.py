@@ -22,10 +22,18 @@ def replaced(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
+        put_in_place(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Gives what was written to `part` the name `path`, flushed to the disk first.
+
+    Raises OSError where the disk refuses.
+    """
+    with part.open("rb+") as written:
+        os.fsync(written.fileno())
+    part.replace(path)

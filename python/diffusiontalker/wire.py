@@ -1,40 +1,71 @@
-"""The messages on the wire: two-part ZeroMQ messages `[topic, payload]`, payload in msgpack.
+"""Frames <-> bytes: two-part ZeroMQ messages `[topic, payload]`, payload in msgpack.
 
 docs/wire.md is the specification, field by field; this module is its only implementation in
 Python. `encode` and `decode` check the same rules, so nothing that breaks them is sent or accepted.
+What the messages mean stands in `frames`.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgpack
+
+from . import frames
+from .frames import (
+    AUDIO_FORMAT,
+    FLAG_CLOSING,
+    FLAG_GAP,
+    FLAG_NEUTRAL,
+    MAX_SUBJECT_BYTES,
+    Audio,
+    Bye,
+    Message,
+    Schema,
+    StampedFrame,
+    new_session,
+)
+
+__all__ = [
+    "AUDIO_FORMAT",
+    "FLAG_CLOSING",
+    "FLAG_GAP",
+    "FLAG_NEUTRAL",
+    "MAX_AUDIO_BYTES",
+    "MAX_CURVES",
+    "MAX_PAYLOAD_BYTES",
+    "MAX_SUBJECT_BYTES",
+    "MAX_TEXT_BYTES",
+    "WIRE_VERSION",
+    "Audio",
+    "Bye",
+    "Frame",
+    "Message",
+    "Schema",
+    "WireError",
+    "check_subject",
+    "decode",
+    "encode",
+    "new_session",
+    "subscription",
+    "topic",
+]
+
+#: What a message of the kind "frame" holds.
+Frame = StampedFrame
 
 #: Of the message layout. A reader refuses every other version.
 WIRE_VERSION = 1
 
 #: Largest payload that a reader accepts, bytes.
 MAX_PAYLOAD_BYTES = 65536
-#: Longest subject name, bytes of UTF-8.
-MAX_SUBJECT_BYTES = 128
 #: Most curves in a frame.
 MAX_CURVES = 256
 #: Most sound in an audio message, bytes.
 MAX_AUDIO_BYTES = 16384
-#: The only format of sound so far: mono, signed 16-bit, little-endian.
-AUDIO_FORMAT = "s16le"
 #: Longest curve name or other text in a message, bytes of UTF-8.
 MAX_TEXT_BYTES = 256
-
-#: Frame flag: made by the sender while it closes the face, not by the model.
-FLAG_CLOSING = 1
-#: Frame flag: every curve is 0, the neutral face.
-FLAG_NEUTRAL = 2
-#: Frame flag: audio or frames were lost between the frame before and this one.
-FLAG_GAP = 4
 
 _TOPIC_PREFIX = b"dt/"
 _INT63 = 2**63 - 1
@@ -49,82 +80,12 @@ class WireError(ValueError):
     """A message that does not follow docs/wire.md; the message is one line."""
 
 
-@dataclass(frozen=True)
-class Schema:
-    """What the frames of a session mean. Sent to each new subscriber and once a second."""
-
-    subject: str  #: name of the face, also part of the topic
-    session: int  #: random id of this run of the sender, 1 to 2**63 - 1
-    curves: tuple[str, ...]  #: names, in the order of a frame's values
-    rate_num: int  #: frames a second, numerator
-    rate_den: int  #: frames a second, denominator
-    model: str  #: name of the bundle
-    model_version: str  #: digest of the bundle's weights, shortened
-    lookahead_ms: float  #: sound that the model hears beyond a frame's instant
-    audio_rate: int  #: samples a second of the audio clock
-    start_ns: int  #: sender's monotonic clock when sample 0 was captured
-    start_unix_ns: int  #: the same instant on the wall clock, Unix time
-    audio_format: str = ""  #: of the audio messages of this session; empty if none are sent
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One instant of the face."""
-
-    subject: str
-    session: int
-    sequence: int  #: counts the frames sent, from 0 without gaps
-    index: int  #: frame index: depicts index * rate_den / rate_num seconds of audio
-    rate_num: int
-    rate_den: int
-    position: int  #: that instant in samples of the audio clock, rounded down
-    audio_rate: int
-    capture_ns: int  #: sender's monotonic clock when that sample was captured
-    flags: int
-    curves: tuple[float, ...]  #: float32 values in the schema's order
-
-
-@dataclass(frozen=True)
-class Audio:
-    """A piece of the sound that moves the face, on the clock of the frames."""
-
-    subject: str
-    session: int
-    sequence: int  #: counts the audio messages sent, from 0 without gaps
-    position: int  #: of the first sample on the audio clock
-    audio_rate: int
-    capture_ns: int  #: sender's monotonic clock when the first sample was captured
-    samples: bytes  #: mono, signed 16-bit, little-endian
-
-
-@dataclass(frozen=True)
-class Bye:
-    """The sender leaves; no frame of this session follows."""
-
-    subject: str
-    session: int
-    frames: int  #: frames sent in this session, so that a reader knows whether it has them all
-    reason: str
-
-
-Message: TypeAlias = Schema | Frame | Audio | Bye
-
-
-def new_session() -> int:
-    """A random session id."""
-    return secrets.randbelow(_INT63) + 1
-
-
 def check_subject(subject: str) -> None:
     """Raises WireError unless `subject` can name a face on the wire."""
     try:
-        size = len(subject.encode())
-    except UnicodeEncodeError:
-        raise WireError(f"subject {subject!r}: expected text that UTF-8 can hold") from None
-    if not 1 <= size <= MAX_SUBJECT_BYTES:
-        raise WireError(f"subject: expected 1 to {MAX_SUBJECT_BYTES} bytes of UTF-8, got {size}")
-    if "/" in subject or not subject.isprintable():
-        raise WireError(f"subject {subject!r}: expected printable characters without '/'")
+        frames.check_subject(subject)
+    except ValueError as error:
+        raise WireError(str(error)) from None
 
 
 def subscription(subject: str | None = None) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
+import importlib
 import select
 import sys
 import time
@@ -17,20 +17,18 @@ from types import ModuleType
 
 import zmq
 
-HERE = Path(__file__).resolve()
-WIRE = HERE.parents[2] / "python" / "diffusiontalker" / "wire.py"
-CURVES = HERE.parents[2] / "python" / "diffusiontalker" / "curves.py"
+PACKAGE = Path(__file__).resolve().parents[2] / "python" / "diffusiontalker"
 
 
-def load(name: str, path: Path) -> ModuleType:
-    """Loads one file of the package, so that its compiled extension is not needed."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def load(name: str) -> ModuleType:
+    """A module of the package and what it imports, without the package's own `__init__`.
+
+    That one needs the compiled extension; the wire does not.
+    """
+    bare = ModuleType(PACKAGE.name)
+    bare.__path__ = [str(PACKAGE)]
+    sys.modules.setdefault(PACKAGE.name, bare)
+    return importlib.import_module(f"{PACKAGE.name}.{name}")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -49,8 +47,8 @@ def main() -> int:
     parser.add_argument("--idle", action="store_true", help="announce, but send no frames")
     parser.add_argument("--stay", action="store_true", help="after the goodbye, until stdin closes")
     options = parser.parse_args()
-    wire = load("wire", WIRE)
-    curves = load("curves", CURVES).CURVES
+    wire = load("wire")
+    curves = load("curves").CURVES
     subjects = options.subjects.split(",")
 
     context = zmq.Context()

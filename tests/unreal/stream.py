@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from diffusiontalker.stream.cli import stream as cli
+from diffusiontalker.stream import cli
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 import random_bundle

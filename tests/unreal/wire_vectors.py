@@ -9,32 +9,32 @@ from __future__ import annotations
 
 import random
 import sys
+from types import ModuleType
 
-from publisher import WIRE, load
+from publisher import load
 
 ROUNDS = 20000
 
 
-def verdict(wire: object, parts: list[bytes]) -> str:
+def verdict(wire: ModuleType, parts: list[bytes]) -> str:
     try:
-        message = wire.decode(parts)  # type: ignore[attr-defined]
+        message = wire.decode(parts)
     except ValueError:
         return "-"
-    name = type(message).__name__.lower()
-    if name == "frame":
+    if isinstance(message, wire.Frame):
         values = " ".join(float(v).hex() for v in message.curves)
         return (
             f"frame {message.session} {message.sequence} {message.index} {message.rate_num} "
             f"{message.rate_den} {message.position} {message.audio_rate} {message.capture_ns} "
             f"{message.flags} {values}"
         )
-    if name == "schema":
+    if isinstance(message, wire.Schema):
         return (
             f"schema {message.session} {message.rate_num} {message.rate_den} "
             f"{message.audio_rate} {message.start_ns} {message.start_unix_ns} "
             f"{len(message.curves)} x{message.audio_format.encode().hex()}"
         )
-    if name == "audio":
+    if isinstance(message, wire.Audio):
         return (
             f"audio {message.session} {message.sequence} {message.position} {message.audio_rate} "
             f"{message.capture_ns} {message.samples.hex()}"
@@ -43,7 +43,7 @@ def verdict(wire: object, parts: list[bytes]) -> str:
 
 
 def main() -> int:
-    wire = load("wire", WIRE)
+    wire = load("wire")
     draw = random.Random(2)
     good = [
         wire.encode(

@@ -1,4 +1,4 @@
-"""Live use: sources of sound, the loop that drives a face, and the ways out (docs/wire.md)."""
+"""Live use: sources of sound, the loop that drives a face, and outputs (docs/wire.md)."""
 
 
 class StreamError(RuntimeError):

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what to do about it."""
+"""`dt-stream doctor`: what is installed, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ... import BundleError, Runtime, _core
 from ... import bundle as bundles
 from ...tensorrt import engines
 from .. import StreamError
-from ..outputs.publisher import DEFAULT_ENDPOINT
+from ..outputs.endpoint import DEFAULT_ENDPOINT
 from ..sources import microphone
 
 
@@ -28,6 +28,15 @@ class Finding:
     state: str  #: "ok", "note" (works without it) or "bad" (dt-stream cannot work)
     subject: str
     text: str
+
+
+def show(bundle: str | None) -> int:
+    """Prints a line a finding; returns the exit code."""
+    findings = examine(bundle)
+    width = max(len(f.subject) for f in findings)
+    for f in findings:
+        print(f"{f.state:4s}  {f.subject:{width}s}  {f.text}")
+    return 1 if any(f.state == "bad" for f in findings) else 0
 
 
 def examine(bundle: str | Path | None) -> list[Finding]:

@@ -1,1 +1,1 @@
-"""The ways out: each takes frames and never waits for whoever is at its end."""
+"""Outputs: each takes frames its own way and never waits for whoever is at its end."""

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ... import wire
 from ...curves import CURVES, remap
+from ...frames import Schema, StampedFrame
 from .recorder import ROTATIONS
 from .udp import UdpOutput
 
@@ -70,12 +70,12 @@ class LiveLinkOutput(UdpOutput):
             uuid.uuid5(uuid.NAMESPACE_DNS, f"{socket.gethostname()}/{subject}")
         ).upper()
 
-    def announce(self, schema: wire.Schema) -> None:
+    def announce(self, schema: Schema) -> None:
         local = time.localtime(schema.start_unix_ns // 1_000_000_000)
         self._start_s = Fraction(schema.start_unix_ns, 1_000_000_000) + local.tm_gmtoff
         self._names = schema.curves
 
-    def send(self, frame: wire.Frame) -> None:
+    def send(self, frame: StampedFrame) -> None:
         rate = Fraction(frame.rate_num, frame.rate_den)
         number, subframe = frame_time(self._start_s, frame.index, rate)
         values = remap(np.array([frame.curves]), self._names)[0].tolist()

@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import ipaddress
+import dataclasses
 import time
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from ... import wire
+from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
-
-DEFAULT_PORT = 5560
-DEFAULT_ENDPOINT = f"tcp://127.0.0.1:{DEFAULT_PORT}"
+from .endpoint import (
+    DEFAULT_ENDPOINT,
+    HEARTBEAT_IVL_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    check_endpoint,
+)
+from .output import Output
 
 #: Messages that wait for a slow subscriber before the newest are dropped for it: 2 s at 60 Hz.
 SEND_QUEUE = 120
 #: The schema is repeated this often, seconds.
 SCHEMA_EVERY_S = 1.0
-HEARTBEAT_IVL_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 3000
 #: How long `close` lets the last messages leave, milliseconds.
 _LEAVE_MS = 300
 
 
-def check_endpoint(endpoint: str, allow_remote: bool, written: str | None = None) -> None:
-    """Raises StreamError for an endpoint that is malformed or that other machines could reach.
-
-    `written` is how the user wrote it, if not with --bind.
-    """
-    written = written or f"--bind {endpoint}"
-    scheme, separator, address = endpoint.partition("://")
-    if scheme == "ipc" and address:
-        return
-    host, colon, port = address.rpartition(":")
-    if not separator or scheme != "tcp" or not colon or not host:
-        raise StreamError(
-            f"{written}: expected tcp://HOST:PORT or ipc://PATH, as in {DEFAULT_ENDPOINT}"
-        )
-    if port != "*" and not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise StreamError(f"{written}: expected a port from 0 to 65535, got {port!r}")
-    if not allow_remote and not is_local(endpoint):
-        raise StreamError(
-            f"{written}: other machines could connect, and the wire is not encrypted; "
-            "add --allow-remote to allow it, or use 127.0.0.1"
-        )
-
-
-def is_local(endpoint: str) -> bool:
-    """Whether an endpoint certainly stays on this machine, so that both ends share one clock."""
-    scheme, _, address = endpoint.partition("://")
-    host = address.rpartition(":")[0]
-    if scheme == "ipc" or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False  # "*", an interface or a name: not known to stay on this machine
-
-
-class Publisher:
+class Publisher(Output):
     """An XPUB socket that answers each new subscription with the schema.
 
     Nothing here waits: a subscriber that is too slow loses frames at its own queue and sees it in
@@ -73,7 +41,7 @@ class Publisher:
         check_endpoint(endpoint, allow_remote)
         self.frames = 0  #: frames handed to ZeroMQ
         self.dropped = 0  #: messages that ZeroMQ would not take
-        self.subscribers = 0  #: connected right now
+        self.subscribers: int = 0  #: connected right now
         self._schema: list[bytes] = []
         self._schema_due = 0.0
         self._context = zmq.Context()
@@ -101,17 +69,14 @@ class Publisher:
             raise StreamError(f"cannot bind {endpoint}: {error.strerror}") from None
         #: Where it is bound, with the port that the system chose for port 0 or *.
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.name = self.endpoint
 
-    @property
-    def name(self) -> str:
-        return self.endpoint
-
-    def announce(self, schema: wire.Schema) -> None:
+    def announce(self, schema: Schema) -> None:
         """Sets and sends the schema of the frames to come."""
         self._schema = wire.encode(schema)
         self._send_schema()
 
-    def send(self, frame: wire.Frame) -> None:
+    def send(self, frame: StampedFrame) -> None:
         """Sends a frame. Raises WireError for one that breaks the rules of the wire."""
         parts = wire.encode(frame)
         # Straight before the send, so that a subscriber has the schema before its first frame.
@@ -119,7 +84,7 @@ class Publisher:
         self._send(parts)
         self.frames += 1
 
-    def send_audio(self, audio: wire.Audio) -> None:
+    def send_audio(self, audio: Audio) -> None:
         """Sends a piece of the sound. Raises WireError for one that breaks the rules."""
         self._send(wire.encode(audio))
 
@@ -143,10 +108,11 @@ class Publisher:
         # A peer that leaves before its handshake is done is reported as leaving only.
         self.subscribers = max(0, self.subscribers)
 
-    def close(self, bye: wire.Bye | None = None) -> None:
+    def close(self, bye: Bye | None = None) -> None:
         """Tells the subscribers, gives the message a moment to leave, and unbinds."""
         if bye is not None:
-            self._send(wire.encode(bye))
+            reason = _shortened(bye.reason, wire.MAX_TEXT_BYTES)
+            self._send(wire.encode(dataclasses.replace(bye, reason=reason)))
             self._socket.setsockopt(zmq.LINGER, _LEAVE_MS)
         self._shut()
 
@@ -165,3 +131,8 @@ class Publisher:
         self._monitor.close(linger=0)
         self._socket.close()
         self._context.term()
+
+
+def _shortened(text: str, size: int) -> str:
+    """As much of the beginning as fits into `size` bytes of UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from abc import ABC, abstractmethod
 from fractions import Fraction
@@ -12,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ... import wire
 from ...curves import CURVES, pascal_case, remap
+from ...files import put_in_place
+from ...frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from .. import StreamError
+from .output import Output
 
 #: Head and eye rotations of the format; audio alone says nothing of them, so they stay 0.
 ROTATIONS: tuple[str, ...] = (
@@ -66,7 +67,7 @@ def timecode(index: int, frame_rate: Fraction) -> str:
     )
 
 
-class Recorder(ABC):
+class Recorder(Output, ABC):
     """A file of frames being written; what stands in it is up to `CsvRecorder`, `JsonRecorder`.
 
     Frames go to `PATH.part`; `close` puts it in PATH's place, so an older take survives a run that
@@ -90,14 +91,14 @@ class Recorder(ABC):
         except OSError as error:
             raise self._refusal(error) from None
 
-    def announce(self, schema: wire.Schema) -> None:
+    def announce(self, schema: Schema) -> None:
         """Writes what comes before the frames. Raises StreamError."""
         self._schema = schema
         self._write(self._head())
 
-    def send(self, frame: wire.Frame) -> None:
+    def send(self, frame: StampedFrame) -> None:
         """Appends a frame. Raises StreamError."""
-        if not frame.flags & wire.FLAG_CLOSING:
+        if not frame.flags & FLAG_CLOSING:
             self._write(self._row(frame))
 
     def serve(self) -> None:
@@ -110,7 +111,7 @@ class Recorder(ABC):
         except OSError as error:
             raise self._refusal(error) from None
 
-    def close(self, bye: wire.Bye | None = None) -> None:
+    def close(self, bye: Bye | None = None) -> None:
         """Ends the file and gives it its name; without a `bye`, what stood there before stays.
 
         Raises StreamError.
@@ -124,7 +125,7 @@ class Recorder(ABC):
         try:
             self._file.close()
             if self._open_path != self._path:
-                os.replace(self._open_path, self._path)
+                put_in_place(self._open_path, self._path)
         except OSError as error:
             raise self._refusal(error) from None
 
@@ -133,7 +134,7 @@ class Recorder(ABC):
         """What stands before the frames."""
 
     @abstractmethod
-    def _row(self, frame: wire.Frame) -> str:
+    def _row(self, frame: StampedFrame) -> str:
         """A frame, with its end of line."""
 
     def _write(self, text: str) -> None:
@@ -152,7 +153,7 @@ class CsvRecorder(Recorder):
     def _head(self) -> str:
         return HEADER + "\n"
 
-    def _row(self, frame: wire.Frame) -> str:
+    def _row(self, frame: StampedFrame) -> str:
         curves = remap(np.array([frame.curves]), self._schema.curves)[0, _CSV_COLUMNS].tolist()
         code = timecode(frame.index, Fraction(frame.rate_num, frame.rate_den))
         return f"{code},{len(COLUMNS)}" + _CSV_VALUES % tuple(curves) + _CSV_TAIL
@@ -178,7 +179,7 @@ class JsonRecorder(Recorder):
             lookahead_ms=schema.lookahead_ms,
         )
 
-    def _row(self, frame: wire.Frame) -> str:
+    def _row(self, frame: StampedFrame) -> str:
         # Nine digits bring every float32 back as it was.
         curves = (float(f"{value:.9g}") for value in frame.curves)
         return self._line(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from ... import wire
+from ...frames import Bye
 from .. import StreamError
+from .output import Output
 
 # UDP loses datagrams, and a face whose last one is lost stays open.
 _LAST_REPEATED = 2
 
 
-class UdpOutput:
+class UdpOutput(Output):
     """What the outputs over UDP share: the socket, the count of what was refused, the end."""
 
     live = True
@@ -35,10 +36,7 @@ class UdpOutput:
             reason = getattr(error, "strerror", None) or error
             raise StreamError(f"--to {self.name}: cannot send there: {reason}") from None
 
-    def serve(self) -> None:
-        pass
-
-    def close(self, bye: wire.Bye | None = None) -> None:
+    def close(self, bye: Bye | None = None) -> None:
         """Repeats the last frame, which is neutral, if there is a `bye`."""
         if bye is not None:
             for _ in range(_LAST_REPEATED):

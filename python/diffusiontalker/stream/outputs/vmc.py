@@ -10,8 +10,8 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from ... import wire
 from ...curves import CURVES, pascal_case, remap
+from ...frames import Schema, StampedFrame
 from .udp import UdpOutput
 
 DEFAULT_PORT = 39539
@@ -117,10 +117,10 @@ class VmcOutput(UdpOutput):
         self._style = names
         self._bundles = _Bundles(names_of(names))
 
-    def announce(self, schema: wire.Schema) -> None:
+    def announce(self, schema: Schema) -> None:
         self._names = schema.curves
 
-    def send(self, frame: wire.Frame) -> None:
+    def send(self, frame: StampedFrame) -> None:
         curves = remap(np.array([frame.curves]), self._names)[0].tolist()
         time_s = frame.index * frame.rate_den / frame.rate_num
         self._send(self._bundles.fill(time_s, weights(self._style, curves)))

@@ -1,1 +1,1 @@
-"""Between source and outputs: the live loop, its unpaced counterpart, and their figures."""
+"""Between source and outputs: the live loop, its unpaced counterpart, what a receiver follows."""

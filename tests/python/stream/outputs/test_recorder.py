@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diffusiontalker import wire
 from diffusiontalker.curves import CURVES, pascal_case
+from diffusiontalker.frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from diffusiontalker.stream import StreamError
 from diffusiontalker.stream.outputs.recorder import (
     COLUMNS,
@@ -22,15 +23,15 @@ from diffusiontalker.stream.outputs.recorder import (
     timecode,
 )
 
-BYE = wire.Bye("face", 1, 0, "done")
+BYE = Bye("face", 1, 0, "done")
 
 
-def schema_of(curves: tuple[str, ...] = CURVES) -> wire.Schema:
-    return wire.Schema("face", 1, curves, 60, 1, "m", "v", 59.25, 16000, 10, 20)
+def schema_of(curves: tuple[str, ...] = CURVES) -> Schema:
+    return Schema("face", 1, curves, 60, 1, "m", "v", 59.25, 16000, 10, 20)
 
 
-def frame_of(index: int, values: np.ndarray, flags: int = 0) -> wire.Frame:
-    return wire.Frame(
+def frame_of(index: int, values: np.ndarray, flags: int = 0) -> StampedFrame:
+    return StampedFrame(
         "face", 1, index, index, 60, 1, index * 16000 // 60, 16000, 99, flags,
         tuple(values.tolist()),
     )  # fmt: skip
@@ -71,7 +72,7 @@ def test_every_value_stands_under_its_own_name(tmp_path: Path) -> None:
     recorder = CsvRecorder(tmp_path / "a.csv")
     recorder.announce(schema_of(tuple(CURVES[i] for i in shuffled)))
     recorder.send(frame_of(0, values[shuffled]))
-    recorder.send(frame_of(1, values[shuffled], wire.FLAG_CLOSING))
+    recorder.send(frame_of(1, values[shuffled], FLAG_CLOSING))
     recorder.close(BYE)
     (row,) = rows_of(tmp_path / "a.csv")
     assert row["BlendShapeCount"] == "61"
@@ -118,7 +119,7 @@ def test_json_lines_have_every_curve_by_name(tmp_path: Path) -> None:
     recorder = JsonRecorder(tmp_path / "a.jsonl")
     recorder.announce(schema_of())
     recorder.send(frame_of(7, values))
-    recorder.send(frame_of(8, values, wire.FLAG_CLOSING))
+    recorder.send(frame_of(8, values, FLAG_CLOSING))
     recorder.close(BYE)
     head, line = map(json.loads, (tmp_path / "a.jsonl").read_text("utf-8").splitlines())
     assert (head["kind"], head["curves"], head["rate_num"]) == ("schema", list(CURVES), 60)
@@ -136,6 +137,22 @@ def test_an_older_take_survives_a_run_that_fails(tmp_path: Path, kind: type[Reco
     assert path.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["take"]
     begun(kind(path), 3).close(BYE)
+    assert len(path.read_text().splitlines()) == 4
+
+
+def test_a_take_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "take"
+    path.write_text("precious")
+    flushed: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda _: flushed.append((part.read_text()[-1:], path.read_text()))
+    )
+    recorder = begun(CsvRecorder(path), 3)
+    part = path.with_name("take.part")
+    recorder.close(BYE)
+    assert flushed == [("\n", "precious")]
     assert len(path.read_text().splitlines()) == 4
 
 

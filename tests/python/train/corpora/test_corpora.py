@@ -20,10 +20,9 @@ pytest.importorskip("torch")
 import train_corpus
 from train_corpus import BeatTake
 
-from diffusiontalker import wire
 from diffusiontalker.curves import CURVES
+from diffusiontalker.frames import Bye, Schema, make_frame
 from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER, CsvRecorder
-from diffusiontalker.stream.session.live import make_frame
 from diffusiontalker.train import config, corpora
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.corpora.live_link import seconds_of
@@ -366,14 +365,12 @@ def test_our_own_csv_comes_back_with_every_curve_under_its_name(
 ) -> None:
     frames = int(70 * rate)  # over a minute: what drop-frame code would look like is in it
     curves = distinct_curves(frames)
-    schema = wire.Schema(
-        "face", 1, CURVES, rate.numerator, rate.denominator, "m", "v", 0.0, 16000, 0, 0
-    )
+    schema = Schema("face", 1, CURVES, rate.numerator, rate.denominator, "m", "v", 0.0, 16000, 0, 0)
     recorder = CsvRecorder(tmp_path / "take.csv")
     recorder.announce(schema)
     for index, values in enumerate(curves):
         recorder.send(make_frame(schema, index, index, index, 0, values))
-    recorder.close(wire.Bye("face", 1, frames, "done"))
+    recorder.close(Bye("face", 1, frames, "done"))
     write_wav(tmp_path / "take.wav", frames / float(rate))
     header = (tmp_path / "take.csv").read_text().split("\n")[0].split(",")
     assert header.index("JawRight") < header.index("JawLeft")  # unlike the UDP packets

@@ -1,0 +1,179 @@
+"""What may be said to `dt-stream`: its options, their help, and what goes with what."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from ...frames import check_subject
+from .. import StreamError
+from ..outputs.destination import Destination, parse
+from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from .command import Parser
+
+_EXAMPLES = """\
+examples:
+  dt-stream --demo                                  a clip that ships with the package
+  dt-stream --mic                                   the default microphone
+  dt-stream --mic --device "USB"                    one whose name contains USB
+  dt-stream --wav speech.wav                        a file, in real time
+  dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
+  dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
+  dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
+  dt-stream devices                                 list the microphones
+  dt-stream doctor                                  what is installed, what is missing
+
+--to names a way out, and may be given several times; a receiver that is slow, deaf or gone delays
+none of the others, and what it misses is counted:
+  zmq://HOST[:5560]                       binds here, for dt-watch, the Unreal plugin, your program
+  livelink://HOST[:11111][?subject=NAME]  sends Live Link Face packets: stock Unreal, Blender, Godot
+  vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
+                                          STYLE: perfectsync (EyeBlinkLeft; the default), arkit
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+  csv:PATH                                records a Live Link Face CSV
+  json:PATH                               records JSON lines, a frame each with its curves by name
+Quote a URL with a ? in it. Without --to it is zmq://127.0.0.1, unless --no-publish is given.
+--bind tcp://HOST:PORT is --to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv,
+only that it does not replace the default.
+
+Watch what is sent with dt-watch. Ctrl-C (or SIGTERM) closes the face to neutral, tells the
+subscribers, completes the files and leaves with exit code 0; a second Ctrl-C does not wait for the
+face. With --fast it leaves no file and exits with 130. Errors are one line and exit code 2.
+"""
+
+_LONGEST_S = 30 * 24 * 3600.0
+
+
+def parser() -> Parser:
+    """The parser of the command line."""
+    made = Parser(
+        "dt-stream",
+        "Drives 52 ARKit face curves from speech, live, and sends them to engines and files.",
+        _EXAMPLES,
+    )
+    made.add_argument(
+        "command", nargs="?", metavar="devices | doctor", help="list microphones, or examine"
+    )
+    group = made.add_argument_group("where the voice comes from (one of)")
+    source = group.add_mutually_exclusive_group()
+    source.add_argument("--mic", action="store_true", help="a microphone")
+    source.add_argument("--wav", metavar="FILE", help="a WAV, FLAC, OGG, AIFF or MP3 file")
+    source.add_argument(
+        "--demo",
+        action="store_true",
+        help="the clip that ships with the package (11 s): once, or over and over until --seconds",
+    )
+    group.add_argument(
+        "--device", metavar="NAME", help="microphone, by number, name or part of its name"
+    )
+    group.add_argument(
+        "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
+    )
+
+    face = made.add_argument_group("the face")
+    face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
+    face.add_argument(
+        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
+    )
+    face.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
+    )
+    face.add_argument(
+        "--backend",
+        default="cpu",
+        metavar="NAME",
+        help="cpu (default), tensorrt (an NVIDIA GPU), or auto: tensorrt where it can be used",
+    )
+
+    out = made.add_argument_group("where the curves go")
+    out.add_argument(
+        "--to", action="append", default=[], metavar="URL", help="a way out, see below; repeatable"
+    )
+    out.add_argument(
+        "--bind", metavar="ENDPOINT", help=f"publish here (default: {DEFAULT_ENDPOINT})"
+    )
+    out.add_argument(
+        "--allow-remote", action="store_true", help="let --bind and zmq:// open to other machines"
+    )
+    out.add_argument("--subject", default="face", help="name of the face (default: face)")
+    out.add_argument(
+        "--publish-audio", action="store_true",
+        help="publish the sound too, on the clock of the curves (zmq:// only)",
+    )  # fmt: skip
+    out.add_argument("--no-publish", action="store_true", help="send nothing, record only")
+    out.add_argument("--out", metavar="FILE.csv", help="record a Live Link Face CSV")
+    out.add_argument(
+        "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
+    )
+
+    look = made.add_argument_group("what is shown")
+    look.add_argument(
+        "--plain", action="store_true", help="a line a second (default if not a terminal)"
+    )
+    look.add_argument("--quiet", action="store_true", help="nothing but errors")
+    return made
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuses options that make no sense together, before anything is opened: StreamError."""
+    if args.command is not None and args.command not in ("devices", "doctor"):
+        hint = f"; to play a file: --wav {args.command}" if os.path.exists(args.command) else ""
+        raise StreamError(f"{args.command!r}: expected devices or doctor{hint}")
+    source = next((s for s in ("mic", "wav", "demo") if getattr(args, s)), None)
+    if args.command is not None:
+        if source is not None:
+            raise StreamError(f"{args.command} goes without --{source}")
+        return
+    if source is None:
+        raise StreamError("no source: give --mic, --wav FILE or --demo (see dt-stream --help)")
+    if args.device is not None and not args.mic:
+        raise StreamError("--device names a microphone: it needs --mic")
+    if args.fast and args.mic:
+        raise StreamError("--fast goes without --mic: a microphone gives sound in real time only")
+    if args.fast and (args.bind is not None or args.allow_remote):
+        raise StreamError("--fast publishes nothing, so it goes without --bind and --allow-remote")
+    if args.no_publish and (args.bind is not None or args.allow_remote):
+        raise StreamError("--no-publish goes without --bind and --allow-remote")
+    if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
+        raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
+                          f"got {args.seconds:g}")  # fmt: skip
+    try:
+        check_subject(args.subject)
+    except ValueError as error:
+        raise StreamError(f"--{error}") from None
+    _check_destinations(args, destinations(args))
+
+
+def destinations(args: argparse.Namespace) -> list[Destination]:
+    """Every output that the options name, or the default. Raises StreamError."""
+    found = [parse(text, allow_remote=args.allow_remote) for text in args.to]
+    if args.bind is not None:
+        check_endpoint(args.bind, args.allow_remote)
+        found.append(Destination(f"--bind {args.bind}", "zmq", args.bind))
+    if not found and not args.no_publish and not args.fast:
+        found.append(Destination(DEFAULT_ENDPOINT, "zmq", DEFAULT_ENDPOINT))
+    if args.out is not None:
+        found.append(Destination(f"--out {args.out}", "csv", args.out))
+    return found
+
+
+def _check_destinations(args: argparse.Namespace, found: Sequence[Destination]) -> None:
+    """Refuses destinations that make no sense with the other options or with each other."""
+    places: set[tuple[str, int]] = set()
+    for destination in found:
+        if not destination.is_file:
+            for option, given in (("--fast", args.fast), ("--no-publish", args.no_publish)):
+                if given:
+                    raise StreamError(f"{option} goes without {destination.text}: it sends nothing")
+        place = destination.address
+        if destination.is_file:
+            if args.wav and os.path.exists(args.wav) and os.path.exists(place) \
+                    and os.path.samefile(args.wav, place):  # fmt: skip
+                raise StreamError(f"{destination.text} would overwrite the file that --wav reads")
+            place = os.path.realpath(place)
+        if (place, destination.port) in places:
+            raise StreamError(f"{destination.text}: something goes there already")
+        places.add((place, destination.port))
+    if args.publish_audio and not any(d.scheme == "zmq" for d in found):
+        raise StreamError("--publish-audio needs a zmq:// way out, as in --to zmq://127.0.0.1")

@@ -1,0 +1,146 @@
+"""The one path on which frames go to every output of a session."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from ...frames import Audio, Bye, Schema, StampedFrame
+from .. import StreamError
+from .destination import Destination
+from .file_queue import FileQueue
+from .livelink import LiveLinkOutput
+from .output import Output
+from .publisher import Publisher
+from .recorder import CsvRecorder, JsonRecorder, Recorder
+from .vmc import NAME_STYLES, VmcOutput
+
+
+class FanOut:
+    """Every output of one session, as one. Closes at the end of a `with` block what is open."""
+
+    def __init__(self) -> None:
+        self._all: list[Output] = []
+        self._failures: list[StreamError] = []
+        self._open = True
+
+    def add(self, output: Output) -> None:
+        self._all.append(output)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody may be watching."""
+        return any(o.live for o in self._all)
+
+    @property
+    def names(self) -> list[str]:
+        """Where somebody may be watching."""
+        return [o.name for o in self._all if o.live]
+
+    @property
+    def subscribers(self) -> int | None:
+        """Connected to all of them; None where nobody can connect."""
+        counts = [o.subscribers for o in self._all]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
+
+    @property
+    def dropped(self) -> list[tuple[str, int]]:
+        """Names and losses of the outputs that have lost frames."""
+        return [(o.name, o.dropped) for o in self._all if o.dropped]
+
+    def announce(self, schema: Schema) -> None:
+        """The frames to come. Raises StreamError, as the calls below do."""
+        self._each(lambda output: output.announce(schema))
+
+    def send(self, frame: StampedFrame) -> None:
+        """The next frame, to all."""
+        self._each(lambda output: output.send(frame))
+
+    def send_audio(self, audio: Audio) -> None:
+        """A piece of the sound, to those that can take it."""
+        self._each(lambda output: output.send_audio(audio))
+
+    def serve(self) -> None:
+        """Call it every few milliseconds."""
+        self._each(lambda output: output.serve())
+
+    def _each(self, call: Callable[[Output], None]) -> None:
+        """Calls all of them, then raises the first failure. Whoever failed is left out later."""
+        before = len(self._failures)
+        for output in tuple(self._all):
+            try:
+                call(output)
+            except StreamError as error:
+                self._failures.append(error)
+                self._all.remove(output)
+                with contextlib.suppress(StreamError):
+                    output.close(None)
+        if len(self._failures) > before:
+            raise self._failures[before]
+
+    def close(self, bye: Bye | None, *, keep: bool) -> None:
+        """Says goodbye everywhere; files stay if `keep`. Later calls do nothing.
+
+        Raises the first StreamError that any of them ever raised, after all were closed.
+        """
+        if not self._open:
+            return
+        self._open = False
+        # Who watches is told first: a file may be slow to take its last frames.
+        for output in sorted(self._all, key=lambda o: not o.live):
+            try:
+                output.close(bye if keep or output.live else None)
+            except StreamError as error:
+                self._failures.append(error)
+        if self._failures:
+            raise self._failures[0]
+
+    def __enter__(self) -> FanOut:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # After an error its own message is the one that counts.
+        with contextlib.suppress(StreamError):
+            self.close(None, keep=False)
+
+
+def open_output(
+    destination: Destination, *, subject: str, allow_remote: bool, paced: bool
+) -> Output:
+    """Opens an output; files are written in the background if `paced`. Raises StreamError."""
+    match destination.scheme:
+        case "zmq":
+            return Publisher(destination.address, allow_remote=allow_remote)
+        case "livelink":
+            name = destination.options.get("subject", subject)
+            return LiveLinkOutput(destination.address, destination.port, name)
+        case "vmc":
+            names = destination.options.get("names", NAME_STYLES[0])
+            return VmcOutput(destination.address, destination.port, names)
+    recorders: dict[str, Callable[[Path], Recorder]] = {"csv": CsvRecorder, "json": JsonRecorder}
+    recorder = recorders[destination.scheme](Path(destination.address))
+    return FileQueue(recorder) if paced else recorder
+
+
+def open_outputs(
+    destinations: Sequence[Destination], *, subject: str, allow_remote: bool, paced: bool
+) -> FanOut:
+    """Opens every destination, or none of them: raises StreamError for the first that refuses."""
+    outputs = FanOut()
+    with contextlib.ExitStack() as stack:
+        # Closed here only if one of them cannot be opened.
+        stack.enter_context(outputs)
+        for destination in destinations:
+            outputs.add(
+                open_output(destination, subject=subject, allow_remote=allow_remote, paced=paced)
+            )
+        stack.pop_all()
+    return outputs

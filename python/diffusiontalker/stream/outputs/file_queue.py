@@ -1,0 +1,86 @@
+"""Writes a file in the background: a disk or a pipe may stall, and frames do not wait for it."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+
+from ...frames import Bye, Schema, StampedFrame
+from .. import StreamError
+from .output import Output
+from .recorder import Recorder
+
+#: Frames that wait for a slow disk or pipe before further ones are dropped for it: 10 s at 60 Hz.
+FILE_QUEUE = 600
+#: How long a file that takes nothing is waited for at the end, seconds.
+FILE_PATIENCE_S = 10.0
+
+
+class FileQueue(Output):
+    """Gives a recorder a thread and a bounded queue; what the queue does not hold is dropped."""
+
+    live = False
+
+    def __init__(self, recorder: Recorder, depth: int = FILE_QUEUE) -> None:
+        """`depth`: frames that may wait."""
+        self.name = recorder.name
+        self.dropped = 0
+        self._recorder = recorder
+        self._queue: queue.Queue[Schema | StampedFrame | None] = queue.Queue(depth)
+        self._failure: BaseException | None = None
+        self._abandoned = False
+        self._thread = threading.Thread(
+            target=self._work, name=f"dt-stream {self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def announce(self, schema: Schema) -> None:
+        self._queue.put_nowait(schema)
+
+    def send(self, frame: StampedFrame) -> None:
+        """Queues a frame. Raises what the recorder raised in the meantime."""
+        self.serve()
+        try:
+            self._queue.put_nowait(frame)
+        except queue.Full:
+            self.dropped += 1
+
+    def serve(self) -> None:
+        """Raises what the recorder raised in the meantime."""
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self, bye: Bye | None = None) -> None:
+        """Waits until the queue is written, or drops it if there is no `bye`."""
+        self._abandoned = bye is None
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=FILE_PATIENCE_S)
+        self._thread.join(FILE_PATIENCE_S)
+        if self._thread.is_alive():
+            raise StreamError(
+                f"{self.name} took nothing for {FILE_PATIENCE_S:.0f} s; "
+                f"{self._queue.qsize()} frames were not written"
+            )
+        self._recorder.close(None if self._failure is not None else bye)
+        self.serve()
+
+    def _work(self) -> None:
+        try:
+            while True:
+                try:
+                    message = self._queue.get(timeout=1.0)
+                except queue.Empty:
+                    self._recorder.serve()
+                    continue
+                if message is None:
+                    return
+                if self._abandoned:
+                    continue
+                if isinstance(message, Schema):
+                    self._recorder.announce(message)
+                else:
+                    self._recorder.send(message)
+                    self._recorder.serve()
+        except BaseException as error:
+            self._failure = error

@@ -1,0 +1,57 @@
+"""The sound of a session on its way to the outputs."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Sound in a message; blocks of sound that may wait to be sent, before the oldest are lost.
+_MESSAGE_S = 0.02
+_MOST_BLOCKS = 1000
+
+
+class SoundQueue:
+    """Blocks of sound on their way from the source's thread to the loop, cut into messages.
+
+    `note` never waits. Positions count every sample that the source gave, so they are those of the
+    frames.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._size = math.ceil(_MESSAGE_S * sample_rate)
+        self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_BLOCKS)
+        self._heard = 0
+        self._position = 0
+        self._pending = np.empty(0, np.int16)
+
+    def note(self, block: NDArray[np.float32]) -> None:
+        """Takes a block (n,) of samples, 1.0 being full scale; called by the source's thread."""
+        # A sound card reuses its buffer.
+        self._blocks.append((self._heard, block.copy()))
+        self._heard += len(block)
+
+    def take(self, *, rest: bool = False) -> list[tuple[int, bytes]]:
+        """Position and samples of each piece that is complete; of everything with `rest`."""
+        pieces: list[tuple[int, bytes]] = []
+        while self._blocks:
+            position, block = self._blocks.popleft()
+            if position != self._position + len(self._pending):
+                # Blocks were lost in between; a piece has no hole.
+                pieces += self._cut(1)
+                self._position = position
+            samples = np.nan_to_num(block, posinf=0.0, neginf=0.0)
+            samples = np.clip(np.rint(samples * 32767.0), -32768, 32767).astype("<i2")
+            self._pending = np.concatenate([self._pending, samples])
+        return pieces + self._cut(1 if rest else self._size)
+
+    def _cut(self, least: int) -> list[tuple[int, bytes]]:
+        pieces: list[tuple[int, bytes]] = []
+        while len(self._pending) >= least:
+            piece = self._pending[: self._size]
+            pieces.append((self._position, piece.tobytes()))
+            self._position += len(piece)
+            self._pending = self._pending[len(piece) :]
+        return pieces

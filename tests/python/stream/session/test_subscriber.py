@@ -1,0 +1,120 @@
+"""Publisher and subscriber, end to end: gaps, garbage, sessions, and one who hangs."""
+
+from __future__ import annotations
+
+import time
+
+import msgpack
+import zmq
+
+from diffusiontalker.curves import CURVES
+from diffusiontalker.frames import Audio, Bye, Message, Schema, StampedFrame
+from diffusiontalker.stream.cli.watch import picture
+from diffusiontalker.stream.outputs.publisher import Publisher
+from diffusiontalker.stream.session.subscriber import Subscriber
+
+SESSION = 77
+SCHEMA = Schema("face", SESSION, CURVES, 60, 1, "m", "v", 59.25, 16000, 1, 2)
+
+
+def frame(sequence: int, session: int = SESSION, subject: str = "face") -> StampedFrame:
+    position = sequence * 16000 // 60
+    return StampedFrame(
+        subject, session, sequence, sequence, 60, 1, position, 16000, time.monotonic_ns(), 0,
+        (0.5,) * 52,
+    )  # fmt: skip
+
+
+def receive(subscriber: Subscriber, publisher: Publisher, count: int) -> list[Message]:
+    got: list[Message] = []
+    deadline = time.monotonic() + 60
+    while len(got) < count and time.monotonic() < deadline:
+        publisher.serve()
+        message = subscriber.receive()
+        if message is not None:
+            got.append(message)
+    assert len(got) == count
+    return got
+
+
+def test_subscriber_counts_gaps_duplicates_garbage_and_sessions() -> None:
+    publisher = Publisher("tcp://127.0.0.1:0")
+    subscriber = Subscriber(publisher.endpoint)
+    publisher.announce(SCHEMA)
+    first = receive(subscriber, publisher, 1)
+    assert first == [SCHEMA]
+    assert publisher.subscribers == 1
+    for sequence in (0, 1, 4, 4, 3, 5):
+        publisher.send(frame(sequence))
+    publisher._send([b"dt/face/frame", b"garbage"])
+    publisher._send([b"dt/face/frame", msgpack.packb([2, "frame", 5])])
+    publisher.send(frame(0, subject="another"))
+    publisher.send(frame(6))
+    got: list[Message] = []
+    while not got or getattr(got[-1], "sequence", None) != 6:
+        got += receive(subscriber, publisher, 1)
+    assert [m.sequence for m in got if isinstance(m, StampedFrame)] == [0, 1, 4, 5, 6]
+    assert subscriber.lost == 2
+    assert subscriber.malformed == 2
+    assert "expected 1, got 2" in subscriber.last_error
+    assert subscriber.meter.read(time.monotonic_ns()).frames == 5
+    assert "59.2" in picture(subscriber).status
+    publisher.send_audio(Audio("face", SESSION, 0, 0, 16000, 5, bytes(640)))
+    assert isinstance(*receive(subscriber, publisher, 1), Audio)
+    assert ("sound", "0.0 s") in picture(subscriber).facts
+    publisher.send(frame(0, session=78))
+    publisher._schema = []
+    while subscriber.session != 78:
+        subscriber.receive()
+    assert subscriber.sessions == 2
+    publisher.close(Bye("face", 78, 3, "done"))
+    while subscriber.goodbye is None:
+        subscriber.receive()
+    assert subscriber.goodbye == "done"
+    assert subscriber.lost == 4, "the two that the bye says were sent besides"
+    assert "the sender has left: done" in picture(subscriber).status
+    subscriber.close()
+
+
+def test_a_subscriber_that_hangs_delays_nobody() -> None:
+    publisher = Publisher("tcp://127.0.0.1:0")
+    context = zmq.Context()
+    hung = context.socket(zmq.SUB)
+    hung.setsockopt(zmq.RCVHWM, 1)
+    hung.setsockopt(zmq.RCVBUF, 4096)
+    hung.connect(publisher.endpoint)
+    hung.subscribe(b"dt/")
+    subscriber = Subscriber(publisher.endpoint)
+    publisher.announce(SCHEMA)
+    while publisher.subscribers < 2:
+        publisher.serve()
+        subscriber.receive()
+    # 24 MB fill every buffer on the way to the one that never reads.
+    for _ in range(400):
+        publisher._send([b"dt/face/filler", bytes(60000)])
+        subscriber.receive()
+    longest_s = 0.0
+    for sequence in range(500):
+        begun = time.monotonic()
+        publisher.send(frame(sequence))
+        longest_s = max(longest_s, time.monotonic() - begun)
+        subscriber.receive()
+    assert publisher.frames == 500
+    assert longest_s < 5.0
+    assert subscriber.frames > 0
+    hung.close(0)
+    publisher.close()
+    subscriber.close()
+    context.term()
+
+
+def test_a_long_reason_is_shortened_to_what_the_wire_takes() -> None:
+    publisher = Publisher("tcp://127.0.0.1:0")
+    subscriber = Subscriber(publisher.endpoint)
+    publisher.announce(SCHEMA)
+    receive(subscriber, publisher, 1)
+    publisher.close(Bye("face", SESSION, 0, "x" + "ä" * 200))
+    while subscriber.goodbye is None:
+        subscriber.receive()
+    assert subscriber.goodbye == "x" + "ä" * 127, "256 bytes would cut the last letter in two"
+    subscriber.close()
