@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import TypeAlias
 
 #: Longest subject name, bytes of UTF-8.
 MAX_SUBJECT_BYTES = 128
@@ -105,29 +101,3 @@ def check_subject(subject: str) -> None:
         raise ValueError(f"subject: expected 1 to {MAX_SUBJECT_BYTES} bytes of UTF-8, got {size}")
     if "/" in subject or not subject.isprintable():
         raise ValueError(f"subject {subject!r}: expected printable characters without '/'")
-
-
-def make_frame(
-    schema: Schema,
-    sequence: int,
-    index: int,
-    capture_ns: int,
-    flags: int,
-    curves: NDArray[np.float32],
-) -> StampedFrame:
-    """Stamps one frame of a session, `curves` (52,) in the schema's order."""
-    if not curves.any():
-        flags |= FLAG_NEUTRAL
-    return StampedFrame(
-        subject=schema.subject,
-        session=schema.session,
-        sequence=sequence,
-        index=index,
-        rate_num=schema.rate_num,
-        rate_den=schema.rate_den,
-        position=index * schema.rate_den * schema.audio_rate // schema.rate_num,
-        audio_rate=schema.audio_rate,
-        capture_ns=capture_ns,
-        flags=flags,
-        curves=tuple(curves.tolist()),
-    )

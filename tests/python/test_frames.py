@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import diffusiontalker
 from diffusiontalker import frames, wire
 from diffusiontalker.curves import CURVES
+from diffusiontalker.stream.session.stamp import make_frame
 
 SCHEMA = frames.Schema("face", 5, CURVES, 30000, 1001, "m", "v", 59.25, 48000, 1, 2)
 
@@ -19,17 +20,17 @@ SCHEMA = frames.Schema("face", 5, CURVES, 30000, 1001, "m", "v", 59.25, 48000, 1
 @given(st.integers(0, 2**40), st.integers(1, 2**20), st.integers(1, 2**11), st.integers(1, 2**18))
 def test_position_is_the_instant_rounded_down(index: int, num: int, den: int, rate: int) -> None:
     schema = dataclasses.replace(SCHEMA, rate_num=num, rate_den=den, audio_rate=rate)
-    frame = frames.make_frame(schema, 0, index, 9, 0, np.ones(52, np.float32))
+    frame = make_frame(schema, 0, index, 9, 0, np.ones(52, np.float32))
     assert frame.position * num <= index * den * rate < (frame.position + 1) * num
 
 
 def test_a_stamp_says_whose_which_and_when() -> None:
     curves = np.linspace(0, 1, 52, dtype=np.float32)
-    frame = frames.make_frame(SCHEMA, 7, 30, 99, frames.FLAG_GAP, curves)
+    frame = make_frame(SCHEMA, 7, 30, 99, frames.FLAG_GAP, curves)
     assert (frame.subject, frame.session, frame.sequence, frame.index) == ("face", 5, 7, 30)
     assert (frame.position, frame.capture_ns, frame.flags) == (48048, 99, frames.FLAG_GAP)
     assert frame.curves == tuple(curves.tolist())
-    neutral = frames.make_frame(SCHEMA, 7, 30, 99, frames.FLAG_GAP, np.zeros(52, np.float32))
+    neutral = make_frame(SCHEMA, 7, 30, 99, frames.FLAG_GAP, np.zeros(52, np.float32))
     assert neutral.flags == frames.FLAG_GAP | frames.FLAG_NEUTRAL
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import Frame, Runtime, RuntimeStats
-from ...frames import FLAG_CLOSING, FLAG_GAP, Audio, Bye, Schema, make_frame
+from ...frames import FLAG_CLOSING, FLAG_GAP, Audio, Bye, Schema
 from .. import StreamError
 from ..outputs.fan_out import FanOut
 from ..sources.source import Source
 from .meter import Meter
-from .schema import make_schema
 from .sound_queue import SoundQueue
+from .stamp import make_frame, make_schema
 
 #: How long the face takes to close when the stream ends, seconds.
 CLOSING_S = 0.2

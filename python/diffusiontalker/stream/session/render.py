@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import Runtime
-from ...frames import Bye, make_frame
+from ...frames import Bye
 from ..outputs.fan_out import FanOut
 from ..sources.wav import WavSource
-from .schema import make_schema
+from .stamp import make_frame, make_schema
 
 # Audio a step, seconds.
 _BLOCK_S = 0.5

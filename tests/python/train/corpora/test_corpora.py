@@ -21,8 +21,9 @@ import train_corpus
 from train_corpus import BeatTake
 
 from diffusiontalker.curves import CURVES
-from diffusiontalker.frames import Bye, Schema, make_frame
+from diffusiontalker.frames import Bye, Schema
 from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER, CsvRecorder
+from diffusiontalker.stream.session.stamp import make_frame
 from diffusiontalker.train import config, corpora
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.corpora.live_link import seconds_of
