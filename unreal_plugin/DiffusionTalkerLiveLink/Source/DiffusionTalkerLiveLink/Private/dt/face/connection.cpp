@@ -1,4 +1,4 @@
-#include "dt/net/connection.h"
+#include "dt/face/connection.h"
 
 #include <initializer_list>
 
