@@ -115,7 +115,7 @@ struct LiveRuntime::Impl {
         queue(at_least_one("frame_capacity", frame_capacity), model->curve_count()),
         samples(static_cast<std::size_t>(kReadSamples)) {
     // What a full read makes due, and what flush() owes for the look-ahead.
-    const TimeBase& time = model->weights().time;
+    const TimeBase& time = ModelWeights::of(*model).time;
     curves.resize(static_cast<std::size_t>(
         model->curve_count() * time.most_frames_in(kReadSamples + model->lookahead_samples())));
     publish();

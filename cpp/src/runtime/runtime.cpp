@@ -45,9 +45,9 @@ struct Runtime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
        const BackendOptions& backend)
       : model(std::move(shared_model)),
-        time(model->weights().time),
+        time(ModelWeights::of(*model).time),
         block_frames(time.most_frames_in(kBlockSamples)),
-        log_mel(model->weights().log_mel, kBlockSamples),
+        log_mel(ModelWeights::of(*model).log_mel, kBlockSamples),
         voice(model->config().gate),
         encoder(model),
         alignment(time, model->config().channels, model->config().gate.lookback_ms, kBlockColumns),

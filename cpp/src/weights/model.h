@@ -84,6 +84,8 @@ struct ModelWeights {
         kernels(chosen_kernels),
         time(config.frame_rate_num, config.frame_rate_den, config.lookahead_columns) {}
 
+  static const ModelWeights& of(const Model& model) { return *model.weights_; }
+
   ModelConfig config;
   const Kernels& kernels;
   TimeBase time;
