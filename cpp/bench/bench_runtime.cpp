@@ -1,5 +1,6 @@
-// Processor time a frame of the runtime on a random model of the embedded model's size, each figure
-// beside a baseline measured in the same run, because times alone say little about another machine.
+// Processor time a frame of the runtime on a random model of the embedded model's shape, and of one
+// with convolution blocks in place of its context; each figure beside a baseline measured in the
+// same run, because times alone say little about another machine.
 //
 //   bench_runtime [seconds per measurement, 0.5]
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include "sampler/cpu/backend_cpu.h"
 
 namespace {
+
+long long whole(std::int64_t value) { return value; }  // as printf wants it
 
 // Nanoseconds of processor time a frame: the best of the repetitions that fit into `seconds` of it.
 // Processor time (Windows: wall-clock time), so that other programs disturb it less.
@@ -66,10 +69,19 @@ double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t sa
 
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 0.5;
-  const dt_test::RandomModel random_model = dt_test::RandomModel::full();
+  const dt_test::RandomModel random_model = dt_test::RandomModel::embedded();
   constexpr std::int64_t kFramesACall[] = {1, 2, 4, 8, 16, 64};
 
-  std::printf("sampler alone, 8 steps; baseline: the scalar kernel, one frame a call\n");
+  const dt::ModelConfig& shape = random_model.config;
+  std::printf(
+      "the embedded model's shape: %zu blocks of %lld channels, a context of %lld layers of "
+      "width %lld, %lld GRU layers of %lld, %lld identities\n\n",
+      shape.dilations.size(), whole(shape.channels),
+      whole(shape.context ? shape.context->layers : 0),
+      whole(shape.context ? shape.context->width : 0), whole(shape.layers), whole(shape.hidden),
+      whole(random_model.identities));
+  std::printf("sampler alone, %zu steps; baseline: the scalar kernel, one frame a call\n",
+              shape.alpha_bar.size());
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "frames a call", "ns a frame", "baseline x",
               "one frame a call x");
   const double baseline = sampler_ns(random_model.build("scalar"), 1, seconds);
@@ -79,8 +91,8 @@ int main(int argc, char** argv) {
     for (const std::int64_t frames : kFramesACall) {
       const double ns = sampler_ns(model, frames, seconds);
       single = frames == 1 ? ns : single;
-      std::printf("%-8s %14lld %12.0f %10.2f %22.2f\n", kernel.c_str(),
-                  static_cast<long long>(frames), ns, baseline / ns, single / ns);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.2f\n", kernel.c_str(), whole(frames), ns,
+                  baseline / ns, single / ns);
     }
   }
 
@@ -92,25 +104,23 @@ int main(int argc, char** argv) {
     const auto model = random_model.build(kernel);
     for (const std::int64_t samples : {160, 1600, 16000}) {
       const double ns = runtime_ns(model, samples, seconds);
-      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
-                  static_cast<long long>(samples / 16), ns, whole_baseline / ns, ns * 60e-9);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
+                  whole_baseline / ns, ns * 60e-9);
     }
   }
 
-  const dt::ContextConfig context;
   std::printf(
-      "\nthe same with a context of %lld layers of width %lld; baseline: without, as above\n",
-      static_cast<long long>(context.layers), static_cast<long long>(context.width));
+      "\neight convolution blocks and no context; baseline: the embedded shape, as above\n");
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
               "share of one core");
-  const dt_test::RandomModel with_context = dt_test::RandomModel::full().with_context(context);
+  const dt_test::RandomModel with_blocks = dt_test::RandomModel::with_blocks();
   for (const std::string& kernel : dt::available_kernels()) {
-    const auto plain = random_model.build(kernel), model = with_context.build(kernel);
+    const auto embedded = random_model.build(kernel), model = with_blocks.build(kernel);
     for (const std::int64_t samples : {160, 320, 800, 1600, 16000}) {
-      const double before = runtime_ns(plain, samples, seconds);
+      const double before = runtime_ns(embedded, samples, seconds);
       const double ns = runtime_ns(model, samples, seconds);
-      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
-                  static_cast<long long>(samples / 16), ns, ns / before, ns * 60e-9);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
+                  ns / before, ns * 60e-9);
     }
   }
   return 0;

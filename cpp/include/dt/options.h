@@ -1,7 +1,6 @@
 // Settings of a face: the silence gate and what becomes of each curve.
 #pragma once
 
-
 namespace dt {
 
 // Silence gate: a voiced frame opens the gated curves, silence moves them to their rest values.

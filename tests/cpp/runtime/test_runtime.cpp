@@ -57,6 +57,19 @@ TEST_P(RuntimeOn, AnyChunkingGivesTheSameBits) {
   }
 }
 
+// At the size that the benchmark measures.
+TEST(Runtime, AnyChunkingGivesTheSameBitsInFullSize) {
+  for (const RandomModel& random_model : {RandomModel::embedded(), RandomModel::with_blocks()}) {
+    const auto model = random_model.build();
+    const std::vector<float> audio = speech_like(16000);
+    Runtime runtime(model, 3, kAutoIdentity);
+    const std::vector<float> whole = run(runtime, model->curve_count(), audio);
+    runtime.reset();
+    ASSERT_EQ(run(runtime, model->curve_count(), audio, std::vector<std::int64_t>(100, 160)),
+              whole);
+  }
+}
+
 TEST_P(RuntimeOn, ResetStartsAgain) {
   const auto model = random_model_.build(kernel_);
   const std::vector<float> audio = speech_like(30000);

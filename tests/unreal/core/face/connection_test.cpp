@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "dt/face/statistics.h"
 #include "dt/face/connection.h"
+#include "dt/face/statistics.h"
 #include "dt/net/tcp_socket.h"
 #include "dt/wire/curve_names.h"
 
