@@ -4,13 +4,18 @@
 //
 //   bench_runtime [seconds per measurement, 0.5]
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "dt/kernels.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 

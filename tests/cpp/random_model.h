@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "dt/model.h"
+#include "dt/options.h"
 #include "dt/runtime.h"
 #include "embedded_shape.h"
 

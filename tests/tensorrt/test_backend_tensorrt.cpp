@@ -3,10 +3,19 @@
 // backend's own work, not TensorRT.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "dt/backend.h"
+#include "dt/live_runtime.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"

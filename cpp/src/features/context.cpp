@@ -2,6 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "dt/log_mel.h"
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 namespace {

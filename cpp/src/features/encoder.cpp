@@ -1,6 +1,12 @@
 #include "features/encoder.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "dt/log_mel.h"
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 namespace {

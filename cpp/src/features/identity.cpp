@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "dt/model.h"
+#include "dt/time_base.h"
 
 namespace dt {
 namespace {

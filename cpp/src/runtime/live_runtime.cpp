@@ -3,13 +3,23 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "audio/ring_buffer.h"
+#include "dt/backend.h"
 #include "dt/live_runtime.h"
+#include "dt/model.h"
 #include "dt/runtime.h"
+#include "dt/time_base.h"
 #include "weights/model.h"
 
 namespace dt {

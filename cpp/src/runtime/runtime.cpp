@@ -1,12 +1,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "audio/log_mel_stream.h"
 #include "audio/voice.h"
 #include "curves/postprocess.h"
+#include "dt/backend.h"
+#include "dt/log_mel.h"
+#include "dt/model.h"
 #include "dt/runtime.h"
 #include "features/alignment.h"
 #include "features/encoder.h"

@@ -1,6 +1,13 @@
 #include "sampler/sampler.h"
 
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "dt/backend.h"
+#include "dt/model.h"
 #include "dt/noise.h"
+#include "weights/model.h"
 
 namespace dt {
 

@@ -8,6 +8,8 @@
 #include "dt/log_mel.h"
 #include "dt/model.h"
 #include "dt/time_base.h"
+#include "kernels/aligned.h"
+#include "kernels/kernels.h"
 #include "kernels/packed_matrix.h"
 
 namespace dt {

@@ -1,13 +1,21 @@
 // The contracts of the whole pipeline.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "allocations.h"
+#include "dt/kernels.h"
+#include "dt/model.h"
+#include "dt/options.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 
 namespace dt {

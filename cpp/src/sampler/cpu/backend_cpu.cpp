@@ -1,6 +1,11 @@
 #include "sampler/cpu/backend_cpu.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 

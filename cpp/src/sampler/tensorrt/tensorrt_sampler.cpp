@@ -2,6 +2,8 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "sampler/tensorrt/shared_library.h"
 #include "weights/model.h"

@@ -1,10 +1,12 @@
 #include "sampler/tensorrt/plugin/launch.h"
 
+#include <NvInferRuntime.h>
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <string>
 #include <vector>
