@@ -4,6 +4,7 @@
 //
 //   bench_runtime [seconds per measurement, 0.5]
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -55,15 +56,21 @@ double sampler_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t fr
   });
 }
 
+double frame_rate_hz(const dt::ModelConfig& config) {
+  return static_cast<double>(config.frame_rate_num) / static_cast<double>(config.frame_rate_den);
+}
+
 double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t samples_a_step,
                   double seconds) {
-  const std::vector<float> audio = dt_test::speech_like(32000);
-  std::vector<float> frames(static_cast<std::size_t>(130 * model->curve_count()));
+  constexpr std::int64_t kSamples = 32000;  // 2 s
+  const std::vector<float> audio = dt_test::speech_like(kSamples);
   dt::Runtime runtime(model, 1, dt::kAutoIdentity);
-  return measure(seconds, 120, [&] {
+  const auto count = static_cast<std::int64_t>(std::ceil(2.0 * frame_rate_hz(model->config())));
+  std::vector<float> frames(static_cast<std::size_t>(count * model->curve_count()));
+  return measure(seconds, count, [&] {
     runtime.reset();
-    for (std::int64_t at = 0; at < 32000; at += samples_a_step) {
-      runtime.step(audio.data() + at, std::min<std::int64_t>(samples_a_step, 32000 - at),
+    for (std::int64_t at = 0; at < kSamples; at += samples_a_step) {
+      runtime.step(audio.data() + at, std::min<std::int64_t>(samples_a_step, kSamples - at),
                    frames.data());
     }
     runtime.flush(frames.data());
@@ -101,7 +108,9 @@ int main(int argc, char** argv) {
     }
   }
 
-  std::printf("\nwhole runtime, 60 Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n");
+  const double rate_hz = frame_rate_hz(shape);
+  std::printf("\nwhole runtime, %g Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n",
+              rate_hz);
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
               "share of one core");
   const double whole_baseline = runtime_ns(random_model.build("scalar"), 160, seconds);
@@ -110,7 +119,7 @@ int main(int argc, char** argv) {
     for (const std::int64_t samples : {160, 1600, 16000}) {
       const double ns = runtime_ns(model, samples, seconds);
       std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
-                  whole_baseline / ns, ns * 60e-9);
+                  whole_baseline / ns, ns * rate_hz * 1e-9);
     }
   }
 
@@ -125,7 +134,7 @@ int main(int argc, char** argv) {
       const double before = runtime_ns(embedded, samples, seconds);
       const double ns = runtime_ns(model, samples, seconds);
       std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
-                  ns / before, ns * 60e-9);
+                  ns / before, ns * rate_hz * 1e-9);
     }
   }
   return 0;
