@@ -1,19 +1,28 @@
-// Processor time a frame of the runtime on a random model of the embedded model's size, each figure
-// beside a baseline measured in the same run, because times alone say little about another machine.
+// Processor time a frame of the runtime on a random model of the embedded model's shape, and of one
+// with convolution blocks in place of its context; each figure beside a baseline measured in the
+// same run, because times alone say little about another machine.
 //
 //   bench_runtime [seconds per measurement, 0.5]
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "dt/kernels.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 
 namespace {
+
+long long whole(std::int64_t value) { return value; }  // as printf wants it
 
 // Nanoseconds of processor time a frame: the best of the repetitions that fit into `seconds` of it.
 // Processor time (Windows: wall-clock time), so that other programs disturb it less.
@@ -47,15 +56,21 @@ double sampler_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t fr
   });
 }
 
+double frame_rate_hz(const dt::ModelConfig& config) {
+  return static_cast<double>(config.frame_rate_num) / static_cast<double>(config.frame_rate_den);
+}
+
 double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t samples_a_step,
                   double seconds) {
-  const std::vector<float> audio = dt_test::speech_like(32000);
-  std::vector<float> frames(static_cast<std::size_t>(130 * model->curve_count()));
+  constexpr std::int64_t kSamples = 32000;  // 2 s
+  const std::vector<float> audio = dt_test::speech_like(kSamples);
   dt::Runtime runtime(model, 1, dt::kAutoIdentity);
-  return measure(seconds, 120, [&] {
+  const auto count = static_cast<std::int64_t>(std::ceil(2.0 * frame_rate_hz(model->config())));
+  std::vector<float> frames(static_cast<std::size_t>(count * model->curve_count()));
+  return measure(seconds, count, [&] {
     runtime.reset();
-    for (std::int64_t at = 0; at < 32000; at += samples_a_step) {
-      runtime.step(audio.data() + at, std::min<std::int64_t>(samples_a_step, 32000 - at),
+    for (std::int64_t at = 0; at < kSamples; at += samples_a_step) {
+      runtime.step(audio.data() + at, std::min<std::int64_t>(samples_a_step, kSamples - at),
                    frames.data());
     }
     runtime.flush(frames.data());
@@ -66,10 +81,19 @@ double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t sa
 
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 0.5;
-  const dt_test::RandomModel random_model = dt_test::RandomModel::full();
+  const dt_test::RandomModel random_model = dt_test::RandomModel::embedded();
   constexpr std::int64_t kFramesACall[] = {1, 2, 4, 8, 16, 64};
 
-  std::printf("sampler alone, 8 steps; baseline: the scalar kernel, one frame a call\n");
+  const dt::ModelConfig& shape = random_model.config;
+  std::printf(
+      "the embedded model's shape: %zu blocks of %lld channels, a context of %lld layers of "
+      "width %lld, %lld GRU layers of %lld, %lld identities\n\n",
+      shape.dilations.size(), whole(shape.channels),
+      whole(shape.context ? shape.context->layers : 0),
+      whole(shape.context ? shape.context->width : 0), whole(shape.layers), whole(shape.hidden),
+      whole(random_model.identities));
+  std::printf("sampler alone, %zu steps; baseline: the scalar kernel, one frame a call\n",
+              shape.alpha_bar.size());
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "frames a call", "ns a frame", "baseline x",
               "one frame a call x");
   const double baseline = sampler_ns(random_model.build("scalar"), 1, seconds);
@@ -79,12 +103,14 @@ int main(int argc, char** argv) {
     for (const std::int64_t frames : kFramesACall) {
       const double ns = sampler_ns(model, frames, seconds);
       single = frames == 1 ? ns : single;
-      std::printf("%-8s %14lld %12.0f %10.2f %22.2f\n", kernel.c_str(),
-                  static_cast<long long>(frames), ns, baseline / ns, single / ns);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.2f\n", kernel.c_str(), whole(frames), ns,
+                  baseline / ns, single / ns);
     }
   }
 
-  std::printf("\nwhole runtime, 60 Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n");
+  const double rate_hz = frame_rate_hz(shape);
+  std::printf("\nwhole runtime, %g Hz, 2 s of audio; baseline: the scalar kernel, 10 ms steps\n",
+              rate_hz);
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
               "share of one core");
   const double whole_baseline = runtime_ns(random_model.build("scalar"), 160, seconds);
@@ -92,25 +118,23 @@ int main(int argc, char** argv) {
     const auto model = random_model.build(kernel);
     for (const std::int64_t samples : {160, 1600, 16000}) {
       const double ns = runtime_ns(model, samples, seconds);
-      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
-                  static_cast<long long>(samples / 16), ns, whole_baseline / ns, ns * 60e-9);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
+                  whole_baseline / ns, ns * rate_hz * 1e-9);
     }
   }
 
-  const dt::ContextConfig context;
   std::printf(
-      "\nthe same with a context of %lld layers of width %lld; baseline: without, as above\n",
-      static_cast<long long>(context.layers), static_cast<long long>(context.width));
+      "\neight convolution blocks and no context; baseline: the embedded shape, as above\n");
   std::printf("%-8s %14s %12s %10s %22s\n", "kernel", "ms a step", "ns a frame", "baseline x",
               "share of one core");
-  const dt_test::RandomModel with_context = dt_test::RandomModel::full().with_context(context);
+  const dt_test::RandomModel with_blocks = dt_test::RandomModel::with_blocks();
   for (const std::string& kernel : dt::available_kernels()) {
-    const auto plain = random_model.build(kernel), model = with_context.build(kernel);
+    const auto embedded = random_model.build(kernel), model = with_blocks.build(kernel);
     for (const std::int64_t samples : {160, 320, 800, 1600, 16000}) {
-      const double before = runtime_ns(plain, samples, seconds);
+      const double before = runtime_ns(embedded, samples, seconds);
       const double ns = runtime_ns(model, samples, seconds);
-      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(),
-                  static_cast<long long>(samples / 16), ns, ns / before, ns * 60e-9);
+      std::printf("%-8s %14lld %12.0f %10.2f %22.4f\n", kernel.c_str(), whole(samples / 16), ns,
+                  ns / before, ns * rate_hz * 1e-9);
     }
   }
   return 0;

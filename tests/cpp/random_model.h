@@ -4,14 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "dt/model.h"
+#include "dt/options.h"
 #include "dt/runtime.h"
+#include "embedded_shape.h"
 
 namespace dt_test {
 
@@ -50,20 +55,32 @@ struct RandomModel {
   dt::ModelConfig config;
   std::map<std::string, std::pair<std::vector<std::int64_t>, std::vector<float>>> tensors;
   std::vector<float> identity_features;
-  std::int64_t identities = 3;
+  std::int64_t identities;
 
   // Small, with sizes that fill no panel of the kernels.
   static RandomModel small(std::int64_t steps = 8) { return RandomModel(20, 24, {1, 2, 4}, steps); }
   // The same with a context, whose sizes fill no panel either and whose window is soon full.
   static RandomModel small_with_context() { return small().with_context({24, 3, 2, 40, 5}); }
-  // The embedded model's size.
-  static RandomModel full() { return RandomModel(128, 256, {1, 2, 4, 8, 1, 2, 4, 8}, 8); }
+  // The embedded model's shape, whatever it is.
+  static RandomModel embedded() { return RandomModel(embedded_shape(), kEmbeddedIdentities); }
+  // The same with eight convolution blocks and no context: the other encoder there is.
+  static RandomModel with_blocks() {
+    dt::ModelConfig shape = embedded_shape();
+    shape.dilations = {1, 2, 4, 8, 1, 2, 4, 8};
+    shape.context.reset();
+    return RandomModel(std::move(shape), kEmbeddedIdentities);
+  }
 
   RandomModel(std::int64_t channels, std::int64_t hidden, std::vector<std::int64_t> dilations,
-              std::int64_t steps) {
-    constexpr std::int64_t kCurves = 52;
-    for (std::int64_t i = 0; i < kCurves; ++i) {
-      config.curves.push_back("curve" + std::to_string(i));
+              std::int64_t steps)
+      : RandomModel(shape_of(channels, hidden, std::move(dilations), steps), 3) {}
+
+  // With the sizes of `shape`; its curves get options of every kind.
+  RandomModel(dt::ModelConfig shape, std::int64_t identity_count)
+      : config(std::move(shape)), identities(identity_count) {
+    const auto curves = static_cast<std::int64_t>(config.curves.size());
+    const std::int64_t channels = config.channels, hidden = config.hidden;
+    for (std::int64_t i = 0; i < curves; ++i) {
       dt::CurveOptions options;
       options.gated = i % 2 == 1;
       options.minimum = -5.0F;
@@ -72,15 +89,10 @@ struct RandomModel {
       options.smoothing_ms = i % 5 == 0 ? 30.0F : 0.0F;
       config.curve_options.push_back(options);
     }
-    config.channels = channels;
-    config.hidden = hidden;
-    config.dilations = dilations;
-    config.step_dim = 12;
-    config.alpha_bar = alpha_bar(steps);
 
     const std::int64_t gates = 3 * hidden;
     weight("encoder.input", {channels, 80, 3});
-    for (std::size_t i = 0; i < dilations.size(); ++i) {
+    for (std::size_t i = 0; i < config.dilations.size(); ++i) {
       const std::string block = "encoder.blocks." + std::to_string(i);
       norm(block + ".norm", channels);
       weight(block + ".conv", {channels, channels, 3});
@@ -88,40 +100,26 @@ struct RandomModel {
     }
     norm("encoder.norm", channels);
     add("decoder.steps.weight", {config.train_steps, config.step_dim}, 1.0F);
-    for (int layer = 0; layer < 2; ++layer) {
+    for (std::int64_t layer = 0; layer < config.layers; ++layer) {
       const std::string suffix = "_l" + std::to_string(layer);
-      const std::int64_t width = layer == 0 ? 2 * channels + config.step_dim + kCurves : hidden;
+      const std::int64_t width = layer == 0 ? 2 * channels + config.step_dim + curves : hidden;
       add("decoder.gru.weight_ih" + suffix, {gates, width}, fan_in(width));
       add("decoder.gru.weight_hh" + suffix, {gates, hidden}, fan_in(hidden));
       add("decoder.gru.bias_ih" + suffix, {gates}, 0.1F);
       add("decoder.gru.bias_hh" + suffix, {gates}, 0.1F);
     }
-    weight("decoder.head", {kCurves, hidden});
+    weight("decoder.head", {curves, hidden});
     add("identity.pooled_mean", {channels}, 0.1F);
-    add("statistics.mean", {kCurves}, 0.1F, 0.2F);
-    add("statistics.std", {kCurves}, 0.05F, 0.2F);
+    add("statistics.mean", {curves}, 0.1F, 0.2F);
+    add("statistics.std", {curves}, 0.05F, 0.2F);
     identity_features = random.vector(identities * channels);
+    if (config.context) {
+      add_context(*config.context);
+    }
   }
 
   RandomModel with_context(const dt::ContextConfig& context) {
-    const std::string prefix = "encoder.context.";
-    const std::int64_t width = context.width;
-    config.context = context;
-    weight(prefix + "conv1", {width, 80, 3});
-    weight(prefix + "conv2", {width, width, 3});
-    add(prefix + "position", {width}, 0.5F);
-    for (std::int64_t i = 0; i < context.layers; ++i) {
-      const std::string layer = prefix + "layers." + std::to_string(i);
-      norm(layer + ".attention_norm", width);
-      weight(layer + ".qkv", {3 * width, width});
-      add(layer + ".distance", {context.heads, context.window}, 1.0F);
-      weight(layer + ".out", {width, width});
-      norm(layer + ".mlp_norm", width);
-      weight(layer + ".fc1", {context.hidden, width});
-      weight(layer + ".fc2", {width, context.hidden});
-    }
-    norm(prefix + "norm", width);
-    add("encoder.mix.weight", {config.channels, width}, fan_in(width));
+    add_context(context);
     return *this;
   }
 
@@ -142,6 +140,41 @@ struct RandomModel {
   }
 
  private:
+  static dt::ModelConfig shape_of(std::int64_t channels, std::int64_t hidden,
+                                  std::vector<std::int64_t> dilations, std::int64_t steps) {
+    dt::ModelConfig shape;
+    for (int i = 0; i < 52; ++i) {
+      shape.curves.push_back("curve" + std::to_string(i));
+    }
+    shape.channels = channels;
+    shape.hidden = hidden;
+    shape.dilations = std::move(dilations);
+    shape.step_dim = 12;
+    shape.alpha_bar = alpha_bar(steps);
+    return shape;
+  }
+
+  void add_context(const dt::ContextConfig& context) {
+    const std::string prefix = "encoder.context.";
+    const std::int64_t width = context.width;
+    config.context = context;
+    weight(prefix + "conv1", {width, 80, 3});
+    weight(prefix + "conv2", {width, width, 3});
+    add(prefix + "position", {width}, 0.5F);
+    for (std::int64_t i = 0; i < context.layers; ++i) {
+      const std::string layer = prefix + "layers." + std::to_string(i);
+      norm(layer + ".attention_norm", width);
+      weight(layer + ".qkv", {3 * width, width});
+      add(layer + ".distance", {context.heads, context.window}, 1.0F);
+      weight(layer + ".out", {width, width});
+      norm(layer + ".mlp_norm", width);
+      weight(layer + ".fc1", {context.hidden, width});
+      weight(layer + ".fc2", {width, context.hidden});
+    }
+    norm(prefix + "norm", width);
+    add("encoder.mix.weight", {config.channels, width}, fan_in(width));
+  }
+
   static float fan_in(std::int64_t n) { return 1.7F / std::sqrt(static_cast<float>(n)); }
 
   void add(const std::string& name, const std::vector<std::int64_t>& shape, float scale,

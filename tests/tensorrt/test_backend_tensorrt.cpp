@@ -3,10 +3,19 @@
 // backend's own work, not TensorRT.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "dt/backend.h"
+#include "dt/live_runtime.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"
@@ -30,7 +39,7 @@ void compute(const dt::Model& model, const standin::Tensors& t) {
   ASSERT_EQ(t.at("x0").shape, (std::vector<std::int64_t>{voices, frames, kCurves}));
   ASSERT_EQ(t.at("next_state").shape, state.shape);
   ASSERT_NE(t.at("next_state").data, state.data);
-  const std::vector<float>& table = model.weights().decoder.step_table;
+  const std::vector<float>& table = dt::ModelWeights::of(model).decoder.step_table;
   ASSERT_TRUE(std::equal(table.begin(), table.end(), t.at("step_table").data));
   dt::CpuBackend cpu(std::shared_ptr<const dt::Model>(&model, [](const dt::Model*) {}));
   std::vector<float> own(static_cast<std::size_t>(rows * hidden));

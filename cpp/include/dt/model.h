@@ -96,7 +96,6 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const ModelConfig& config() const;
-  const ModelWeights& weights() const { return *weights_; }  // for the stages of this library
   std::int64_t lookahead_samples() const;
   std::int64_t curve_count() const;
   std::int64_t sample_steps() const;
@@ -104,6 +103,7 @@ class Model {
   const char* kernel() const;  // instruction set in use
 
  private:
+  friend struct ModelWeights;  // of(model), for the stages of this library
   std::unique_ptr<const ModelWeights> weights_;
 };
 

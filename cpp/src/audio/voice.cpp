@@ -1,17 +1,13 @@
 #include "audio/voice.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "dt/time_base.h"
 
 namespace dt {
 namespace {
 
 double clamp(double x, double low, double high) { return std::min(std::max(x, low), high); }
-
-// Share of the way that one frame moves the gate, which takes `time_ms` for all of it.
-double step_of(double time_ms, const TimeBase& time) {
-  return time_ms <= 0.0 ? 1.0 : std::min(1.0, 1000.0 * time.frame_seconds() / time_ms);
-}
 
 }  // namespace
 
@@ -28,28 +24,6 @@ void VoiceDetector::push(const float* level_db, std::int64_t columns, bool* voic
     voiced[m] = level > clamp(floor_db_ + options_.margin_db, options_.threshold_minimum_db,
                               options_.threshold_maximum_db);
   }
-}
-
-SilenceGate::SilenceGate(const GateOptions& options, const TimeBase& time)
-    : hold_frames_(time.frames_within(std::llround(options.hold_ms * 1000.0))),
-      open_step_(step_of(options.attack_ms, time)),
-      shut_step_(step_of(options.release_ms, time)) {}
-
-void SilenceGate::reset() {
-  silent_frames_ = 0;
-  heard_ = false;
-  position_ = 0.0;
-}
-
-float SilenceGate::push(bool voiced) {
-  silent_frames_ = voiced ? 0 : silent_frames_ + 1;
-  heard_ = heard_ || voiced;
-  const bool open = heard_ && silent_frames_ <= hold_frames_;
-  position_ = clamp(position_ + (open ? open_step_ : -shut_step_), 0.0, 1.0);
-  // Steps that add up to the whole way must not leave a trace of rounding at its end.
-  constexpr double kTrace = 1e-9;
-  position_ = position_ < kTrace ? 0.0 : position_ > 1.0 - kTrace ? 1.0 : position_;
-  return static_cast<float>(position_ * position_ * (3.0 - 2.0 * position_));
 }
 
 }  // namespace dt

@@ -1,10 +1,9 @@
-// The silence gate's two halves: which columns hold a voice, and how far the gated curves are open.
+// Which columns hold a voice.
 #pragma once
 
 #include <cstdint>
 
 #include "dt/options.h"
-#include "dt/time_base.h"
 
 namespace dt {
 
@@ -19,22 +18,6 @@ class VoiceDetector {
  private:
   GateOptions options_;
   double floor_db_;
-};
-
-// How far the gate is open, frame by frame: 0 shut, 1 open.
-class SilenceGate {
- public:
-  SilenceGate(const GateOptions& options, const TimeBase& time);
-
-  float push(bool voiced);
-  void reset();
-
- private:
-  std::int64_t hold_frames_;
-  double open_step_, shut_step_;
-  std::int64_t silent_frames_ = 0;  // since the last voiced frame
-  bool heard_ = false;              // any voiced frame yet
-  double position_ = 0.0;
 };
 
 }  // namespace dt

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "audio/voice.h"
+#include "curves/silence_gate.h"
 #include "dt/options.h"
 #include "dt/time_base.h"
 

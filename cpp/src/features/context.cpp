@@ -2,6 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "dt/log_mel.h"
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 namespace {
@@ -21,7 +27,7 @@ AlignedFloats rows(std::int64_t count, std::int64_t stride) {
 
 Context::Context(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
-      weights_(model_->weights()),
+      weights_(ModelWeights::of(*model_)),
       context_(*weights_.encoder.context),
       width_(weights_.config.context->width),
       heads_(weights_.config.context->heads),

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "dt/model.h"
 #include "features/layers.h"
 #include "kernels/aligned.h"
 #include "weights/model.h"

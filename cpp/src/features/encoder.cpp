@@ -1,6 +1,12 @@
 #include "features/encoder.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "dt/log_mel.h"
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 namespace {
@@ -15,7 +21,7 @@ void rectify(float* x, std::int64_t n) {
 
 Encoder::Encoder(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
-      weights_(model_->weights()),
+      weights_(ModelWeights::of(*model_)),
       channels_(weights_.config.channels),
       stride_(padded(channels_)),
       input_(1, LogMel::kBands),

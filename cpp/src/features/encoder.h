@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "dt/model.h"
 #include "features/context.h"
 #include "features/layers.h"
 #include "kernels/aligned.h"

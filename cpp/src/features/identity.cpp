@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "dt/model.h"
+#include "dt/time_base.h"
 
 namespace dt {
 namespace {
@@ -22,7 +27,7 @@ std::int64_t frames_in(double seconds, const TimeBase& time) {
 
 IdentityMatcher::IdentityMatcher(std::shared_ptr<const Model> model, std::int64_t pinned)
     : model_(std::move(model)),
-      weights_(model_->weights()),
+      weights_(ModelWeights::of(*model_)),
       pinned_(pinned),
       channels_(weights_.config.channels),
       first_decision_frames_(frames_in(kFirstDecisionSeconds, weights_.time)),

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dt/model.h"
 #include "weights/model.h"
 
 namespace dt {

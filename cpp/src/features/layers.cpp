@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/kernels.h"
+
 namespace dt {
 
 History::History(std::int64_t dilation, std::int64_t width_floats)

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/aligned.h"
+#include "kernels/kernels.h"
 #include "weights/model.h"
 
 namespace dt {

@@ -1,5 +1,7 @@
 #include "kernels/packed_matrix.h"
 
+#include <cstddef>
+
 namespace dt {
 
 PackedMatrix pack(const float* weights, std::int64_t groups, std::int64_t rows, std::int64_t depth,

@@ -3,13 +3,23 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "audio/ring_buffer.h"
+#include "dt/backend.h"
 #include "dt/live_runtime.h"
+#include "dt/model.h"
 #include "dt/runtime.h"
+#include "dt/time_base.h"
 #include "weights/model.h"
 
 namespace dt {
@@ -115,7 +125,7 @@ struct LiveRuntime::Impl {
         queue(at_least_one("frame_capacity", frame_capacity), model->curve_count()),
         samples(static_cast<std::size_t>(kReadSamples)) {
     // What a full read makes due, and what flush() owes for the look-ahead.
-    const TimeBase& time = model->weights().time;
+    const TimeBase& time = ModelWeights::of(*model).time;
     curves.resize(static_cast<std::size_t>(
         model->curve_count() * time.most_frames_in(kReadSamples + model->lookahead_samples())));
     publish();

@@ -1,12 +1,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "audio/log_mel_stream.h"
 #include "audio/voice.h"
 #include "curves/postprocess.h"
+#include "dt/backend.h"
+#include "dt/log_mel.h"
+#include "dt/model.h"
 #include "dt/runtime.h"
 #include "features/alignment.h"
 #include "features/encoder.h"
@@ -45,9 +53,9 @@ struct Runtime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
        const BackendOptions& backend)
       : model(std::move(shared_model)),
-        time(model->weights().time),
+        time(ModelWeights::of(*model).time),
         block_frames(time.most_frames_in(kBlockSamples)),
-        log_mel(model->weights().log_mel, kBlockSamples),
+        log_mel(ModelWeights::of(*model).log_mel, kBlockSamples),
         voice(model->config().gate),
         encoder(model),
         alignment(time, model->config().channels, model->config().gate.lookback_ms, kBlockColumns),

@@ -1,6 +1,7 @@
 #include "sampler/backend.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"

@@ -1,6 +1,9 @@
 #include "dt/noise.h"
 
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 namespace dt {
 namespace {

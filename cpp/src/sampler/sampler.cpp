@@ -1,6 +1,13 @@
 #include "sampler/sampler.h"
 
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "dt/backend.h"
+#include "dt/model.h"
 #include "dt/noise.h"
+#include "weights/model.h"
 
 namespace dt {
 
@@ -17,7 +24,7 @@ void Sampler::reset() {
 }
 
 void Sampler::push(const float* audio, const float* identity, std::int64_t frames, float* curves) {
-  const ModelWeights& weights = model_->weights();
+  const ModelWeights& weights = ModelWeights::of(*model_);
   const std::int64_t count = weights.curves();
   const std::vector<float>& scale = weights.config.noise_scale;
   for (std::int64_t f = 0; f < frames; ++f) {

@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "dt/backend.h"
+#include "dt/model.h"
 #include "kernels/aligned.h"
 #include "sampler/backend.h"
-#include "weights/model.h"
 
 namespace dt {
 

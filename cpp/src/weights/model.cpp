@@ -1,8 +1,15 @@
 #include "weights/model.h"
 
 #include <cmath>
+#include <cstddef>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dt/options.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 namespace {

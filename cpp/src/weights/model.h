@@ -8,6 +8,8 @@
 #include "dt/log_mel.h"
 #include "dt/model.h"
 #include "dt/time_base.h"
+#include "kernels/aligned.h"
+#include "kernels/kernels.h"
 #include "kernels/packed_matrix.h"
 
 namespace dt {
@@ -83,6 +85,8 @@ struct ModelWeights {
       : config(checked_config),
         kernels(chosen_kernels),
         time(config.frame_rate_num, config.frame_rate_den, config.lookahead_columns) {}
+
+  static const ModelWeights& of(const Model& model) { return *model.weights_; }
 
   ModelConfig config;
   const Kernels& kernels;

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "audio/log_mel_stream.h"
 #include "dt/log_mel.h"
 #include "dt/noise.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 
 namespace dt {

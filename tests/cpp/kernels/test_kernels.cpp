@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
-#include "dt/runtime.h"
+#include "dt/kernels.h"
 #include "kernels/kernels.h"
 #include "kernels/packed_matrix.h"
 #include "random_model.h"

@@ -1,11 +1,19 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "allocations.h"
+#include "dt/live_runtime.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 
 namespace dt {

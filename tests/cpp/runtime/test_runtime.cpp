@@ -1,13 +1,21 @@
 // The contracts of the whole pipeline.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "allocations.h"
+#include "dt/kernels.h"
+#include "dt/model.h"
+#include "dt/options.h"
+#include "dt/runtime.h"
 #include "random_model.h"
 
 namespace dt {
@@ -54,6 +62,19 @@ TEST_P(RuntimeOn, AnyChunkingGivesTheSameBits) {
       runtime.reset();
       ASSERT_EQ(run(runtime, kCurves, audio, sizes), whole) << rate[0] << ", up to " << largest;
     }
+  }
+}
+
+// At the size that the benchmark measures.
+TEST(Runtime, AnyChunkingGivesTheSameBitsInFullSize) {
+  for (const RandomModel& random_model : {RandomModel::embedded(), RandomModel::with_blocks()}) {
+    const auto model = random_model.build();
+    const std::vector<float> audio = speech_like(16000);
+    Runtime runtime(model, 3, kAutoIdentity);
+    const std::vector<float> whole = run(runtime, model->curve_count(), audio);
+    runtime.reset();
+    ASSERT_EQ(run(runtime, model->curve_count(), audio, std::vector<std::int64_t>(100, 160)),
+              whole);
   }
 }
 

@@ -1,6 +1,6 @@
-// A stand-in for the few declarations of TensorRT's runtime that backend_tensorrt.cpp uses, written
-// from TensorRT's public API documentation. Same names and meaning; no code and no layout of the
-// real ones. It proves how the backend uses the interface, and nothing about TensorRT.
+// A stand-in for the few declarations of TensorRT's runtime that the plugin uses, written from
+// TensorRT's public API documentation. Same names and meaning; no code and no layout of the real
+// ones. It proves how the backend uses the interface, and nothing about TensorRT.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -2,7 +2,9 @@
 // a missing wait shows as a wrong value; device memory is the heap, so that ASan watches it.
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "standin.h"
 

@@ -1,5 +1,5 @@
-// A stand-in for the few declarations of the CUDA runtime that backend_tensorrt.cpp uses, written
-// from CUDA's public API documentation.
+// A stand-in for the few declarations of the CUDA runtime that the plugin uses, written from CUDA's
+// public API documentation.
 #pragma once
 
 #include <cstddef>

@@ -7,9 +7,12 @@
 // CUDA was asked for devices: there the real one crashes.
 #include <NvInferRuntime.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <sstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "standin.h"
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "dt/net/connection.h"
+#include "dt/face/connection.h"
 #include "dt/net/zmtp.h"
 #include "dt/wire/wire.h"
 

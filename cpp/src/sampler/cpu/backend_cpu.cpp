@@ -1,12 +1,17 @@
 #include "sampler/cpu/backend_cpu.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "dt/model.h"
+#include "kernels/kernels.h"
 
 namespace dt {
 
 CpuBackend::CpuBackend(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
-      weights_(model_->weights()),
+      weights_(ModelWeights::of(*model_)),
       steps_(weights_.sample_steps()),
       curves_(weights_.curves()),
       x_stride_(padded(curves_)),

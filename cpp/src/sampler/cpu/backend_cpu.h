@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "dt/model.h"
 #include "kernels/aligned.h"
 #include "sampler/backend.h"
 #include "weights/model.h"

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "sampler/tensorrt/shared_library.h"
 #include "weights/model.h"
@@ -62,7 +64,7 @@ TensorRtSampler::TensorRtSampler(std::shared_ptr<const Model> model, const Backe
   if (streams < 1) {
     throw std::invalid_argument("streams: expected at least 1, got " + std::to_string(streams));
   }
-  const ModelWeights& weights = model_->weights();
+  const ModelWeights& weights = ModelWeights::of(*model_);
   const DtTensorRtModel sizes = {
       weights.sample_steps(),           weights.config.layers, weights.config.hidden,
       weights.config.channels,          weights.curves(),      weights.config.step_dim,

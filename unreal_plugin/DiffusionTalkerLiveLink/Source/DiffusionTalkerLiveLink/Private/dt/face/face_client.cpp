@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <utility>
+
+#include "dt/net/tcp_socket.h"
 
 namespace dt {
 

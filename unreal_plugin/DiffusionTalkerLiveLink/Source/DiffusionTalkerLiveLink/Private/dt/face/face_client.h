@@ -3,15 +3,16 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "dt/face/connection.h"
 #include "dt/face/jitter_buffer.h"
 #include "dt/face/statistics.h"
-#include "dt/net/connection.h"
 #include "dt/net/subscriber.h"
 #include "dt/wire/curve_names.h"
 #include "dt/wire/wire.h"

@@ -1,5 +1,7 @@
 #include "dt/net/zmtp.h"
 
+#include <utility>
+
 namespace dt {
 
 namespace {

@@ -1,5 +1,7 @@
 #include "dt/wire/curve_names.h"
 
+#include <cstddef>
+
 namespace dt {
 
 namespace {

@@ -1,6 +1,8 @@
 #include "dt/wire/wire.h"
 
+#include <cstddef>
 #include <limits>
+#include <utility>
 
 #include "dt/wire/msgpack.h"
 

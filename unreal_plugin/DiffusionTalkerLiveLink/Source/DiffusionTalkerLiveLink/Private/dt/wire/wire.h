@@ -1,8 +1,9 @@
 // The messages on the wire (docs/wire.md): two-part ZeroMQ messages [topic, payload], topic
-// `dt/SUBJECT/KIND`, payload in msgpack. Accepts what python/diffusiontalker/stream/wire.py
-// accepts, and refuses what it refuses.
+// `dt/SUBJECT/KIND`, payload in msgpack. Accepts what python/diffusiontalker/wire.py accepts, and
+// refuses what it refuses.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

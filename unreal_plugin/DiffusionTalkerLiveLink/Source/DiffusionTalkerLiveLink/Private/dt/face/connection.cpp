@@ -1,5 +1,6 @@
-#include "dt/net/connection.h"
+#include "dt/face/connection.h"
 
+#include <cstddef>
 #include <initializer_list>
 
 #include "dt/net/tcp_socket.h"
