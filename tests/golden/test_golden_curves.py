@@ -27,9 +27,7 @@ def test_every_bit(kernel: str, identity: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DT_KERNEL", kernel)
     assert _core.cpu_info()["kernel"] == kernel
     found = demo_curves.digest(demo_curves.play(identity))
-    assert found == GOLDEN["digests"][kernel][identity], (
-        f"made with {GOLDEN['made_with']}; {RENEW}"
-    )
+    assert found == GOLDEN["digests"][kernel][identity], f"made with {GOLDEN['made_with']}; {RENEW}"
 
 
 @pytest.mark.parametrize("identity", demo_curves.IDENTITIES)

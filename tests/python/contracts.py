@@ -1,0 +1,61 @@
+"""Who may know whom: checks the contracts of pyproject.toml's [tool.importlinter].
+
+    python tests/python/contracts.py [--verbose]
+
+docs/architecture.md has the same rules in words.
+"""
+
+from __future__ import annotations
+
+import re
+
+import grimp
+from importlinter import ContractCheck, cli
+from importlinter.contracts.layers import LayersContract
+
+PACKAGE = "diffusiontalker"
+EXTENSION = f"{PACKAGE}._core"
+
+
+class Rooms(LayersContract):
+    """import-linter's layers, with the compiled extension as a module of its own.
+
+    The import graph is read from Python sources and has no `_core`: whoever imports it seems to
+    import the package itself, and with it all that the package exports.
+    """
+
+    type_name = "rooms"
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        with_extension(graph)
+        return super().check(graph, verbose)
+
+
+def with_extension(graph: grimp.ImportGraph) -> None:
+    """Adds `_core` to the graph; imports of nothing but it lead there and to the package no more.
+
+    An import of several lines keeps its arrow to the package: its first line does not say all.
+    """
+    graph.add_module(EXTENSION)
+    for importer in sorted(graph.find_modules_that_directly_import(PACKAGE)):
+        lines = [
+            detail["line_contents"]
+            for detail in graph.get_import_details(importer=importer, imported=PACKAGE)
+        ]
+        if all(only_extension(line) for line in lines):
+            graph.remove_import(importer=importer, imported=PACKAGE)
+            graph.add_import(importer=importer, imported=EXTENSION)
+
+
+def only_extension(line: str) -> bool:
+    """Whether an import statement takes nothing but `_core`, or something from within it."""
+    statement = line.partition("#")[0].strip()
+    return bool(
+        re.fullmatch(r"from \S+ import _core( as \w+)?", statement)
+        or re.match(r"from \S*\._core import ", statement)
+        or re.match(rf"import {PACKAGE}\._core\b[^,]*$", statement)
+    )
+
+
+if __name__ == "__main__":
+    cli.lint_imports_command()
