@@ -12,9 +12,9 @@ clip, as it comes, read 80 ms later (a sound delayed by that), and at the lag th
 HeadAudio's settings are searched one after another, on 40 of the very takes that are then scored.
 That is kind to it. So is its last row, whose jaw weights are fitted to the face of CONFIG.
 
-Answer (2026-11-26, docs/results/peers.md): r of jawOpen, a clip: 0.922 beside HeadAudio's 0.480 with
-its best settings on 150 GRID clips, 0.589 beside 0.229 on two strangers in sync, 0.384 beside 0.098
-on five rougher ones; HeadAudio gains 0.13 to 0.15 on strangers at the delay that suits it.
+Answer (2026-11-26, docs/results/peers.md): r of jawOpen, a clip: 0.922 beside HeadAudio's 0.480
+with its best settings on 150 GRID clips, 0.589 beside 0.229 on two strangers in sync, 0.384 beside
+0.098 on five rougher ones; HeadAudio gains 0.13 to 0.15 on strangers at the delay that suits it.
 """
 
 from __future__ import annotations
