@@ -8,6 +8,7 @@ docs/architecture.md has the same rules in words.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import grimp
 from importlinter import ContractCheck, cli
@@ -37,23 +38,27 @@ def with_extension(graph: grimp.ImportGraph) -> None:
     An import of several lines keeps its arrow to the package: its first line does not say all.
     """
     graph.add_module(EXTENSION)
+    modules = {name.rpartition(".")[2] for name in graph.find_children(PACKAGE)}
     for importer in sorted(graph.find_modules_that_directly_import(PACKAGE)):
         lines = [
             detail["line_contents"]
             for detail in graph.get_import_details(importer=importer, imported=PACKAGE)
         ]
-        if all(only_extension(line) for line in lines):
+        if all(only_modules(line, modules) for line in lines):
             graph.remove_import(importer=importer, imported=PACKAGE)
             graph.add_import(importer=importer, imported=EXTENSION)
 
 
-def only_extension(line: str) -> bool:
-    """Whether an import statement takes nothing but `_core`, or something from within it."""
+def only_modules(line: str, modules: Collection[str]) -> bool:
+    """Whether an import statement takes nothing of the package itself: `modules`, which have arrows
+    of their own, or what is within one."""
     statement = line.partition("#")[0].strip()
-    return bool(
-        re.fullmatch(r"from \S+ import _core( as \w+)?", statement)
-        or re.match(r"from \S*\._core import ", statement)
-        or re.match(rf"import {PACKAGE}\._core\b[^,]*$", statement)
+    within = rf"from \S*\._core import .+|import {PACKAGE}\._core( as \w+)?"
+    if re.fullmatch(within, statement):
+        return True
+    names = re.fullmatch(r"from \S+ import (\w.*)", statement)
+    return names is not None and all(
+        name.split()[0] in modules for name in names[1].split(",") if name.strip()
     )
 
 

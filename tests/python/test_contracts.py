@@ -20,6 +20,8 @@ import grimp
         ("from diffusiontalker import _core as core", True),
         ("from ._core import TimeBase", True),
         ("import diffusiontalker._core as _core", True),
+        ("from .. import _core, clock", True),
+        ("from ._core import TimeBase, VoiceDetector", True),
         ("from ... import BundleError, Runtime, _core", False),
         ("from . import _core_of_something", False),
         ("from ... import (", False),
@@ -27,7 +29,7 @@ import grimp
     ],
 )
 def test_imports_of_the_extension_alone(line: str, alone: bool) -> None:
-    assert contracts.only_extension(line) is alone
+    assert contracts.only_modules(line, {"_core", "clock"}) is alone
 
 
 def test_the_extension_is_a_module_and_the_package_another(
@@ -38,7 +40,7 @@ def test_the_extension_is_a_module_and_the_package_another(
     (package / "__init__.py").write_text("from .roof import Roof\n")
     (package / "roof.py").write_text("from . import ground\n\nclass Roof: ...\n")
     (package / "ground.py").write_text("from . import _core\n")
-    (package / "cellar.py").write_text("from . import Roof\n")
+    (package / "cellar.py").write_text("from . import Roof, _core\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(contracts, "PACKAGE", "toy")
     monkeypatch.setattr(contracts, "EXTENSION", "toy._core")
