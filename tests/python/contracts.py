@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 
 import grimp
-from importlinter import ContractCheck, cli
+from importlinter import ContractCheck, cli, fields
 from importlinter.contracts.layers import LayersContract
 
 PACKAGE = "diffusiontalker"
@@ -26,6 +26,8 @@ class Rooms(LayersContract):
     """
 
     type_name = "rooms"
+    # import-linter before 2.17 (Python 3.10's) looks for options in the class alone.
+    locals().update({k: v for k, v in vars(LayersContract).items() if isinstance(v, fields.Field)})
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
         with_extension(graph)
