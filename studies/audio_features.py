@@ -1,9 +1,15 @@
-"""What audio features are worth for a face: python tests/probe_context.py CONFIG RUN
+"""Question: what are audio features worth for a face?
+
+    python studies/audio_features.py CONFIG RUN
 
 A ridge regression reads jawOpen and mouthPucker from three neighbouring tokens at 50 Hz. It learns
 on 240 takes of the first source (measured curves) and is judged on 60 held-out takes of
 it, and on every fourth take of the second source: voices it never heard, whose curves are made by
 rule, so there only differences between rows mean something. RUN holds the tuned context.
+
+Answer (2026-11-26, docs/results/audio_features.md): two layers of Whisper tiny.en are enough
+(jawOpen 0.909 unmasked; 0.864 masked to the past, 0.907 masked and tuned; log-mel alone 0.787).
+40 ms of look-ahead in place of 59 cost 0.001 on the known speaker and 0.005 on others.
 """
 
 from __future__ import annotations

@@ -1,12 +1,17 @@
-"""How well a face is read for other throats:
+"""Question: how well is a measured face read for other throats?
 
-    python tests/probe_borrow.py CONFIG BUNDLE|default [FOLDER ...]
+    python studies/other_throats.py CONFIG BUNDLE|default [FOLDER ...]
 
-r of jawOpen, a clip, of two that both know one measured face: the reader of train/borrow.py, which
-hears whole clips through unmasked Whisper, and BUNDLE as it streams, with that face pinned. They
-are asked about takes of the face that CONFIG holds out, the same sound played slower and faster
-(a larger and a smaller throat, the truth on the same clock), and the takes of each FOLDER: measured
-ones against their curves, phone-timed ones against the rule-made performance.
+r of jawOpen, a clip, of two that both know one measured face: the reader of train/stages/borrow.py,
+which hears whole clips through unmasked Whisper, and BUNDLE as it streams, with that face pinned.
+They are asked about takes of the face that CONFIG holds out, the same sound played slower and
+faster (a larger and a smaller throat, the truth on the same clock), and the takes of each FOLDER:
+measured ones against their curves, phone-timed ones against the rule-made performance.
+
+Answer (2026-11-26, docs/results/strangers.md): read 0.922 on held-out GRID, 0.605 and 0.395 on
+strangers; streamed by the embedded model 0.921 on GRID and 0.309 on the five rougher strangers.
+Whole clips said more of other throats than the model did that was shipped before, so the embedded
+one learnt from what they say.
 """
 
 from __future__ import annotations

@@ -1,8 +1,14 @@
-"""How well `dt-train` tells that a face is late: python tests/measure_offsets.py FOLDER
+"""Question: how well does `dt-train` tell that a face is late?
 
-FOLDER holds takes of one face that is in sync with its sound (docs/training.md used 400 clips of
-3 s). They are joined to longer ones in random order, the face is moved by a known lag, and the
-estimate is counted: right (within 50 ms), wrong, or left alone.
+    python studies/sync_offsets.py FOLDER
+
+FOLDER holds takes of one face that is in sync with its sound (400 clips of 3 s are used at most).
+They are joined to longer ones in random order, the face is moved by a known lag, and the estimate
+is counted: right (within 50 ms), wrong, or left alone.
+
+Answer (2026-11-23): moved by 0 to 200 ms, takes of 6 s and more gave no false alarm at a gain of
+0.8, clips of 3 s none in 800 at 1.0: the thresholds of train/corpora/sync.py (docs/training.md,
+"Face against sound").
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""The demo clip's curves through the embedded model: what tests/golden/curves.json holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+import diffusiontalker
+from diffusiontalker import CURVES, Runtime, bundle
+
+GOLDEN = Path(__file__).with_name("curves.json")
+SEED = 7
+IDENTITIES = ("auto", "af_heart")
+#: Curves and frames whose values are kept, for machines whose last bits may differ.
+KEPT = ("jawOpen", "mouthClose", "mouthPucker", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft")
+EVERY = 20
+DECIMALS = 6
+Curves = NDArray[np.float32]
+
+
+def play(identity: str) -> Curves:
+    """(frames, 52) of the whole clip, with the kernel that DT_KERNEL names, else the best."""
+    clip = Path(diffusiontalker.__file__).parent / "data" / "demo.flac"
+    audio, rate = soundfile.read(clip, dtype="float32")
+    runtime = Runtime(sample_rate=rate, seed=SEED, identity=identity)
+    return np.concatenate([runtime.step(audio), runtime.flush()])
+
+
+def digest(curves: Curves) -> str:
+    return hashlib.sha256(np.ascontiguousarray(curves, dtype="<f4").tobytes()).hexdigest()
+
+
+def kept(curves: Curves) -> Curves:
+    """(frames / EVERY, len(KEPT)): the values that are compared within a tolerance."""
+    return curves[::EVERY, [CURVES.index(name) for name in KEPT]]
+
+
+def exact_here() -> bool:
+    """Whether this machine promises the very bits: Linux on x86-64 with glibc."""
+    linux = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
+    return linux and platform.machine().lower() in ("x86_64", "amd64")
+
+
+def load() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(GOLDEN.read_text("utf-8"))
+    return found
+
+
+def write(digests: dict[str, dict[str, str]], values: dict[str, Curves], made_with: str) -> None:
+    """`digests`: kernel -> identity -> SHA-256; `values`: identity -> what `kept` gives."""
+    content = {
+        "clip": "demo.flac",
+        "seed": SEED,
+        "model": bundle.read().sha256,
+        "made_with": made_with,
+        "digests": digests,
+        "curves": list(KEPT),
+        "every_frames": EVERY,
+    }
+    head = json.dumps(content, indent=2)[:-2]  # without the last brace
+    rows = {
+        identity: [[round(float(value), DECIMALS) + 0.0 for value in row] for row in curves]
+        for identity, curves in values.items()
+    }
+    blocks = [
+        f'    "{identity}": [\n'
+        + ",\n".join(f"      {json.dumps(row)}" for row in table)
+        + "\n    ]"
+        for identity, table in rows.items()
+    ]
+    text = head + ',\n  "values": {\n' + ",\n".join(blocks) + "\n  }\n}\n"
+    GOLDEN.write_text(text, "utf-8")

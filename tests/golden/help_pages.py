@@ -1,0 +1,84 @@
+"""The --help page of every command, as text that any Python version gives alike."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("help")
+COMMANDS = {
+    "dt-stream": "from diffusiontalker.stream.cli import main",
+    "dt-watch": "from diffusiontalker.stream.cli.watch import main",
+    "dt-train": "from diffusiontalker.train.__main__ import main",
+}
+COLUMNS = 100
+HELP_INDENT = " " * 8
+
+
+def page(command: str, *words: str) -> str:
+    """What `command words --help` prints, normalised."""
+    program = f"import sys; {COMMANDS[command]}; sys.argv[0] = {command!r}; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words, "--help"],
+        env={**os.environ, "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{command} {' '.join(words)} --help: {done.stderr}")
+    return normalised(done.stdout)
+
+
+def normalised(text: str) -> str:
+    """Usage on one line, an option's or command's help on one line below it.
+
+    Python 3.13 writes `-o, --out OUT` where those before say `-o OUT, --out OUT`, and so breaks and
+    indents lines elsewhere.
+    """
+    usage, blank, rest = text.partition("\n\n")
+    made: list[str] = []
+    entries = inside = False  # a section of positional arguments; an entry whose help may go on
+    for line in rest.rstrip().split("\n"):
+        if line and not line.startswith(" "):
+            entries = line == "positional arguments:"
+        if not line or not line.startswith(" "):
+            inside = False
+        head = re.match(r"^( {2,4})(-\S.*?|\S.*?)(?: {2,}(\S.*))?$", line)
+        if head is not None and (entries or head[2].startswith("-")):
+            inside = True
+            made.append(head[1] + re.sub(r"^(-\w) (.+?), (--)", r"\1, \3", head[2]))
+            if head[3]:
+                made.append(HELP_INDENT + head[3])
+        elif inside and made[-1].startswith(HELP_INDENT):
+            made[-1] += " " + line.strip()
+        elif inside:
+            made.append(HELP_INDENT + line.strip())
+        else:
+            made.append(line.rstrip())
+    return " ".join(usage.split()) + blank + "\n".join(made) + "\n"
+
+
+def train_commands(top: str) -> list[str]:
+    """The subcommands that `dt-train --help` (normalised) lists."""
+    section = top.partition("positional arguments:\n")[2].partition("\n\n")[0]
+    found = re.findall(r"^ {4}(\S+)$", section, flags=re.M)
+    if not found:
+        raise RuntimeError(f"dt-train --help names no commands:\n{top}")
+    return found
+
+
+def pages() -> dict[str, str]:
+    """File name -> page, for every command and subcommand."""
+    top = page("dt-train")
+    made = {
+        "dt-stream.txt": page("dt-stream"),
+        "dt-watch.txt": page("dt-watch"),
+        "dt-train.txt": top,
+    }
+    for name in train_commands(top):
+        made[f"dt-train-{name}.txt"] = page("dt-train", name)
+    return made

@@ -1,0 +1,64 @@
+"""Writes the golden files anew, for a change that is meant:
+
+    python tests/golden/renew.py [curves | help ...]      both, if none is named
+
+Look at `git diff tests/golden` and say in the commit why it changed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import demo_curves
+import help_pages
+import numpy as np
+
+from diffusiontalker import _core
+
+
+def renew_curves() -> None:
+    kernels = _core.cpu_info()["available"]
+    missing = {"scalar", "avx2", "avx512"} - set(kernels)
+    if missing or not demo_curves.exact_here():
+        raise SystemExit(
+            "renew.py: digests are of Linux on x86-64 with AVX-512 (every kernel but NEON); "
+            f"this machine lacks {', '.join(sorted(missing)) or 'that system'}"
+        )
+    digests: dict[str, dict[str, str]] = {}
+    played: dict[str, dict[str, demo_curves.Curves]] = {}
+    for kernel in sorted(kernels):
+        os.environ["DT_KERNEL"] = kernel
+        played[kernel] = {name: demo_curves.play(name) for name in demo_curves.IDENTITIES}
+        digests[kernel] = {name: demo_curves.digest(c) for name, c in played[kernel].items()}
+    # Midway between the kernels, so that each is as near as it can be.
+    values = {
+        name: np.mean([demo_curves.kept(played[k][name]) for k in played], axis=0)
+        for name in demo_curves.IDENTITIES
+    }
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, encoding="utf-8").stdout
+    made_with = f"{compiler.splitlines()[0]}, {' '.join(platform.libc_ver())}"
+    demo_curves.write(digests, values, made_with)
+
+
+def renew_help() -> None:
+    help_pages.FOLDER.mkdir(exist_ok=True)
+    for path in help_pages.FOLDER.glob("*.txt"):
+        path.unlink()
+    for name, page in help_pages.pages().items():
+        (help_pages.FOLDER / name).write_text(page, "utf-8")
+
+
+def main() -> None:
+    parts = {"curves": renew_curves, "help": renew_help}
+    wanted = sys.argv[1:] or list(parts)
+    if unknown := set(wanted) - set(parts):
+        raise SystemExit(f"renew.py: no part {', '.join(sorted(unknown))}; expected curves, help")
+    for part in wanted:
+        parts[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Who may know whom: checks the contracts of pyproject.toml's [tool.importlinter].
+
+    python tests/python/contracts.py [--verbose]
+
+docs/architecture.md has the same rules in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import grimp
+from importlinter import ContractCheck, cli, fields
+from importlinter.contracts.layers import LayersContract
+
+PACKAGE = "diffusiontalker"
+EXTENSION = f"{PACKAGE}._core"
+
+
+class Rooms(LayersContract):
+    """import-linter's layers, with the compiled extension as a module of its own.
+
+    The import graph is read from Python sources and has no `_core`: whoever imports it seems to
+    import the package itself, and with it all that the package exports.
+    """
+
+    type_name = "rooms"
+    # import-linter before 2.17 (Python 3.10's) looks for options in the class alone.
+    locals().update({k: v for k, v in vars(LayersContract).items() if isinstance(v, fields.Field)})
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        with_extension(graph)
+        return super().check(graph, verbose)
+
+
+def with_extension(graph: grimp.ImportGraph) -> None:
+    """Adds `_core` to the graph; imports of nothing but it lead there and to the package no more.
+
+    An import of several lines keeps its arrow to the package: its first line does not say all.
+    """
+    graph.add_module(EXTENSION)
+    modules = {name.rpartition(".")[2] for name in graph.find_children(PACKAGE)}
+    for importer in sorted(graph.find_modules_that_directly_import(PACKAGE)):
+        lines = [
+            detail["line_contents"]
+            for detail in graph.get_import_details(importer=importer, imported=PACKAGE)
+        ]
+        if all(only_modules(line, modules) for line in lines):
+            graph.remove_import(importer=importer, imported=PACKAGE)
+            graph.add_import(importer=importer, imported=EXTENSION)
+
+
+def only_modules(line: str, modules: Collection[str]) -> bool:
+    """Whether an import statement takes nothing of the package itself: `modules`, which have arrows
+    of their own, or what is within one."""
+    statement = line.partition("#")[0].strip()
+    within = rf"from \S*\._core import .+|import {PACKAGE}\._core( as \w+)?"
+    if re.fullmatch(within, statement):
+        return True
+    names = re.fullmatch(r"from \S+ import (\w.*)", statement)
+    return names is not None and all(
+        name.split()[0] in modules for name in names[1].split(",") if name.strip()
+    )
+
+
+if __name__ == "__main__":
+    cli.lint_imports_command()
