@@ -1,18 +1,11 @@
-"""One stage of training: the loop that teacher and students share.
-
-Everything random in a step follows from (seed, stage, epoch, step) and nothing is drawn from a
-global generator, so a run that is cut anywhere goes on exactly where its last checkpoint stood.
-"""
+"""One stage of the talker's training: windows of the streams through an objective and L_con."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,136 +19,20 @@ from ..data.streams import Batch, epoch_batches, load_streams
 from ..logs import StepLog
 from ..networks.identity import LEAST_VOICED_FRAMES, contrast_loss, match_logits, pool
 from ..networks.model import Talker
-from .parallel import Ranks
+from .parallel import ALONE, Ranks
+from .trainer import Losses, OnStep, Trainer, learning_rate
+from .windows import Draws, Objective, Window, rows_of, to_window
 
-ALONE = Ranks()
 POOLED_MEMORY = 0.98  # share of the pooled mean that a step keeps
-
-
-@dataclass(frozen=True)
-class Window:
-    """A batch in the model's units."""
-
-    mel: Tensor  # (B, columns, 80)
-    features: Tensor  # (B, F, A)
-    x0: Tensor  # (B, F, 52), standardised
-    voiced: Tensor  # (B, F)
-    speaker: Tensor  # (B,)
-    #: (B, n, width): of a context or frozen encoder that does not train, so far
-    tokens: Tensor | None
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Everything random in one step, drawn for the whole batch; a process keeps its own rows.
-
-    So a batch that is shared out meets the noise that it would meet in one process.
-    """
-
-    generator: torch.Generator
-    whole: int  # windows of the batch, all processes together
-    rows: slice  # those of this process
-    device: torch.device
-
-    def _own(self, drawn: Tensor, draws: int) -> Tensor:
-        each = drawn.view(draws, self.whole, *drawn.shape[1:])[:, self.rows]
-        return each.reshape(-1, *drawn.shape[1:]).to(self.device)
-
-    def steps(self, draws: int, steps: int) -> Tensor:
-        """(draws x own rows,) steps 1..steps."""
-        return self._own(draw_steps(draws * self.whole, steps, self.generator), draws)
-
-    def step(self, steps: int) -> int:
-        """One step 1..steps for all windows of the batch."""
-        return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
-
-    def noise(self, draws: int, like: Tensor) -> Tensor:
-        """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
-        shape = (draws * self.whole, *like.shape[1:])
-        return self._own(torch.randn(shape, generator=self.generator), draws)
-
-
-#: What a stage minimises: (talker, window, draws) -> named loss terms, already weighted.
-Objective = Callable[[Talker, Window, Draws], dict[str, Tensor]]
-#: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
-OnStep = Callable[[str, int, int, int, int, dict[str, float]], None]
-
-
-def stage_name(stage: Stage, config: Config) -> str:
-    if stage.regression:
-        return "regression"
-    from_nothing = stage.steps == config.stages[0].steps and not config.start_from
-    return "teacher" if from_nothing else f"student-{stage.steps}"
-
-
-def build(config: Config, speakers: list[str]) -> Talker:
-    """A fresh talker, initialised from the configuration's seed alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        talker = Talker(
-            speakers=len(speakers),
-            channels=config.encoder.channels,
-            dilations=tuple(config.encoder.dilations),
-            lookahead_columns=config.encoder.lookahead_columns,
-            train_steps=config.train_steps,
-            step_dim=config.decoder.step_dim,
-            hidden=config.decoder.hidden,
-            layers=config.decoder.layers,
-            identity_hidden=config.decoder.identity_hidden,
-            rate=config.rate,
-            context=config.context,
-            frozen_width=config.encoder.frozen.width if config.encoder.frozen.kind else 0,
-        )
-    if not config.identity:
-        # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
-        audio_dim = config.encoder.channels
-        inputs = talker.decoder.gru.get_parameter("weight_ih_l0")
-        inputs.data[:, audio_dim : 2 * audio_dim] = 0.0
-    return talker
-
-
-def draw_steps(count: int, steps: int, generator: torch.Generator) -> Tensor:
-    """(count,) steps 1..steps, spread evenly over the range so that few draws cover it."""
-    offset = torch.rand(1, generator=generator)
-    order = torch.randperm(count, generator=generator)
-    return ((order + offset) / count * steps).long().clamp(max=steps - 1) + 1
-
-
-def learning_rate(stage: Stage, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine down to 2 % of the peak."""
-    warm = min(1.0, (step + 1) / max(stage.warmup_steps, 1))
-    return stage.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-def to_window(
-    talker: Talker, batch: Batch, train_encoder: bool, train_context: bool = False
-) -> Window:
-    """With `train_context` the context hears each window afresh, as the start of a stream."""
-    device = talker.mean.device
-    frames = batch.curves.shape[1]
-    mel = torch.from_numpy(batch.mel).to(device)
-    tokens = None
-    if talker.encoder.mix is not None and not train_context:
-        tokens = torch.from_numpy(batch.tokens).to(device)
-    with torch.set_grad_enabled(train_encoder or train_context):
-        features = talker.features(mel, frames, tokens)
-    x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
-    voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced.to(device), speaker.to(device), tokens)
-
-
-def rows_of(batch: Batch, rows: slice) -> Batch:
-    """Some rows of every array of a batch."""
-    each = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    return Batch(**{name: array[rows] for name, array in each.items()})
 
 
 def identity_terms(
     talker: Talker, window: Window, config: Config, ranks: Ranks
-) -> tuple[Tensor, float]:
-    """L_con, and the share of windows matched to their own speaker; keeps the pooled mean.
+) -> tuple[Tensor, float | None]:
+    """L_con, and the share of windows matched to their own speaker (None: nobody spoke).
 
-    With several processes the loss is this one's part: the parts of all add up to L_con.
+    Keeps the pooled mean. With several processes the loss is this one's part: the parts of all add
+    up to L_con.
     """
     pooled = pool(window.features.float(), window.voiced)
     voiced = window.voiced.sum(dim=1)
@@ -174,7 +51,7 @@ def identity_terms(
     with torch.no_grad():
         best = match_logits(centred, library, 1.0).argmax(dim=-1)
         hits = ranks.add_up((best == window.speaker)[enough].sum().float())
-    return loss * (own / max(count, 1.0)), float(hits) / count if count else float("nan")
+    return loss * (own / max(count, 1.0)), float(hits) / count if count else None
 
 
 def autocast(config: Config, device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -185,10 +62,82 @@ def autocast(config: Config, device: torch.device) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=kind)
 
 
+@dataclass
+class TalkerTask:
+    """Stage `index` of a configuration, as what a Trainer learns."""
+
+    talker: Talker
+    index: int
+    objective: Objective
+    config: Config
+    speakers: list[str]
+    versions: list[Path]  # of the streams; an epoch goes through one
+    ranks: Ranks
+    batches: list[Callable[[], Batch]] = field(default_factory=list)  # of the epoch
+
+    @property
+    def stage(self) -> Stage:
+        return self.config.stages[self.index]
+
+    @property
+    def name(self) -> str:
+        return self.config.stage_name(self.index)
+
+    @property
+    def epochs(self) -> int:
+        return self.stage.epochs
+
+    def begin(self, epoch: int) -> int:
+        self.batches = epoch_batches(
+            load_streams(self.versions[epoch % len(self.versions)]),
+            self.speakers,
+            window_frames=self.stage.window_frames,
+            batch=self.stage.batch,
+            rate=self.config.rate,
+            lookahead_columns=self.config.encoder.lookahead_columns,
+            seed=[self.config.seed, self.index, epoch],
+        )
+        if not self.batches:
+            raise ValueError(
+                f"no window of {self.stage.window_frames} frames fits the training streams; "
+                "shorten window_frames or add data"
+            )
+        return len(self.batches)
+
+    def rate(self, at: Trainer, steps: int) -> float:
+        progress = (at.epoch + at.position / steps) / self.stage.epochs
+        return learning_rate(self.stage.learning_rate, self.stage.warmup_steps, at.steps, progress)
+
+    def losses(self, at: Trainer) -> Losses:
+        seed = np.random.SeedSequence([self.config.seed, self.index, at.steps]).generate_state(1)
+        batch = self.batches[at.position]()
+        whole = len(batch.speaker)
+        rows = self.ranks.rows(whole)
+        device = self.talker.mean.device
+        draws = Draws(torch.Generator().manual_seed(int(seed[0])), whole, rows, device)
+        # Once the context has trained, the tokens cached with the streams are not its own.
+        live = self.config.context_trains(self.index)
+        with autocast(self.config, device):
+            window = to_window(self.talker, rows_of(batch, rows), self.stage.train_encoder, live)
+            contrast, hits = identity_terms(self.talker, window, self.config, self.ranks)
+            terms = self.objective(self.talker, window, draws)
+        # Losses are means over the rows: each process answers for its share of them.
+        share = (rows.stop - rows.start) / whole
+        terms = {key: value * share for key, value in terms.items()}
+        terms["contrast"] = (
+            self.config.losses.contrast if self.config.identity else 0.0
+        ) * contrast
+        loss = torch.stack(list(terms.values())).sum()
+        return Losses(loss, terms, {} if hits is None else {"identity_hits": hits})
+
+    def line(self, at: Trainer, seconds: float, means: dict[str, float]) -> dict[str, float]:
+        rounded = {key: round(value, 5) for key, value in means.items()}
+        return {"epoch": at.epoch, "seconds": round(seconds, 1), "step": at.steps, **rounded}
+
+
 def fit(
     talker: Talker,
-    stage: Stage,
-    stage_index: int,
+    index: int,
     objective: Objective,
     *,
     config: Config,
@@ -198,131 +147,52 @@ def fit(
     on_step: OnStep,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Train `talker` in place, from its checkpoint in `folder` if there is one.
+    """Train `talker` through stage `index` in place, from its checkpoint in `folder` if it has one.
 
     Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
     Processes that train together (`ranks`) all call this; the first of them writes.
     """
-    final = folder / "final.pt"
-    resume = folder / "checkpoint.pt"
-    described = json.dumps(config.describe(stage_index + 1), sort_keys=True)
+    final, resume = folder / "final.pt", folder / "checkpoint.pt"
+    described = json.dumps(config.describe(index + 1), sort_keys=True)
     if final.exists():
-        done = checkpoint.load(final)
-        _same_configuration(done["config"], described, final)
-        talker.load_state_dict(done["talker"])
+        talker.load_state_dict(_load_same(final, described)["talker"])
         return
-    device = talker.mean.device
-    talker.encoder.requires_grad_(stage.train_encoder)
-    if talker.encoder.context is not None:
-        talker.encoder.context.requires_grad_(stage.train_context)
-    # Once the context has trained, the tokens that were cached with the streams are not its own.
-    live = config.context_trains(stage_index)
-    trained = [p for p in talker.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
-    # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
-    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    epoch, position, step = 0, 0, 0
+    trainer = trainer_of(talker, config, index, ranks)
     if resume.exists():
-        saved = checkpoint.load(resume)
-        _same_configuration(saved["config"], described, resume)
-        talker.load_state_dict(saved["talker"])
-        optimiser.load_state_dict(saved["optimiser"])
-        scaler.load_state_dict(saved.get("scaler", {}))
-        epoch, position, step = saved["epoch"], saved["position"], saved["step"]
-
-    def save() -> None:
-        checkpoint.save(
-            resume,
-            {
-                "config": described,
-                "talker": talker.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scaler": scaler.state_dict(),
-                "epoch": epoch,
-                "position": position,
-                "step": step,
-            },
-        )
-
-    name = stage_name(stage, config)
-    steps_log = StepLog(folder, step) if ranks.writes else None
-    saved_at = time.monotonic()
-    for epoch in range(epoch, stage.epochs):  # noqa: B020  (goes on from the checkpoint's epoch)
-        batches = epoch_batches(
-            load_streams(versions[epoch % len(versions)]),
-            speakers,
-            window_frames=stage.window_frames,
-            batch=stage.batch,
-            rate=config.rate,
-            lookahead_columns=config.encoder.lookahead_columns,
-            seed=[config.seed, stage_index, epoch],
-        )
-        if not batches:
-            raise ValueError(
-                f"no window of {stage.window_frames} frames fits the training streams; "
-                "shorten window_frames or add data"
-            )
-        sums: dict[str, float] = {}
-        started = time.monotonic()
-        first = position
-        for position in range(first, len(batches)):
-            progress = (epoch + position / len(batches)) / stage.epochs
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(stage, step, progress)
-            generator = torch.Generator().manual_seed(
-                int(np.random.SeedSequence([config.seed, stage_index, step]).generate_state(1)[0])
-            )
-            batch = batches[position]()
-            whole = len(batch.speaker)
-            rows = ranks.rows(whole)
-            draws = Draws(generator, whole, rows, device)
-            with autocast(config, device):
-                window = to_window(talker, rows_of(batch, rows), stage.train_encoder, live)
-                contrast, hits = identity_terms(talker, window, config, ranks)
-                terms = objective(talker, window, draws)
-            # Losses are means over the rows: each process answers for its share of them.
-            share = (rows.stop - rows.start) / whole
-            terms = {key: value * share for key, value in terms.items()}
-            terms["contrast"] = (config.losses.contrast if config.identity else 0.0) * contrast
-            loss = torch.stack(list(terms.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            ranks.add_gradients(trained)
-            scaler.unscale_(optimiser)
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            scaler.step(optimiser)
-            scaler.update()
-            step += 1
-            stacked = torch.stack([value.detach().float() for value in (*terms.values(), loss)])
-            values = dict(zip((*terms, "loss"), ranks.add_up(stacked).tolist(), strict=True))
-            if steps_log is not None:
-                steps_log.write(values, step)
-            for key, value in values.items():
-                sums[key] = sums.get(key, 0.0) + value
-            if not math.isnan(hits):
-                sums["identity_hits"] = sums.get("identity_hits", 0.0) + hits
-            means = {key: value / (position + 1 - first) for key, value in sums.items()}
-            on_step(name, epoch, stage.epochs, position + 1, len(batches), means)
-            if ranks.writes and time.monotonic() - saved_at > config.save_every_s:
-                position += 1
-                save()
-                saved_at = time.monotonic()
-        if not sums:  # the checkpoint stood at the very end of this epoch
-            position = 0
-            continue
-        if ranks.writes:
-            line = {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), "step": step}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({**line, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
-        position = 0
-    if steps_log is not None:
-        checkpoint.save(final, {"config": described, "talker": talker.state_dict(), "step": step})
-        steps_log.close()
+        trainer.restore(_load_same(resume, described))
+    task = TalkerTask(talker, index, objective, config, speakers, versions, ranks)
+    log = StepLog(folder, trainer.steps) if ranks.writes else None
+    trainer.train(
+        task, folder, described, save_every_s=config.save_every_s, on_step=on_step, log=log
+    )
+    if log is not None:
+        done = {"config": described, "talker": talker.state_dict(), "step": trainer.steps}
+        checkpoint.save(final, done)
+        log.close()
     ranks.wait()
 
 
-def _same_configuration(saved: str, described: str, path: Path) -> None:
-    """Stages to come may differ: what is done can be gone on from in another way."""
-    before, now = json.loads(saved), json.loads(described)
+def trainer_of(talker: Talker, config: Config, index: int, ranks: Ranks = ALONE) -> Trainer:
+    """Adam over what stage `index` trains of the talker."""
+    stage = config.stages[index]
+    talker.encoder.requires_grad_(stage.train_encoder)
+    if talker.encoder.context is not None:
+        talker.encoder.context.requires_grad_(stage.train_context)
+    trained = [p for p in talker.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
+    # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
+    device = talker.mean.device.type
+    scaler = torch.amp.GradScaler(device, enabled=config.precision == "fp16")
+    return Trainer({"talker": talker}, optimiser, scaler=scaler, largest_norm=1.0, ranks=ranks)
+
+
+def _load_same(path: Path, described: str) -> dict[str, Any]:
+    """A checkpoint, refused where it belongs to another configuration.
+
+    Stages to come may differ: what is done can be gone on from in another way.
+    """
+    saved = checkpoint.load(path)
+    before, now = json.loads(saved["config"]), json.loads(described)
     before["stages"] = before["stages"][: len(now["stages"])]
     checkpoint.refuse_other(path, same=before == now)
+    return saved

@@ -23,8 +23,8 @@ from diffusiontalker import bundle as bundles
 from diffusiontalker.train import checkpoint
 from diffusiontalker.train.config import load as load_config
 from diffusiontalker.train.data import streams
-from diffusiontalker.train.networks import bundled as export
-from diffusiontalker.train.stages import trainer as fit
+from diffusiontalker.train.networks.model import build
+from diffusiontalker.train.stages.finish import finish_pooled_mean
 
 CONFIG = CONFIGS / "tiny.toml"
 
@@ -161,11 +161,11 @@ warmup_steps = 2
     # that were cached before it moved.
     speakers = list(bundle.identities)
     (cached,) = (whole / "cache").glob("*-0.npz")
-    talker = fit.build(load_config(config), speakers)
+    talker = build(load_config(config), speakers)
     talker.load_state_dict(checkpoint.load(whole / "1-teacher" / "final.pt")["talker"])
     means = {}
     for live in (True, False):
-        export.finish_pooled_mean(talker, streams.load_streams(cached), speakers, live=live)
+        finish_pooled_mean(talker, streams.load_streams(cached), speakers, live=live)
         means[live] = talker.identity.pooled_mean.numpy().copy()
     written = bundle.tensors["identity.pooled_mean"]
     np.testing.assert_allclose(written, means[True], rtol=1e-3)  # it is kept in half precision
@@ -176,6 +176,7 @@ def test_a_missing_torch_is_one_line() -> None:
     code = """if True:
         import sys
         sys.modules["torch"] = None
+        sys.argv = ["dt-train", "run", "any.toml"]
         from diffusiontalker.train import __main__
         sys.exit(__main__.main())
     """
