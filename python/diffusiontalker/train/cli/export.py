@@ -143,7 +143,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     from .. import checkpoint
     from ..networks.manifest import refuse_frozen
     from ..networks.model import build
-    from ..recipes import run as recipe
+    from ..recipes.run import write_bundle
     from ..stages.finish import average
     from . import screen
     from .bars import bars_on
@@ -162,5 +162,5 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
     numbers = json.loads(report_file.read_text()) if report_file.exists() else None
-    recipe.write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
+    write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
     console.print(f"bundle in {target}")

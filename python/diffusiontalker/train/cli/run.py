@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     from ..measure.players import runtime_player, torch_player
     from ..networks.bundled import add_metrics
-    from ..recipes import run as recipe
+    from ..recipes.run import reference_of, train, train_bundle
     from ..stages import parallel
     from . import screen
     from .bars import bars_on
@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         data = screen.read_takes(config, bars, folder / "cache" / "takes")
         progress = _progress(bars, config.augmentation.versions)
         if frozen:
-            talker, speakers = recipe.train(config, data, folder, progress, ranks=ranks)
+            talker, speakers = train(config, data, folder, progress, ranks=ranks)
         else:
-            bundle = recipe.train_bundle(config, folder, progress, data=data, ranks=ranks)
+            bundle = train_bundle(config, folder, progress, data=data, ranks=ranks)
     ranks.leave()
     if not ranks.writes:
         return
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if frozen:
         console.print("no bundle: a frozen encoder stays in torch", highlight=False)
         if not arguments.no_evaluate:
-            reference = recipe.reference_of(talker, speakers, config, data, folder)
+            reference = reference_of(talker, speakers, config, data, folder)
             with bars_on(console) as bars:
                 measured = screen.measured(reference, sources, torch_player(reference), bars)
             screen.show(_report(measured, folder), console)

@@ -93,6 +93,7 @@ class Trainer:
         self.optimiser = optimiser
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self.scaler = scaler
+        self._scaling = scaler or torch.amp.GradScaler("cpu", enabled=False)
         self.largest_norm = largest_norm
         self.steps_an_epoch = steps_an_epoch
         self.ranks = ranks
@@ -102,15 +103,14 @@ class Trainer:
 
     def step(self, loss: Tensor) -> None:
         """One step of the optimiser down the gradient of all processes' losses."""
-        scaler = self.scaler or torch.amp.GradScaler("cpu", enabled=False)
         self.optimiser.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaling.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.ranks.add_gradients(self.parameters)
-        scaler.unscale_(self.optimiser)
+        self._scaling.unscale_(self.optimiser)
         if self.largest_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.largest_norm)
-        scaler.step(self.optimiser)
-        scaler.update()
+        self._scaling.step(self.optimiser)
+        self._scaling.update()
         self.steps += 1
         self.position += 1
 
