@@ -40,8 +40,10 @@ from diffusiontalker import bundle
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train import config, corpora
 from diffusiontalker.train.corpora import SAMPLE_RATE_HZ, Recording
-from diffusiontalker.train.measure import evaluate, metrics
+from diffusiontalker.train.measure import metrics
+from diffusiontalker.train.measure.players import runtime_player
 from diffusiontalker.train.measure.report import markdown_table
+from diffusiontalker.train.measure.takes import fair_takes, some
 from diffusiontalker.train.recipes import run
 
 Array = NDArray[np.float32]
@@ -289,7 +291,7 @@ def measured(takes: Sequence[Recording]) -> list[Recording]:
 def compare(peer: HeadAudio, arguments: argparse.Namespace) -> None:
     settings = config.load(arguments.config)
     model = bundle.read(None if arguments.bundle == "default" else arguments.bundle)
-    engine = evaluate.runtime_engine(model, threads=1)
+    engine = runtime_player(model, threads=1)
     data = run.read_data(settings)
     names = [source.name for source in settings.sources]
     held_out = dict(zip(names, map(measured, data.held_out), strict=True))
@@ -298,7 +300,7 @@ def compare(peer: HeadAudio, arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.config} holds out no take with a measured face")
     face = next(iter(groups))
     for folder in map(Path, arguments.folders):
-        takes = measured(evaluate.fair_takes(model, corpora.load(folder).train))
+        takes = measured(fair_takes(model, corpora.load(folder).train))
         if not takes:
             raise ValueError(f"{folder} holds no usable take with a measured face")
         groups[folder.name] = takes
@@ -314,9 +316,9 @@ def compare(peer: HeadAudio, arguments: argparse.Namespace) -> None:
         ours = [engine([take], 0, "auto")[0][:, JAW] for take in shown]
         label = f"{name}: ours ({model.name}, automatic identity)"
         table.append(row(label, takes, ours, float(model.frame_rate)))
-        best = best_settings(peer, evaluate.some(takes, CHOSEN_ON))
+        best = best_settings(peer, some(takes, CHOSEN_ON))
         said.append(f"HeadAudio's best settings for {name}: {best}.")
-        learnt = evaluate.some(measured(data.train[names.index(face)]), FITTED_ON)
+        learnt = some(measured(data.train[names.index(face)]), FITTED_ON)
         for label, chosen, weights in (
             (f"{unasked}", unasked, PUBLISHED),
             (f"{documented}", documented, PUBLISHED),

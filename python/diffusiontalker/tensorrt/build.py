@@ -22,8 +22,8 @@ from typing import Any
 from onnx import ModelProto
 
 from ..bundle import Bundle
-from . import engines
-from . import graphs as onnx_export
+from ..files import replaced
+from . import engines, graphs
 
 #: Most 10 ms columns that the encoder's engine takes at once.
 ENCODER_COLUMNS = 64
@@ -71,7 +71,7 @@ def build(
     Raises BackendError: a package or a GPU is missing, or TensorRT refuses the graph. Raises
     ValueError for a number of frames or a precision that no graph is made for.
     """
-    onnx_export.check_frames(plan.frames)
+    graphs.check_frames(plan.frames)
     trt = _load(plan)
     version = str(trt.__version__)
     capabilities = plan.capabilities or (_own_capability(),)
@@ -126,8 +126,10 @@ def build(
                 sha256=hashlib.sha256(blob).hexdigest(),
             )
             # The sidecar goes last: a cut between the two leaves no engine that counts as whole.
-            _replace(engine.path, blob)
-            _replace(sidecar, (json.dumps(engine.sidecar(), indent=1) + "\n").encode())
+            with replaced(engine.path) as part:
+                part.write_bytes(blob)
+            with replaced(sidecar) as part:
+                part.write_bytes((json.dumps(engine.sidecar(), indent=1) + "\n").encode())
             progress(name, 1.0)
             built.append(Built(engine, False, time.monotonic() - started))
     return built
@@ -135,20 +137,14 @@ def build(
 
 def _graph(
     bundle: Bundle, graph: str, frames: int, precision: str
-) -> tuple[ModelProto, list[onnx_export.Port]]:
+) -> tuple[ModelProto, list[graphs.Port]]:
     """A graph by its name in an engine's file, and its inputs."""
     if graph == "encoder":
-        return onnx_export.encoder_graph(bundle, precision), onnx_export.encoder_ports(bundle)[0]
-    inputs = onnx_export.sampler_ports(bundle, frames)[0]
+        return graphs.encoder_graph(bundle, precision), graphs.encoder_ports(bundle)[0]
+    inputs = graphs.sampler_ports(bundle, frames)[0]
     if graph == "sampler_loop":
-        return onnx_export.loop_sampler_graph(bundle, frames), inputs
-    return onnx_export.sampler_graph(bundle, frames, precision), inputs
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
+        return graphs.loop_sampler_graph(bundle, frames), inputs
+    return graphs.sampler_graph(bundle, frames, precision), inputs
 
 
 def _load(plan: Plan) -> ModuleType:
@@ -212,7 +208,7 @@ def _build_engine(
     trt: ModuleType,
     model: bytes,
     precision: str,
-    inputs: Sequence[onnx_export.Port],
+    inputs: Sequence[graphs.Port],
     plan: Plan,
     capabilities: Sequence[str],
     progress: Callable[[float], None],

@@ -42,6 +42,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from ..bundle import BANDS, Bundle
 from ..curves import CURVES
+from ..files import replaced
 from . import engines
 
 OPSET = 18
@@ -231,117 +232,155 @@ def encoder_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
         branch = g.node("Relu", convolve(branch, f"history_{i}", f"{block}.conv", dilation))
         hidden = g.node("Add", hidden, g.dense(branch, f"{block}.mix"))
     if "context" in settings:
-        hidden = g.node("Add", hidden, _context(g, bundle))
+        hidden = g.node("Add", hidden, _Context(g, bundle).columns())
     g.output(g.norm(hidden, "encoder.norm"), "features")
     return g.finish("encoder", *encoder_ports(bundle), _notes(bundle, precision))
 
 
-def _context(g: _Encoder, bundle: Bundle) -> str:
-    """What the context adds to the columns, (streams, columns, channels), and its state's outputs.
+class _Context:
+    """The context's nodes, with the outputs of its state.
 
     With S = ceil(columns / 2), a call has room for S tokens. They end at even columns, so a voice
     whose first column is odd reads a column further on, and where the number of columns is odd too
     its last token has not ended: nothing hears it and the state leaves it out. Token -1, which an
     empty state would end with column 0, is masked as every token before it is.
     """
-    settings = bundle.manifest["encoder"]["context"]
-    heads, window = int(settings["heads"]), int(settings["window"])
-    size = int(settings["width"]) // heads
 
-    def halved(x: str) -> str:
-        return g.node("Floor", g.binary("Mul", x, 0.5))
+    def __init__(self, g: _Encoder, bundle: Bundle) -> None:
+        settings = bundle.manifest["encoder"]["context"]
+        self._g, self._tensors = g, bundle.tensors
+        self._layers, self._heads = int(settings["layers"]), int(settings["heads"])
+        self._window = int(settings["window"])
+        self._size = int(settings["width"]) // self._heads
+        self._count = g.slice(g.node("Shape", "mel"), 0, 1, 2)  # (1,)
+        self._columns = g.cast(self._count, TensorProto.FLOAT)
+        zero, last, one = self._whole(0), g.node("Squeeze", self._count), self._whole(1)
+        self._number = g.node("Range", zero, last, one)  # 0 .. columns - 1
+        self._even = g.slice(self._number, 0, 0, step=2)  # 0, 2, ..: (S,)
+        self._slot = g.binary("Mul", g.cast(self._even, TensorProto.FLOAT), 0.5)  # 0, 1, ..
+        odd = g.node("Sub", "clock", g.binary("Mul", self._halved("clock"), 2))  # (streams, 1, 1)
+        self._is_odd = g.binary("Greater", odd, 0.5)
+        end = g.node("Add", odd, g.binary("Mul", g.slice(self._slot, 0, -1), 2))
+        self._ended = g.node("Less", end, self._columns)
+        # The token of slot 0.
+        self._first = g.binary("Sub", self._halved(g.binary("Add", "clock", 1)), 1)
 
-    def parity(x: str) -> str:
-        return g.node("Sub", x, g.binary("Mul", halved(x), 2))
+    def _whole(self, number: int) -> str:
+        return self._g.constant(np.array(number, np.int64))
 
-    def either(condition: str, first: str, second: str) -> str:
-        return g.node("Where", condition, first, second)
+    def _halved(self, x: str) -> str:
+        return self._g.node("Floor", self._g.binary("Mul", x, 0.5))
 
-    def whole(number: int) -> str:
-        return g.constant(np.array(number, np.int64))
+    def _either(self, condition: str, first: str, second: str) -> str:
+        return self._g.node("Where", condition, first, second)
 
-    count = g.slice(g.node("Shape", "mel"), 0, 1, 2)  # (1,)
-    columns = g.cast(count, TensorProto.FLOAT)
-    number = g.node("Range", whole(0), g.node("Squeeze", count), whole(1))  # 0 .. columns - 1
-    even = g.slice(number, 0, 0, step=2)  # 0, 2, ..: (S,)
-    slot = g.binary("Mul", g.cast(even, TensorProto.FLOAT), 0.5)  # 0, 1, ..
-    odd = parity("clock")  # (streams, 1, 1)
-    is_odd = g.binary("Greater", odd, 0.5)
-    ended = g.node("Less", g.node("Add", odd, g.binary("Mul", g.slice(slot, 0, -1), 2)), columns)
-    first = g.binary("Sub", halved(g.binary("Add", "clock", 1)), 1)  # the token of slot 0
+    def columns(self) -> str:
+        """What the context adds to the columns, (streams, columns, channels)."""
+        hidden = self._convolved()
+        seen, distance = self._reach()
+        for i in range(self._layers):
+            hidden = self._layer(i, hidden, seen, distance)
+        mixed = self._held(hidden)
+        self._next_clock()
+        return self._either(self._is_odd, self._of_columns(mixed, 1), self._of_columns(mixed, 2))
 
-    # Both convolutions. The first one's output before column 0 is the second one's padding: zero.
-    heard = g.node("Concat", "history_input", "mel", axis=1)
-    taps = [g.slice(heard, 1, 0, -2), g.slice(heard, 1, 1, -1), g.slice(heard, 1, 2)]
-    fine = g.gelu(g.three_taps(taps, "encoder.context.conv1"))
-    place = g.node("Add", "clock", g.unsqueeze(g.cast(number, TensorProto.FLOAT), 1))
-    fine = g.node("Mul", fine, g.binary("Min", place, 1))
-    fine = g.node("Concat", "history_context", fine, axis=1)
-    g.output(g.slice(fine, 1, -2), "next_history_context")
-    last = g.node("Add", count, whole(1))
-    after = [
-        g.node("Gather", fine, g.node("Min", g.node("Add", even, whole(i)), last), axis=1)
-        for i in range(4)
-    ]
-    taps = [either(is_odd, after[i + 1], after[i]) for i in range(3)]
-    hidden = g.gelu(g.three_taps(taps, "encoder.context.conv2"))
-    hidden = g.node("Add", hidden, g.weight("encoder.context.position"))  # (streams, S, width)
+    def _convolved(self) -> str:
+        """(streams, S, width), behind both convolutions.
 
-    # Keys and values lie as the window's, then the call's: token `first` + key.
-    key = g.join([g.constant(np.arange(-window, 0, dtype=np.float32)), slot])
-    back = g.node("Sub", g.unsqueeze(slot, 1), key)  # (S, keys)
-    near = g.node("And", g.binary("GreaterOrEqual", back, 0), g.binary("Less", back, window))
-    known = g.binary("GreaterOrEqual", g.node("Add", first, key), 0)  # (streams, 1, keys)
-    seen = g.node("And", near, g.unsqueeze(known, 1))
-    distance = g.cast(g.binary("Min", g.binary("Max", back, 0), window - 1), TensorProto.INT64)
+        The first one's output before column 0 is the second one's padding: zero.
+        """
+        g = self._g
+        heard = g.node("Concat", "history_input", "mel", axis=1)
+        taps = [g.slice(heard, 1, 0, -2), g.slice(heard, 1, 1, -1), g.slice(heard, 1, 2)]
+        fine = g.gelu(g.three_taps(taps, "encoder.context.conv1"))
+        place = g.node("Add", "clock", g.unsqueeze(g.cast(self._number, TensorProto.FLOAT), 1))
+        fine = g.node("Mul", fine, g.binary("Min", place, 1))
+        fine = g.node("Concat", "history_context", fine, axis=1)
+        g.output(g.slice(fine, 1, -2), "next_history_context")
+        last = g.node("Add", self._count, self._whole(1))
+        after = []
+        for i in range(4):
+            at = g.node("Min", g.node("Add", self._even, self._whole(i)), last)
+            after.append(g.node("Gather", fine, at, axis=1))
+        taps = [self._either(self._is_odd, after[i + 1], after[i]) for i in range(3)]
+        hidden = g.gelu(g.three_taps(taps, "encoder.context.conv2"))
+        return g.node("Add", hidden, g.weight("encoder.context.position"))
 
-    def newest(kind: str, now: str) -> str:
+    def _reach(self) -> tuple[str, str]:
+        """Which keys a token sees, and how far back each lies, as an index of the biases.
+
+        Keys and values lie as the window's, then the call's: token `first` + key.
+        """
+        g = self._g
+        key = g.join([g.constant(np.arange(-self._window, 0, dtype=np.float32)), self._slot])
+        back = g.node("Sub", g.unsqueeze(self._slot, 1), key)  # (S, keys)
+        near = g.node(
+            "And", g.binary("GreaterOrEqual", back, 0), g.binary("Less", back, self._window)
+        )
+        known = g.binary("GreaterOrEqual", g.node("Add", self._first, key), 0)  # (streams, 1, keys)
+        seen = g.node("And", near, g.unsqueeze(known, 1))
+        within = g.binary("Min", g.binary("Max", back, 0), self._window - 1)
+        return seen, g.cast(within, TensorProto.INT64)
+
+    def _newest(self, kind: str, now: str) -> str:
         """The window's with the call's, and the next window's."""
+        g = self._g
         every = g.node("Concat", kind, now, axis=1)
-        ends = g.slice(every, 1, -window), g.slice(every, 1, -window - 1, -1)
-        g.output(either(ended, *ends), f"next_{kind}")
+        ends = g.slice(every, 1, -self._window), g.slice(every, 1, -self._window - 1, -1)
+        g.output(self._either(self._ended, *ends), f"next_{kind}")
         return every
 
-    def by_head(x: str, order: Sequence[int]) -> str:
-        return g.transpose(g.reshape(x, (0, 0, heads, size)), order)
+    def _by_head(self, x: str, order: Sequence[int]) -> str:
+        g = self._g
+        return g.transpose(g.reshape(x, (0, 0, self._heads, self._size)), order)
 
-    for i in range(int(settings["layers"])):
-        layer = f"encoder.context.layers.{i}"
+    def _layer(self, i: int, hidden: str, seen: str, distance: str) -> str:
+        """Attention and feed-forward of layer `i`."""
+        g, layer = self._g, f"encoder.context.layers.{i}"
+        width = self._heads * self._size
         qkv = g.dense(g.norm(hidden, f"{layer}.attention_norm"), f"{layer}.qkv")
-        query, *now = g.split(qkv, 2, [heads * size] * 3)
-        keys, values = newest(f"keys_{i}", now[0]), newest(f"values_{i}", now[1])
-        scores = g.node("MatMul", by_head(query, (0, 2, 1, 3)), by_head(keys, (0, 2, 3, 1)))
+        query, *now = g.split(qkv, 2, [width] * 3)
+        keys, values = self._newest(f"keys_{i}", now[0]), self._newest(f"values_{i}", now[1])
+        scores = g.node(
+            "MatMul", self._by_head(query, (0, 2, 1, 3)), self._by_head(keys, (0, 2, 3, 1))
+        )
         scores = g.node(
             "Add",
-            g.binary("Mul", scores, 1 / np.sqrt(size)),
+            g.binary("Mul", scores, 1 / np.sqrt(self._size)),
             g.node("Gather", g.weight(f"{layer}.distance"), distance, axis=1),
         )
-        shares = g.node("Softmax", either(seen, scores, g.constant(np.float32(-1e9))), axis=-1)
-        mean = g.node("MatMul", shares, by_head(values, (0, 2, 1, 3)))
-        mean = g.reshape(g.transpose(mean, (0, 2, 1, 3)), (0, 0, heads * size))
+        unseen = g.constant(np.float32(-1e9))
+        shares = g.node("Softmax", self._either(seen, scores, unseen), axis=-1)
+        mean = g.node("MatMul", shares, self._by_head(values, (0, 2, 1, 3)))
+        mean = g.reshape(g.transpose(mean, (0, 2, 1, 3)), (0, 0, width))
         hidden = g.node("Add", hidden, g.dense(mean, f"{layer}.out"))
         inner = g.gelu(g.dense(g.norm(hidden, f"{layer}.mlp_norm"), f"{layer}.fc1"))
-        hidden = g.node("Add", hidden, g.dense(inner, f"{layer}.fc2"))
+        return g.node("Add", hidden, g.dense(inner, f"{layer}.fc2"))
 
-    token = g.norm(hidden, "encoder.context.norm")
-    mixed = g.matmul(token, bundle.tensors["encoder.mix.weight"].T)
-    made = g.binary("GreaterOrEqual", g.node("Add", first, g.unsqueeze(slot, 1)), 0)
-    mixed = g.node("Mul", mixed, g.cast(made, TensorProto.FLOAT))
-    mixed = g.node("Concat", "held", mixed, axis=1)
-    g.output(either(ended, g.slice(mixed, 1, -1), g.slice(mixed, 1, -2, -1)), "next_held")
+    def _held(self, hidden: str) -> str:
+        """Tokens as columns add them, the one held from before the call first."""
+        g = self._g
+        token = g.norm(hidden, "encoder.context.norm")
+        mixed = g.matmul(token, self._tensors["encoder.mix.weight"].T)
+        made = g.binary("GreaterOrEqual", g.node("Add", self._first, g.unsqueeze(self._slot, 1)), 0)
+        mixed = g.node("Mul", mixed, g.cast(made, TensorProto.FLOAT))
+        mixed = g.node("Concat", "held", mixed, axis=1)
+        held = self._either(self._ended, g.slice(mixed, 1, -1), g.slice(mixed, 1, -2, -1))
+        g.output(held, "next_held")
+        return mixed
 
-    # The clock stays below a limit beyond which nothing depends on it but its parity.
-    limit = 2 * window + 4
-    clock = g.node("Add", "clock", columns)
-    beyond = g.binary("Max", g.binary("Sub", clock, limit), 0)
-    g.output(g.node("Sub", clock, g.binary("Mul", halved(beyond), 2)), "next_clock")
+    def _next_clock(self) -> None:
+        """It stays below a limit beyond which nothing depends on it but its parity."""
+        g, limit = self._g, 2 * self._window + 4
+        clock = g.node("Add", "clock", self._columns)
+        beyond = g.binary("Max", g.binary("Sub", clock, limit), 0)
+        g.output(g.node("Sub", clock, g.binary("Mul", self._halved(beyond), 2)), "next_clock")
 
-    def of_columns(shift: int) -> str:
+    def _of_columns(self, mixed: str, shift: int) -> str:
         """The token of each column: the held one is 0, that of slot s is s + 1."""
-        index = g.node("Div", g.node("Add", number, whole(shift)), whole(2))
+        g = self._g
+        index = g.node("Div", g.node("Add", self._number, self._whole(shift)), self._whole(2))
         return g.node("Gather", mixed, index, axis=1)
-
-    return either(is_odd, of_columns(1), of_columns(2))
 
 
 # ---- the sampler -------------------------------------------------------------------------------
@@ -565,9 +604,9 @@ def export_onnx(
     paths = []
     for name, build in graphs:
         note(name)
-        part = folder / f"{name}.part"
-        onnx.save(build(), part)
-        paths.append(part.replace(folder / name))
+        with replaced(folder / name) as part:
+            onnx.save(build(), part)
+        paths.append(folder / name)
     return paths
 
 

@@ -1,21 +1,8 @@
-"""`dt-train`, and `python -m diffusiontalker.train`: the commands, once what they need is there."""
-
-from __future__ import annotations
+"""`dt-train`, and `python -m diffusiontalker.train`."""
 
 import sys
 
-
-def main() -> int:
-    """Entry point; returns the exit status (2 for an error the user can mend)."""
-    try:
-        from .cli.commands import main as commands
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("diffusiontalker"):
-            raise
-        print(f"dt-train: {error.name} is missing: pip install '.[train]'", file=sys.stderr)
-        return 2
-    return commands()
-
+from .cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

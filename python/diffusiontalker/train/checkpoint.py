@@ -1,9 +1,8 @@
-"""Files that survive a cut: written beside, flushed to the disk, renamed."""
+"""Weights and whatever else training goes on from, in files that survive a cut."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..files import replaced
+
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with replaced(path) as part, part.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def load(path: Path) -> dict[str, Any]:

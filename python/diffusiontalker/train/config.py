@@ -13,11 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from . import corpora
-from .data.noises import KINDS
-from .networks.context import ContextConfig
-
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+#: What a source may be (corpora/); "auto" takes whatever of the others a folder holds.
+TAKE_KINDS = ("auto", "beat", "phones", "textgrid", "live_link", "vocaset")
+#: What becomes of a face that is late or early (corpora/sync.py): move it, say so, look away.
+SYNC_MODES = ("shift", "report", "off")
+#: Sounds that are no speech (data/noises.py).
+NOISE_KINDS = ("keys", "breath", "tones")
 
 
 class ConfigError(ValueError):
@@ -39,10 +42,21 @@ class Source:
     rest_percentile: float = 0.0  # of `rest_curves`, taken out a speaker at a time
     rest_curves: tuple[str, ...] = ()
     gain: dict[str, float] = field(default_factory=dict)  # curve -> factor, after the rest is out
-    kind: str = "auto"  # corpora.KINDS
-    sync: str = "shift"  # corpora.SYNC_MODES: what becomes of a face that is late or early
+    kind: str = "auto"  # one of TAKE_KINDS
+    sync: str = "shift"  # one of SYNC_MODES
     max_offset_ms: float = 250.0  # a face further off its sound is dropped
     deltas: str = ""  # VOCASET's blendshapes (npz), relative to the configuration file
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """Shape of the causal transformer; the defaults are those of Whisper tiny."""
+
+    layers: int = 4
+    width: int = 384
+    heads: int = 6
+    hidden: int = 1536
+    window: int = 64  # tokens of 20 ms that attention reaches back to, the present one included
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,7 @@ class Augmentation:
     other_chance: float = 0.25  # of a pause with a sound that is no speech (noises.py)
     other_s: tuple[float, float] = (0.8, 2.5)
     other_db: tuple[float, float] = (-45.0, -18.0)  # its RMS level
-    other_kinds: tuple[str, ...] = tuple(KINDS)  # a kind that is named twice comes twice as often
+    other_kinds: tuple[str, ...] = NOISE_KINDS  # a kind that is named twice comes twice as often
 
 
 @dataclass(frozen=True)
@@ -241,6 +255,18 @@ class Config:
         stages = self.stages if stage is None else self.stages[: stage + 1]
         return any(one.train_context for one in stages)
 
+    def stage_name(self, index: int) -> str:
+        """Teacher, student-STEPS or regression."""
+        stage = self.stages[index]
+        if stage.regression:
+            return "regression"
+        from_nothing = stage.steps == self.stages[0].steps and not self.start_from
+        return "teacher" if from_nothing else f"student-{stage.steps}"
+
+    def stage_folder(self, index: int) -> str:
+        """Name of the stage's folder in a run's, such as 1-student-16."""
+        return f"{index}-{self.stage_name(index)}"
+
     def source_path(self, source: Source | Speech) -> Path:
         return (Path(self.folder) / source.path).resolve()
 
@@ -280,7 +306,7 @@ class Config:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "start_from", ""),
-            (plain["augmentation"], "other_kinds", [*KINDS]),
+            (plain["augmentation"], "other_kinds", [*NOISE_KINDS]),
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
@@ -378,7 +404,7 @@ def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config
     if not config.sources or not config.stages:
         raise ConfigError(f"{file.name}: expected at least one source and one stage")
     for source in config.sources:
-        for key, choices in (("kind", corpora.KINDS), ("sync", corpora.SYNC_MODES)):
+        for key, choices in (("kind", TAKE_KINDS), ("sync", SYNC_MODES)):
             if getattr(source, key) not in choices:
                 raise ConfigError(
                     f"{file.name}: source {source.name}: {key}: expected one of "
@@ -418,10 +444,10 @@ def check(config: Config, where: str) -> None:
             f"at least 0, got {frozen.left_context_s:g} and {frozen.lookahead_s:g}"
         )
     other = config.augmentation.other_kinds
-    if not other or not set(other) <= set(KINDS):
+    if not other or not set(other) <= set(NOISE_KINDS):
         raise ConfigError(
-            f"{where}: augmentation.other_kinds: expected one or more of {', '.join(KINDS)}, got "
-            f"{', '.join(other) or 'none'}"
+            f"{where}: augmentation.other_kinds: expected one or more of "
+            f"{', '.join(NOISE_KINDS)}, got {', '.join(other) or 'none'}"
         )
     borrowing = config.borrowing
     if borrowing.face and (not borrowing.voices or borrowing.hours <= 0.0):

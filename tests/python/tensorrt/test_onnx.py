@@ -15,7 +15,7 @@ from diffusiontalker.tensorrt import engines
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
-from diffusiontalker.tensorrt import graphs as onnx_export  # noqa: E402
+from diffusiontalker.tensorrt import graphs  # noqa: E402
 
 FRAMES = (1, 2, 4, 8)
 
@@ -30,7 +30,7 @@ def session(model: onnx.ModelProto) -> ort.InferenceSession:
 
 @pytest.fixture(scope="module")
 def samplers(bundle_at_60: Bundle) -> dict[int, ort.InferenceSession]:
-    return {f: session(onnx_export.sampler_graph(bundle_at_60, f)) for f in FRAMES}
+    return {f: session(graphs.sampler_graph(bundle_at_60, f)) for f in FRAMES}
 
 
 def core_model(b: Bundle) -> _core.Model:
@@ -67,18 +67,18 @@ class Streaming:
 
 @pytest.mark.parametrize("most", [1, 8])
 def test_encoder_in_any_chunks_is_the_runtimes(any_bundle: Bundle, most: int) -> None:
-    encoder = session(onnx_export.encoder_graph(any_bundle))
+    encoder = session(graphs.encoder_graph(any_bundle))
     mel, _ = _core.log_mel(speech_like(2, 16000))
     expected = _core.Encoder(core_model(any_bundle)).push(mel)
     rng = np.random.default_rng(1)
-    streaming, got, at = Streaming(onnx_export.encoder_ports(any_bundle)), [], 0
+    streaming, got, at = Streaming(graphs.encoder_ports(any_bundle)), [], 0
     while at < len(mel):
         count = int(rng.integers(1, most + 1))
         got.append(streaming(encoder, mel=mel[None, at : at + count])[0])
         at += count
     np.testing.assert_allclose(np.concatenate(got), expected, atol=1e-4)
     # The histories are what a single call leaves.
-    once = Streaming(onnx_export.encoder_ports(any_bundle))
+    once = Streaming(graphs.encoder_ports(any_bundle))
     once(encoder, mel=mel[None])
     for name, history in once.state.items():
         np.testing.assert_allclose(streaming.state[name], history, atol=1e-5)
@@ -86,8 +86,8 @@ def test_encoder_in_any_chunks_is_the_runtimes(any_bundle: Bundle, most: int) ->
 
 def test_voices_of_a_batch_begin_when_they_like(bundle_with_context: Bundle) -> None:
     """Tokens are pairs of columns: a voice that begins at an odd one has its own beat."""
-    encoder = session(onnx_export.encoder_graph(bundle_with_context))
-    streaming = Streaming(onnx_export.encoder_ports(bundle_with_context), 3)
+    encoder = session(graphs.encoder_graph(bundle_with_context))
+    streaming = Streaming(graphs.encoder_ports(bundle_with_context), 3)
     alone = [_core.Encoder(core_model(bundle_with_context)) for _ in range(3)]
     rng = np.random.default_rng(5)
     for call in range(40):
@@ -105,8 +105,8 @@ def test_voices_of_a_batch_begin_when_they_like(bundle_with_context: Bundle) -> 
 def test_float16_encoder_stays_near(any_bundle: Bundle) -> None:
     """2e-2 in features of about 1, over more than one window."""
     mel, _ = _core.log_mel(speech_like(2, 16000))
-    encoder = session(onnx_export.encoder_graph(any_bundle, "float16"))
-    got = Streaming(onnx_export.encoder_ports(any_bundle))(encoder, mel=mel[None])[0]
+    encoder = session(graphs.encoder_graph(any_bundle, "float16"))
+    got = Streaming(graphs.encoder_ports(any_bundle))(encoder, mel=mel[None])[0]
     expected = _core.Encoder(core_model(any_bundle)).push(mel)
     np.testing.assert_allclose(got, expected, atol=2e-2)
     assert np.abs(got - expected).max() > 0
@@ -129,8 +129,8 @@ def test_frame_by_frame_is_runtime_step_state_for_state(
         "postprocess": {name: {"minimum": -1000.0, "maximum": 1000.0} for name in CURVES},
     }
     bundle = Bundle(source.path, manifest, source.tensors)
-    encoder = session(onnx_export.encoder_graph(bundle))
-    samplers = {f: session(onnx_export.sampler_graph(bundle, f)) for f in FRAMES}
+    encoder = session(graphs.encoder_graph(bundle))
+    samplers = {f: session(graphs.sampler_graph(bundle, f)) for f in FRAMES}
     core = core_model(bundle)
     rng = np.random.default_rng(2)
     audio = speech_like(200 / 60, 16000)
@@ -144,12 +144,12 @@ def test_frame_by_frame_is_runtime_step_state_for_state(
     assert len(expected) == 200
 
     mel, _ = _core.log_mel(np.concatenate([audio, np.zeros(16000, np.float32)]))
-    encode = Streaming(onnx_export.encoder_ports(bundle))
-    sample = Streaming(onnx_export.sampler_ports(bundle, 1))
+    encode = Streaming(graphs.encoder_ports(bundle))
+    sample = Streaming(graphs.sampler_ports(bundle, 1))
     reference = _core.Sampler(core)
     identity = bundle.identity_features()[2]
     features = np.empty((0, len(identity)), np.float32)
-    table, statistics = onnx_export.step_table(bundle), bundle.tensors
+    table, statistics = graphs.step_table(bundle), bundle.tensors
     frame = columns = 0
     while frame < 200:
         count = int(rng.integers(1, 12))
@@ -184,14 +184,14 @@ def test_frame_by_frame_is_runtime_step_state_for_state(
 
 def test_voices_in_a_batch_do_not_mix(bundle_at_60: Bundle, samplers, core) -> None:
     voices, steps, channels = 3, 5, 32
-    sample = Streaming(onnx_export.sampler_ports(bundle_at_60, 4), voices)
+    sample = Streaming(graphs.sampler_ports(bundle_at_60, 4), voices)
     alone = [_core.Sampler(core) for _ in range(voices)]
     for step in range(steps):
         audio = np.stack([_core.noise(10 + v, 4 * step, 4, channels) for v in range(voices)])
         identity = np.stack([_core.noise(20 + v, 4 * step, 4, channels) for v in range(voices)])
         noise = np.stack([_core.noise(v, 4 * step, 4) for v in range(voices)])
         got = sample(samplers[4], audio=audio, identity=identity, noise=noise,
-                     step_table=onnx_export.step_table(bundle_at_60))  # fmt: skip
+                     step_table=graphs.step_table(bundle_at_60))  # fmt: skip
         for v, one in enumerate(alone):
             expected = one.sample(audio[v], identity[v], noise[v])
             np.testing.assert_allclose(got[v], expected, atol=1e-4)
@@ -202,9 +202,9 @@ def test_encoder_is_pytorchs(any_bundle: Bundle) -> None:
     torch = pytest.importorskip("torch")
     from diffusiontalker.train.networks.bundled import load_talker
 
-    encoder = session(onnx_export.encoder_graph(any_bundle))
+    encoder = session(graphs.encoder_graph(any_bundle))
     mel = np.random.default_rng(3).standard_normal((2, 40, 80)).astype(np.float32)
-    got = Streaming(onnx_export.encoder_ports(any_bundle), 2)(encoder, mel=mel)
+    got = Streaming(graphs.encoder_ports(any_bundle), 2)(encoder, mel=mel)
     with torch.no_grad():
         expected = load_talker(any_bundle).encoder(torch.from_numpy(mel)).numpy()
     np.testing.assert_allclose(got, expected, atol=1e-4)
@@ -229,12 +229,12 @@ def test_sampler_is_pytorchs(bundle_at_60: Bundle, samplers) -> None:
         "audio": audio,
         "identity": np.repeat(row.numpy()[None, None], 8, axis=1),
         "noise": noise,
-        "step_table": onnx_export.step_table(bundle_at_60),
+        "step_table": graphs.step_table(bundle_at_60),
     }
-    unrolled = Streaming(onnx_export.sampler_ports(bundle_at_60, 8))
+    unrolled = Streaming(graphs.sampler_ports(bundle_at_60, 8))
     np.testing.assert_allclose(unrolled(samplers[8], **inputs), expected, atol=1e-4)
-    loop = Streaming(onnx_export.sampler_ports(bundle_at_60, "frames"))
-    graph = session(onnx_export.loop_sampler_graph(bundle_at_60))
+    loop = Streaming(graphs.sampler_ports(bundle_at_60, "frames"))
+    graph = session(graphs.loop_sampler_graph(bundle_at_60))
     np.testing.assert_allclose(loop(graph, **inputs), expected, atol=1e-4)
     np.testing.assert_allclose(loop.state["state"], unrolled.state["state"], atol=1e-4)
 
@@ -242,16 +242,16 @@ def test_sampler_is_pytorchs(bundle_at_60: Bundle, samplers) -> None:
 @pytest.mark.parametrize("frames", [1, 4])
 def test_float16_stays_within_its_tolerance(bundle_at_60: Bundle, core, frames: int) -> None:
     """2e-3 in the curves over 60 frames, the state carried in float32."""
-    model = onnx_export.sampler_graph(bundle_at_60, frames, "float16")
+    model = graphs.sampler_graph(bundle_at_60, frames, "float16")
     types = {i.name: i.type.tensor_type.elem_type for i in [*model.graph.input,
                                                           *model.graph.output]}  # fmt: skip
     assert set(types.values()) == {onnx.TensorProto.FLOAT}
-    graph, sample = session(model), Streaming(onnx_export.sampler_ports(bundle_at_60, frames))
+    graph, sample = session(model), Streaming(graphs.sampler_ports(bundle_at_60, frames))
     audio, noise = _core.noise(1, 0, 60, 32), _core.noise(2, 0, 60)
     identity = np.repeat(bundle_at_60.identity_features()[:1], 60, axis=0)
     expected = _core.Sampler(core).sample(audio, identity, noise)
     std = bundle_at_60.tensors["statistics.std"]
-    table = onnx_export.step_table(bundle_at_60)
+    table = graphs.step_table(bundle_at_60)
     for f in range(0, 60, frames):
         part = slice(f, f + frames)
         got = sample(graph, audio=audio[None, part], identity=identity[None, part],
@@ -261,12 +261,12 @@ def test_float16_stays_within_its_tolerance(bundle_at_60: Bundle, core, frames: 
 
 def test_the_hot_path_has_no_loops(bundle_at_60: Bundle) -> None:
     for frames in FRAMES:
-        model = onnx_export.sampler_graph(bundle_at_60, frames)
+        model = graphs.sampler_graph(bundle_at_60, frames)
         kinds = {node.op_type for node in model.graph.node}
         assert not kinds & {"GRU", "Loop", "Scan", "If"}
         assert {"MatMul", "Sigmoid", "Tanh"} <= kinds
         assert model.opset_import[0].version == 18
-    assert "GRU" in {n.op_type for n in onnx_export.loop_sampler_graph(bundle_at_60).graph.node}
+    assert "GRU" in {n.op_type for n in graphs.loop_sampler_graph(bundle_at_60).graph.node}
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
@@ -279,16 +279,16 @@ def test_fewer_steps(tmp_path: Path, steps: int) -> None:
     model = core_model(bundle)
     audio, noise = _core.noise(1, 0, 4, 32), _core.noise(2, 0, 4)
     identity = np.zeros((4, 32), np.float32)
-    sample = Streaming(onnx_export.sampler_ports(bundle, 4))
-    got = sample(session(onnx_export.sampler_graph(bundle, 4)), audio=audio[None],
+    sample = Streaming(graphs.sampler_ports(bundle, 4))
+    got = sample(session(graphs.sampler_graph(bundle, 4)), audio=audio[None],
                  identity=identity[None], noise=noise[None],
-                 step_table=onnx_export.step_table(bundle))  # fmt: skip
+                 step_table=graphs.step_table(bundle))  # fmt: skip
     expected = _core.Sampler(model).sample(audio, identity, noise)
     np.testing.assert_allclose(got[0], expected, atol=1e-4)
 
 
 def test_files(bundle_at_60: Bundle, tmp_path: Path) -> None:
-    paths = onnx_export.export_onnx(
+    paths = graphs.export_onnx(
         bundle_at_60, tmp_path / "out", frames=(1, 2), precisions=("float32", "float16")
     )
     names = {p.name for p in paths}
@@ -299,17 +299,17 @@ def test_files(bundle_at_60: Bundle, tmp_path: Path) -> None:
     notes = {p.key: p.value for p in onnx.load(tmp_path / "out/sampler_1.onnx").metadata_props}
     assert notes["model_hash"] == engines.model_hash(bundle_at_60)
     with pytest.raises(ValueError, match="frames"):
-        onnx_export.export_onnx(bundle_at_60, tmp_path, frames=(0,))
+        graphs.export_onnx(bundle_at_60, tmp_path, frames=(0,))
     with pytest.raises(ValueError, match="precision"):
-        onnx_export.sampler_graph(bundle_at_60, 1, "int8")
+        graphs.sampler_graph(bundle_at_60, 1, "int8")
 
 
 def test_the_command(bundle_at_60: Bundle, tmp_path: Path, capsys) -> None:
-    from diffusiontalker.train.cli import commands as cli
+    from diffusiontalker.train.cli.commands import main
 
     folder = str(bundle_at_60.path)
-    assert cli.main(["export", folder, "--onnx", str(tmp_path), "--frames", "1"]) == 0
+    assert main(["export", folder, "--onnx", str(tmp_path), "--frames", "1"]) == 0
     assert (tmp_path / "encoder.onnx").is_file()
     assert (tmp_path / "sampler_1.onnx").is_file()
-    assert cli.main(["export", folder, "--onnx", str(tmp_path), "--frames", "one"]) == 2
+    assert main(["export", folder, "--onnx", str(tmp_path), "--frames", "one"]) == 2
     assert "--frames one: expected whole numbers" in capsys.readouterr().err

@@ -184,9 +184,9 @@ def test_engines_of_the_other_library_are_left_out(
 
 def export(*arguments: str) -> int:
     pytest.importorskip("torch")
-    from diffusiontalker.train.cli import commands as cli
+    from diffusiontalker.train.cli.commands import main
 
-    return cli.main(["export", *arguments])
+    return main(["export", *arguments])
 
 
 def test_building_says_what_is_missing(bundle_at_60: Bundle, capsys, monkeypatch) -> None:
@@ -246,14 +246,14 @@ def test_rtx_reads_the_large_and_half_graphs(
     """The parser takes every graph; building them all would take minutes."""
     pytest.importorskip("onnx")
     trt = pytest.importorskip("tensorrt_rtx_bindings")
-    from diffusiontalker.tensorrt import graphs as onnx_export
+    from diffusiontalker.tensorrt import graphs
 
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
-    graphs = [onnx_export.sampler_graph(bundle_at_60, 8, p) for p in ("float32", "float16")]
-    graphs.append(onnx_export.encoder_graph(bundle_at_60, "float16"))
-    graphs += [onnx_export.encoder_graph(bundle_with_context, p) for p in ("float32", "float16")]
-    for model in graphs:
+    models = [graphs.sampler_graph(bundle_at_60, 8, p) for p in ("float32", "float16")]
+    models.append(graphs.encoder_graph(bundle_at_60, "float16"))
+    models += [graphs.encoder_graph(bundle_with_context, p) for p in ("float32", "float16")]
+    for model in models:
         network = builder.create_network()
         parser = trt.OnnxParser(network, logger)
         assert parser.parse(model.SerializeToString()), parser.get_error(0)

@@ -6,17 +6,20 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
-
-from ..collect import debian_speech
-from ..collect.debian_speech import FOLDERS, Folder
+from ..collect.folder_names import FOLDER_NAMES
 from ..config import ConfigError
-from .takes import AddCommand, MakeProgress
+from .options import AddCommand
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..collect.debian_speech import Folder
 
 
-def register(add: AddCommand, progress: MakeProgress) -> None:
+def register(add: AddCommand) -> None:
     """Give dt-train the command."""
     making = add("speech", "make the speech without faces that configs/default.toml names")
     making.add_argument(
@@ -36,18 +39,22 @@ def register(add: AddCommand, progress: MakeProgress) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help=f"these folders alone, of {', '.join(FOLDERS)}",
+        help=f"these folders alone, of {', '.join(FOLDER_NAMES)}",
     )
-    making.set_defaults(run=lambda arguments, console: _speech(arguments, console, progress))
+    making.set_defaults(run=run)
 
 
-def _speech(arguments: argparse.Namespace, console: Console, make_progress: MakeProgress) -> None:
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Make the folders that are missing. Raises ConfigError, or BrokenTake without PyAV."""
+    from ..collect import debian_speech
+    from .bars import bars_on
+
     chosen = _chosen(arguments.only)
     out = Path(arguments.out).expanduser()
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     missing = [folder for folder in chosen if not debian_speech.finished(folder, out)]
     debian_speech.require(missing)
-    with make_progress(console) as progress:
+    with bars_on(console) as progress:
         packages = _packages(missing, arguments.packages, out, progress)
         for folder in missing:
             task = progress.add_task(folder.name, total=None, note="")
@@ -70,6 +77,8 @@ def _speech(arguments: argparse.Namespace, console: Console, make_progress: Make
 
 
 def _chosen(names: list[str]) -> list[Folder]:
+    from ..collect.debian_speech import FOLDERS
+
     for name in names:
         if name not in FOLDERS:
             raise ConfigError(f"--only {name}: there are {', '.join(FOLDERS)}")
@@ -80,6 +89,8 @@ def _packages(
     folders: list[Folder], given: str | None, out: Path, progress: Progress
 ) -> dict[str, Path]:
     """Package -> file of all that the folders need. Raises ConfigError where one is missing."""
+    from ..collect import debian_speech
+
     directory = Path(given).expanduser() if given else out / "packages"
     if given and not directory.is_dir():
         raise ConfigError(f"--packages {given}: there is no such folder")
@@ -108,6 +119,8 @@ def _packages(
 def _sum_up(
     folders: list[Folder], made: list[Folder], out: Path, say: Callable[[str], None]
 ) -> None:
+    from ..collect import debian_speech
+
     files, seconds = 0, 0.0
     for folder in folders:
         here, here_s = debian_speech.measure(out / folder.name)

@@ -22,6 +22,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ...curves import CURVES
+from ...files import replaced
 from ..corpora import video
 from ..corpora.recording import MAX_HOLE_S, BrokenTake
 
@@ -152,7 +153,7 @@ def capture(
     detect: Detector,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Captured:
-    """One video -> `STEM.json` and `STEM.wav` in `folder`, each written beside and renamed.
+    """One video -> `STEM.json` and `STEM.wav` in `folder`, each whole or not at all.
 
     Pictures without a face are left out, so that a reader sees the hole in the times. Raises
     BrokenTake for a video without sound or picture, or with a face in too few of its pictures.
@@ -166,15 +167,11 @@ def capture(
             f"{film.name}: a face in {len(kept)} of {len(rows)} pictures, half of them are needed; "
             "film one face from the front, lit and large"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{film.stem}.json"
-    wav = target.with_suffix(".wav")
-    part = wav.with_suffix(".wav.part")
-    soundfile.write(part, sound, rate_hz, format="WAV", subtype="PCM_16")
-    os.replace(part, wav)
-    part = target.with_suffix(".json.part")
-    part.write_text(json.dumps({"names": NAMES, "frames": kept}), encoding="utf-8")
-    os.replace(part, target)
+    with replaced(target.with_suffix(".wav")) as part:
+        soundfile.write(part, sound, rate_hz, format="WAV", subtype="PCM_16")
+    with replaced(target) as part:
+        part.write_text(json.dumps({"names": NAMES, "frames": kept}), encoding="utf-8")
     return Captured(target, len(kept), lost, sum(faces > 1 for _, faces in rows))
 
 

@@ -40,6 +40,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ...files import replaced
 from ..config import ConfigError
 from ..corpora import BrokenTake, Skipped, video
 from . import rnc
@@ -415,6 +416,8 @@ def make(
     source = package.stem if package else folder.program
     part = out / f".{folder.name}.{source}.part"
     _try_to_write(part, lambda: part.mkdir(parents=True, exist_ok=True))
+    for left in part.glob(".*.part.flac"):  # by a call that was cut: half a file is no speech
+        left.unlink()
     entries = folder.entries(package or Path())
     on_total(len(entries))
     for entry in entries:
@@ -451,12 +454,11 @@ def measure(folder: Path) -> tuple[int, float]:
 
 
 def _write(file: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
-    part = file.with_name("part")  # one at a time; a finished folder has none
     clipped = np.clip(samples, -1.0, 1.0)
 
     def write() -> None:
-        soundfile.write(part, clipped, rate_hz, format="FLAC", subtype="PCM_16")
-        part.replace(file)
+        with replaced(file) as part:
+            soundfile.write(part, clipped, rate_hz, format="FLAC", subtype="PCM_16")
 
     _try_to_write(file, write)
 

@@ -17,21 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from ...curves import CURVES
+from ..config import SYNC_MODES, TAKE_KINDS
 from .audio import audio_beside, read_audio
 from .beat import read_beat, speaker_of
 from .live_link import is_live_link, read_live_link, sound_of
 from .phone_timed import read_phone_timed
 from .recording import SAMPLE_RATE_HZ, BrokenTake, Offset, Phone, Recording, Skipped, hold_out_order
 from .store import remembered
-from .sync import MODES as SYNC_MODES
 from .sync import synchronise
 from .textgrid import read_textgrid
 from .vocaset import VERTICES, Vocaset, read_deltas
 
 __all__ = [
-    "KINDS",
     "SAMPLE_RATE_HZ",
-    "SYNC_MODES",
     "BrokenTake",
     "Corpus",
     "Offset",
@@ -49,9 +47,6 @@ __all__ = [
     "take_at",
     "takes",
 ]
-
-#: What a source may be; "auto" takes whatever of the others a folder holds.
-KINDS = ("auto", "beat", "phones", "textgrid", "live_link", "vocaset")
 
 
 @dataclass(frozen=True)
@@ -186,7 +181,7 @@ def load(
     cache: Path | None = None,
     on_take: Callable[[], None] = lambda: None,
 ) -> Corpus:
-    """Read a folder of takes of one of KINDS ("auto": any mixture of them).
+    """Read a folder of takes of one of TAKE_KINDS ("auto": any mixture of them).
 
     The `hold_out` takes whose id hashes lowest are kept aside, and `hold_out_per_speaker` of each
     speaker's: whole recordings, so that no part of one is on both sides. `sync` says what becomes
@@ -196,8 +191,8 @@ def load(
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"corpus folder {folder} does not exist")
-    if kind not in KINDS:
-        raise ValueError(f"corpus kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind not in TAKE_KINDS:
+        raise ValueError(f"corpus kind: expected one of {', '.join(TAKE_KINDS)}, got {kind!r}")
     if sync not in SYNC_MODES:
         raise ValueError(f"corpus sync: expected one of {', '.join(SYNC_MODES)}, got {sync!r}")
     recordings: list[Recording] = []

@@ -16,9 +16,6 @@ from ... import _core
 from ...curves import CURVES
 from .recording import BrokenTake, Offset, Recording, crop
 
-#: Modes: estimate and move, estimate only, neither.
-MODES = ("shift", "report", "off")
-
 RATE_HZ = 100.0  # of the log-mel columns, whose levels are the loudness
 REACH_S = 0.5  # largest lag looked at
 TOLERANCE_S = 0.05  # a lag within this is as good as none: nobody sees it (ITU-R BT.1359)
@@ -84,7 +81,7 @@ def estimate_offset(take: Recording) -> Offset | None:
 
 
 def synchronise(take: Recording, mode: str, max_offset_s: float) -> Recording:
-    """The take with its estimated offset, moved into place in mode "shift".
+    """The take with its estimated offset, moved into place in mode "shift" (SYNC_MODES).
 
     A lag that is not clear, or too small to see, changes nothing. In mode "shift" sound or face
     that loses its counterpart is cut off. Raises BrokenTake for a clear lag beyond `max_offset_s`

@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from ... import _core
 from ...bundle import GATE_DEFAULTS
 from ...curves import CURVES
-from ..config import Augmentation, Config
+from ..clock import COLUMNS_A_TOKEN, alignment_period_frames, columns_for, token_count
+from ..config import NOISE_KINDS, Augmentation, Config
 from ..corpora import SAMPLE_RATE_HZ, Phone, Recording
 from ..files import save_arrays
-from ..networks.context import COLUMNS_A_TOKEN, token_count
-from ..networks.model import alignment_period_frames, columns_for
-from .noises import KINDS, draw_noise, noise_below
+from .noises import draw_noise, noise_below
 from .performer import perform, style_of
 
 TAKES_A_STREAM = 16
@@ -144,7 +143,7 @@ class Draw:
     noise_exponent: float = 0.0
     gap_s: float = 0.0
     gap_noise_db: float | None = None  # level of a sound that is no speech, in the gap
-    gap_noises: tuple[str, ...] = tuple(KINDS)  # and of which kinds it is one
+    gap_noises: tuple[str, ...] = NOISE_KINDS  # and of which kinds it is one
 
 
 def draw(rng: np.random.Generator, options: Augmentation, max_gap_s: float, *, clean: bool) -> Draw:

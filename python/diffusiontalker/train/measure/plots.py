@@ -13,7 +13,7 @@ from ...curves import CURVES
 from . import metrics
 
 if TYPE_CHECKING:
-    from .evaluate import Pairs
+    from .scores import Pairs
 
 FOLLOWED = ("jawOpen", "mouthClose", "mouthPucker", "eyeBlinkLeft", "browInnerUp")
 

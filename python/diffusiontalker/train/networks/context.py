@@ -8,26 +8,16 @@ the runtime's log-mel, which is Whisper's with a fixed reference in place of a c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..clock import COLUMNS_A_TOKEN
+from ..config import ContextConfig
+
 BANDS = 80
-COLUMNS_A_TOKEN = 2  # 100 Hz columns, 50 Hz tokens
-LAYERS = 4  # of Whisper tiny
-
-
-@dataclass(frozen=True)
-class ContextConfig:
-    """Shape of the causal transformer; the defaults are those of Whisper tiny."""
-
-    layers: int = LAYERS
-    width: int = 384
-    heads: int = 6
-    hidden: int = 1536
-    window: int = 64  # tokens of 20 ms that attention reaches back to, the present one included
+LAYERS = ContextConfig.layers  # of Whisper tiny
 
 
 class ContextLayer(nn.Module):
@@ -89,11 +79,6 @@ class Context(nn.Module):
             h = layer(h)
         tokens: Tensor = self.norm(h)
         return tokens
-
-
-def token_count(columns: int) -> int:
-    """Tokens that so many mel columns allow."""
-    return max(0, (columns - 1) // COLUMNS_A_TOKEN)
 
 
 def hold(tokens: Tensor, columns: int) -> Tensor:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from ... import _core
 from .. import checkpoint
+from ..clock import COLUMNS_A_TOKEN, token_count
 from ..config import ConfigError, FrozenConfig
-from .context import COLUMNS_A_TOKEN, token_count
 from .whisper_weights import load_whisper
 
 TOKEN_S = 0.02

@@ -6,14 +6,14 @@ Names of modules are the tensor names of the bundle, so that export is a plain c
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...curves import CURVES
-from .context import BANDS, COLUMNS_A_TOKEN, Context, ContextConfig, hold
+from ..config import Config, ContextConfig
+from .context import BANDS, Context, hold
 
 IDENTITY_DIM = 32
 
@@ -169,18 +169,6 @@ class Talker(nn.Module):
         return at_frames(self.encoder(mel, tokens), frames, self.rate, self.lookahead_columns)
 
 
-def columns_for(frames: int, rate: Fraction, lookahead_columns: int) -> int:
-    """How many mel columns `frames` frames need."""
-    last = Fraction(100 * (frames - 1)) / rate
-    return -(-last.numerator // last.denominator) + lookahead_columns + 1
-
-
-def alignment_period_frames(rate: Fraction) -> int:
-    """Frames after which a frame lies on a whole token, so on a mel column, again."""
-    num, den = rate.numerator, rate.denominator
-    return num // gcd(100 // COLUMNS_A_TOKEN * den, num)
-
-
 def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) -> Tensor:
     """Encoder output (batch, columns, A) at motion frames: frame f reads the position
     p_f = 100 f / rate + lookahead, between two columns linearly."""
@@ -189,3 +177,29 @@ def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) ->
     share = (numerators % rate.numerator).to(e) / rate.numerator
     after = torch.where(share > 0, index + 1, index)
     return e[:, index] * (1 - share)[:, None] + e[:, after] * share[:, None]
+
+
+def build(config: Config, speakers: list[str]) -> Talker:
+    """A fresh talker, initialised from the configuration's seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        talker = Talker(
+            speakers=len(speakers),
+            channels=config.encoder.channels,
+            dilations=tuple(config.encoder.dilations),
+            lookahead_columns=config.encoder.lookahead_columns,
+            train_steps=config.train_steps,
+            step_dim=config.decoder.step_dim,
+            hidden=config.decoder.hidden,
+            layers=config.decoder.layers,
+            identity_hidden=config.decoder.identity_hidden,
+            rate=config.rate,
+            context=config.context,
+            frozen_width=config.encoder.frozen.width if config.encoder.frozen.kind else 0,
+        )
+    if not config.identity:
+        # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
+        audio_dim = config.encoder.channels
+        inputs = talker.decoder.gru.get_parameter("weight_ih_l0")
+        inputs.data[:, audio_dim : 2 * audio_dim] = 0.0
+    return talker

@@ -21,7 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .context import LAYERS, ContextConfig, Whisper
+from ..config import ContextConfig
+from .context import LAYERS, Whisper
 
 KINDS = "an npz, a .safetensors, a .pt or .bin file, or a folder of transformers"
 

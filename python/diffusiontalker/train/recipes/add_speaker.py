@@ -23,13 +23,15 @@ from .. import corpora
 from ..config import LossWeights
 from ..corpora import Recording
 from ..data.streams import monotone_cubic
-from ..measure.evaluate import batch_features, identity_decisions
+from ..measure.players import batch_features
+from ..measure.scores import identity_decisions
 from ..networks import diffusion
 from ..networks.bundled import load_talker
 from ..networks.identity import match_logits, pool
 from ..networks.model import Talker
 from ..stages.listen import speech_files
-from ..stages.trainer import draw_steps
+from ..stages.trainer import Trainer
+from ..stages.windows import draw_steps
 
 WINDOW_S = 4.0
 BATCH = 4  # windows a step for L_exp
@@ -174,12 +176,12 @@ def fit_row(
     similar = match_logits(voice.pooled.mean(dim=0, keepdim=True), library, 1.0)[0]
     nearest = similar.topk(min(NEAREST, len(library))).indices.tolist()
     row = talker.identity.embeddings[nearest].mean(dim=0).detach().clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([row], lr=LEARNING_RATE)
+    trainer = Trainer({}, torch.optim.Adam([row], lr=LEARNING_RATE))
     abar = diffusion.alpha_bars(train_steps, sample_steps).float()
     generator = torch.Generator().manual_seed(seed)
     own = torch.full((len(voice.pooled),), len(library))
     expression: list[float] = []
-    for step in range(steps):
+    for _ in range(steps):
         feature = talker.identity.mlp(row[None])
         logits = match_logits(voice.pooled, torch.cat([library, feature]), temperature)
         loss = torch.nn.functional.cross_entropy(logits, own)
@@ -199,10 +201,8 @@ def fit_row(
             said["expression"] = float(error.detach())
             expression.append(said["expression"])
             loss = loss + error
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        on_step(step + 1, said)
+        trainer.step(loss)
+        on_step(trainer.steps, said)
     return row.detach(), nearest, expression
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,23 @@ import torch
 from ...bundle import Bundle
 from ...curves import CURVES
 from .. import checkpoint, corpora
-from ..config import Config, Stage
+from ..config import Config
 from ..data import streams
-from ..measure import evaluate, plots
-from ..networks import bundled as export
+from ..measure import plots
+from ..measure.players import Reference
 from ..networks import frozen
+from ..networks.bundled import save_talker
 from ..networks.context import Context
-from ..networks.model import Talker
+from ..networks.manifest import noise_factors, refuse_frozen
+from ..networks.model import Talker, build
 from ..stages import borrow, listen, start_from
 from ..stages.distil import student_objective
-from ..stages.parallel import Ranks, processes_here
+from ..stages.finish import average, finish_pooled_mean
+from ..stages.fit import fit
+from ..stages.parallel import ALONE, Ranks, processes_here
 from ..stages.teacher import regression_objective, teacher_objective, with_sampling
-from ..stages.trainer import ALONE, Objective, OnStep, build, fit, stage_name
+from ..stages.trainer import OnStep
+from ..stages.windows import Objective
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,66 @@ class Data:
     @property
     def speakers(self) -> list[str]:
         return sorted({take.speaker for takes in self.train for take in takes})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Whom a run tells how far it is; what is left out hears nothing."""
+
+    on_take: Callable[[], None] = lambda: None  # a take was read
+    on_version: Callable[[int], None] = lambda version: None  # of the features, made or found
+    on_segment: Callable[[int, int], None] = lambda done, of: None  # for the context to learn from
+    on_clip: borrow.OnClip = lambda done, of: None  # of the borrowed face
+    on_step: OnStep = lambda *_: None
+
+
+def train_bundle(
+    config: Config,
+    folder: Path,
+    progress: Progress = Progress(),
+    *,
+    data: Data | None = None,
+    target: Path | None = None,
+    shared: Path | None = None,
+    sample_steps: int | None = None,
+    ranks: Ranks = ALONE,
+) -> Bundle | None:
+    """From recordings to a bundle in `target` (`folder`/bundle), through whatever is not done yet.
+
+    `data` is given where it is read already; `shared` is that of `train`; `sample_steps` are others
+    than the last stage's. None in the processes that only help to train. Raises ConfigError for a
+    configuration that no bundle comes of, ValueError where `folder` is of another one.
+    """
+    refuse_frozen(config)
+    data = data or read_data(config, progress.on_take, folder / "cache" / "takes")
+    talker, speakers = train(config, data, folder, progress, shared=shared, ranks=ranks)
+    if not ranks.writes:
+        return None
+    target = target or folder / "bundle"
+    return write_bundle(
+        talker, speakers, config, data, folder, target, shared=shared, sample_steps=sample_steps
+    )
+
+
+def write_bundle(
+    talker: Talker,
+    speakers: list[str],
+    config: Config,
+    data: Data,
+    folder: Path,
+    target: Path,
+    *,
+    shared: Path | None = None,
+    sample_steps: int | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """The bundle of a run whose stages are done, with what `train` has returned."""
+    torch.set_num_threads(config.threads)
+    finish(talker, speakers, config, data, shared or folder)
+    made_of = provenance(config, data, folder)
+    if metrics is not None:
+        made_of["metrics"] = metrics
+    return save_talker(talker, config, speakers, made_of, target, sample_steps)
 
 
 def read_data(
@@ -128,15 +192,10 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
         )
     stages = []
     for index, stage in enumerate(config.stages):
-        name = stage_name(stage, config)
-        log = folder / f"{index}-{name}" / "log.jsonl"
-        # A run that was cut repeats the epoch it was cut in: the last line of an epoch counts.
-        text = log.read_text().splitlines() if log.exists() else []
-        epochs = {line["epoch"]: line for line in map(json.loads, text)}
-        lines = list(epochs.values())
+        lines = plots.read_log(folder / config.stage_folder(index) / "log.jsonl")
         stages.append(
             {
-                "name": name,
+                "name": config.stage_name(index),
                 "sampler_steps": stage.steps,
                 "epochs": stage.epochs,
                 "context_trains": stage.train_context,
@@ -181,11 +240,8 @@ def train(
     config: Config,
     data: Data,
     folder: Path,
+    progress: Progress = Progress(),
     *,
-    on_version: Callable[[int], None] = lambda version: None,
-    on_step: OnStep = lambda *_: None,
-    on_segment: Callable[[int, int], None] = lambda done, of: None,
-    on_clip: borrow.OnClip = lambda done, of: None,
     shared: Path | None = None,
     ranks: Ranks = ALONE,
 ) -> tuple[Talker, list[str]]:
@@ -206,7 +262,7 @@ def train(
         ranks.wait()  # the first process makes the context and the cache, which this one reads
     start = start_from.read(config)
     talker = build(config, speakers)
-    context, hear, digest = ears(config, data, shared, start, on_step, on_segment)
+    context, hear, digest = ears(config, data, shared, start, progress)
     if talker.encoder.context is not None and context is not None:
         talker.encoder.context.load_state_dict(context.state_dict())
     cache = shared / "cache"
@@ -214,10 +270,10 @@ def train(
         data.train,
         config,
         cache,
-        on_version,
+        progress.on_version,
         hear,
         digest,
-        lambda: borrow.borrowed(config, data.train, cache, on_clip),
+        lambda: borrow.borrowed(config, data.train, cache, progress.on_clip),
     )
     if ranks.writes:
         ranks.wait()
@@ -231,18 +287,17 @@ def train(
         if stage.average > 1:
             average(talker, config.stages[:index], stage.average, config, folder)
         objective = objective_of(talker, index, config)
-        stage_folder = folder / f"{index}-{stage_name(stage, config)}"
+        stage_folder = folder / config.stage_folder(index)
         stage_folder.mkdir(parents=True, exist_ok=True)
         fit(
             talker,
-            stage,
             index,
             objective,
             config=config,
             speakers=speakers,
             versions=versions,
             folder=stage_folder,
-            on_step=on_step,
+            on_step=progress.on_step,
             ranks=ranks,
         )
         if ranks.writes and plots.available():
@@ -256,8 +311,7 @@ def ears(
     data: Data,
     shared: Path,
     start: Bundle | None,
-    on_step: OnStep,
-    on_segment: Callable[[int, int], None],
+    progress: Progress,
 ) -> tuple[Context | None, streams.Hear, str]:
     """What makes the streams' tokens: the context, tuned here or the bundle's, or a frozen encoder.
 
@@ -273,32 +327,14 @@ def ears(
     else:
         takes = [take for takes in data.train for take in takes]
         context = listen.train_context(
-            config, takes, shared / "context", on_step=on_step, on_segment=on_segment
+            config,
+            takes,
+            shared / "context",
+            on_step=progress.on_step,
+            on_segment=progress.on_segment,
         )
     digest = checkpoint.weights_digest(context.state_dict())
     return context, listen.hearing(context, config.context), digest
-
-
-def average(
-    talker: Talker, stages: Sequence[Stage], count: int, config: Config, folder: Path
-) -> None:
-    """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
-
-    As far as they train the last one's sampler. Stages that went on from one another err in
-    different ways; their mean errs less on what none has met.
-    """
-    alike = takewhile(
-        lambda stage: stages[-1].goes_on_from(stage[1]), reversed([*enumerate(stages)])
-    )
-    files = [
-        folder / f"{index}-{stage_name(stage, config)}" / "final.pt"
-        for index, stage in islice(alike, count)
-    ]
-    if len(files) == 1:
-        return
-    weights = [checkpoint.load(file)["talker"] for file in files]
-    mean = {name: torch.stack([w[name] for w in weights]).mean(dim=0) for name in weights[0]}
-    talker.load_state_dict(mean)
 
 
 def finish(
@@ -329,21 +365,21 @@ def finish(
     first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
     if first.exists():
         live = config.context_trains()
-        export.finish_pooled_mean(talker, streams.load_streams(first), speakers, live=live)
+        finish_pooled_mean(talker, streams.load_streams(first), speakers, live=live)
 
 
 def reference_of(
     talker: Talker, speakers: list[str], config: Config, data: Data, folder: Path
-) -> evaluate.Reference:
+) -> Reference:
     """The talker of a finished run behind its frozen encoder, to be measured without a bundle."""
     encoder = frozen.load(config.encoder.frozen, Path(config.folder))
     finish(talker, speakers, config, data, folder, encoder.digest)
-    return evaluate.Reference(
+    return Reference(
         talker.eval().requires_grad_(False),
         tuple(speakers),
         config.sample_steps,
         config.train_steps,
-        torch.from_numpy(export.noise_factors(config)),
+        torch.from_numpy(noise_factors(config)),
         encoder.tokens,
     )
 

@@ -11,7 +11,7 @@ from ..config import Config, Stage
 from ..networks import diffusion
 from ..networks.model import Talker
 from .teacher import known_identity, repeat_draws, supervised_terms
-from .trainer import Draws, Objective, Window
+from .windows import Draws, Objective, Window
 
 
 def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objective:

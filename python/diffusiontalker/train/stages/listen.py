@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,25 +22,18 @@ from torch import Tensor, nn
 
 from ... import _core
 from .. import checkpoint
-from ..config import Config, Listening
+from ..clock import COLUMNS_A_TOKEN, token_count
+from ..config import Config, ContextConfig, Listening
 from ..corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
 from ..corpora.audio import read_audio
 from ..data.noises import noise_below
 from ..data.streams import Hear
 from ..files import save_arrays
-from ..networks.context import (
-    COLUMNS_A_TOKEN,
-    Context,
-    ContextConfig,
-    Whisper,
-    causal_copy,
-    token_count,
-)
+from ..networks.context import Context, Whisper, causal_copy
 from ..networks.whisper_weights import load_whisper
+from .trainer import Losses, OnStep, Trainer, learning_rate
 
 LONGEST_CLIP_S = 12.0
-#: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
-OnStep = Callable[[str, int, int, int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -209,54 +201,72 @@ def train_context(
     segments = _segments(config, takes, folder, on_segment)
     whisper = load_whisper((Path(config.folder) / options.weights).resolve())
     context = causal_copy(whisper, shape)
-    reader = first_reader(context, segments, options)
-    both = nn.ModuleList([context, reader])
-    optimiser = torch.optim.AdamW(both.parameters(), lr=options.learning_rate, weight_decay=0.01)
-    steps = len(segments) // options.batch
-    if steps == 0:
-        raise ValueError(
-            f"listening: {len(segments)} segments of {options.segment_s} s are fewer than a batch "
-            f"of {options.batch}; add speech or shorten segment_s"
-        )
-    step = 0
+    task = ContextTask(context, first_reader(context, segments, options), segments, config)
+    trainer = trainer_of(task)
     if resume.exists():
         saved = checkpoint.load(resume)
         checkpoint.refuse_other(resume, same=saved["config"] == described)
-        both.load_state_dict(saved["both"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step = saved["step"]
-    saved_at = time.monotonic()
-    sums, count = 0.0, 0
-    while step < steps * options.epochs:
-        epoch, position = divmod(step, steps)
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(segments))
-        chosen = order[position * options.batch : (position + 1) * options.batch]
-        rng = np.random.default_rng([config.seed, 1, step])
-        mel, target = _batch(segments, chosen, options, rng)
-        progress = step / (steps * options.epochs)
-        for group in optimiser.param_groups:
-            warm = min(1.0, (step + 1) / max(options.warmup_steps, 1))
-            cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
-            group["lr"] = options.learning_rate * warm * cosine
-        loss = (reader(context(mel)) - target).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        sums, count = sums + float(loss.detach()), count + 1
-        means = {"loss": sums / count}
-        on_step("context", epoch, options.epochs, position + 1, steps, means)
-        if position + 1 == steps:
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({"epoch": epoch, "step": step, **means}) + "\n")
-            sums, count = 0.0, 0
-        if time.monotonic() - saved_at > config.save_every_s:
-            state = {"both": both.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-            checkpoint.save(resume, {"config": described, **state})
-            saved_at = time.monotonic()
+        trainer.restore(saved)
+    trainer.train(task, folder, described, save_every_s=config.save_every_s, on_step=on_step)
     checkpoint.save(final, {"config": described, "context": context.state_dict()})
     return context.eval().requires_grad_(False)
+
+
+@dataclass
+class ContextTask:
+    """The regression of the context, through a linear reader, as what a Trainer learns."""
+
+    context: Context
+    reader: nn.Linear
+    segments: Segments
+    config: Config
+    name = "context"
+
+    @property
+    def options(self) -> Listening:
+        return self.config.listening
+
+    @property
+    def epochs(self) -> int:
+        return self.options.epochs
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch. Raises ValueError where there are none."""
+        steps = len(self.segments) // self.options.batch
+        if steps == 0:
+            raise ValueError(
+                f"listening: {len(self.segments)} segments of {self.options.segment_s} s are fewer "
+                f"than a batch of {self.options.batch}; add speech or shorten segment_s"
+            )
+        return steps
+
+    def begin(self, epoch: int) -> int:
+        return self.steps
+
+    def rate(self, at: Trainer, steps: int) -> float:
+        progress = at.steps / (steps * self.epochs)
+        return learning_rate(
+            self.options.learning_rate, self.options.warmup_steps, at.steps, progress
+        )
+
+    def losses(self, at: Trainer) -> Losses:
+        order = np.random.default_rng([self.config.seed, at.epoch]).permutation(len(self.segments))
+        chosen = order[at.position * self.options.batch : (at.position + 1) * self.options.batch]
+        rng = np.random.default_rng([self.config.seed, 1, at.steps])
+        mel, target = _batch(self.segments, chosen, self.options, rng)
+        return Losses((self.reader(self.context(mel)) - target).square().mean())
+
+    def line(self, at: Trainer, seconds: float, means: dict[str, float]) -> dict[str, float]:
+        return {"epoch": at.epoch, "step": at.steps, **means}
+
+
+def trainer_of(task: ContextTask) -> Trainer:
+    """AdamW over the context and its reader."""
+    both = nn.ModuleList([task.context, task.reader])
+    rate = task.options.learning_rate
+    optimiser = torch.optim.AdamW(both.parameters(), lr=rate, weight_decay=0.01)
+    return Trainer({"both": both}, optimiser, largest_norm=1.0, steps_an_epoch=task.steps)
 
 
 def first_reader(context: Context, segments: Segments, options: Listening) -> nn.Linear:

@@ -73,6 +73,9 @@ class Ranks:
             distributed.destroy_process_group()
 
 
+ALONE = Ranks()
+
+
 def join(device: str = "auto") -> Ranks:
     """Meet the processes that torchrun started, over NCCL on GPUs and gloo on CPUs.
 

@@ -9,8 +9,9 @@ import torch
 from ... import bundle as bundles
 from ...bundle import Bundle
 from ..config import Config, ConfigError
-from ..networks import bundled as export
+from ..networks.bundled import load_talker, still_curves
 from ..networks.context import Context
+from ..networks.manifest import manifest_of
 from ..networks.model import Talker
 
 #: What decides the shape of the weights, where the manifest and the configuration both say it.
@@ -25,7 +26,7 @@ def read(config: Config) -> Bundle | None:
     if not config.start_from:
         return None
     bundle = bundles.read(config.bundle_path())
-    asked = export.manifest_of(config, [""], {}, config.stages[0].steps)
+    asked = manifest_of(config, [""], {}, config.stages[0].steps)
     for key in SHAPE:
         _refuse_other(config, key, bundle.manifest[key], asked[key])
     for key in ("train_steps", "sample_steps"):
@@ -48,7 +49,7 @@ def _refuse_other(config: Config, key: str, has: Any, asked: Any) -> None:
 
 def context_of(bundle: Bundle) -> Context:
     """What hears in a bundle; `read` has compared it with the configuration's."""
-    context = export.load_talker(bundle).encoder.context
+    context = load_talker(bundle).encoder.context
     assert context is not None
     return context
 
@@ -60,8 +61,8 @@ def begin(talker: Talker, bundle: Bundle, speakers: list[str]) -> None:
     comes with the statistics of its own data: they stay for the curves that nothing has moved in
     the bundle's, all others keep the units that the weights were learnt in.
     """
-    known = export.load_talker(bundle)
-    for name in export.still_curves(known):
+    known = load_talker(bundle)
+    for name in still_curves(known):
         index = bundle.manifest["curves"].index(name)
         known.mean[index], known.std[index] = talker.mean[index], talker.std[index]
     rows = known.identity.embeddings

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ..config import Config, Stage
-from ..networks import bundled as export
 from ..networks import diffusion
+from ..networks.manifest import noise_factors
 from ..networks.model import Talker
-from .trainer import Draws, Objective, Window
+from .windows import Draws, Objective, Window
 
 
 def repeat_draws(window: Window, draws: int) -> Window:
@@ -74,7 +74,7 @@ def with_sampling(objective: Objective, stage: Stage, config: Config) -> Objecti
     does not follow from the noise, and to ask for it there would leave all seeds one face.
     """
     steps = stage.steps
-    scale = torch.from_numpy(export.noise_factors(config))
+    scale = torch.from_numpy(noise_factors(config))
     settled = scale == 0.0
     table = diffusion.alpha_bars(config.train_steps, steps).float()
 

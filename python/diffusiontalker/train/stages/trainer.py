@@ -1,328 +1,183 @@
-"""One stage of training: the loop that teacher and students share.
-
-Everything random in a step follows from (seed, stage, epoch, step) and nothing is drawn from a
-global generator, so a run that is cut anywhere goes on exactly where its last checkpoint stood.
-"""
+"""What everything that learns goes through: steps of an optimiser, checkpoints, a line an epoch."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import checkpoint
-from ..config import Config, Stage
-from ..data.streams import Batch, epoch_batches, load_streams
 from ..logs import StepLog
-from ..networks.identity import LEAST_VOICED_FRAMES, contrast_loss, match_logits, pool
-from ..networks.model import Talker
-from .parallel import Ranks
+from .parallel import ALONE, Ranks
 
-ALONE = Ranks()
-POOLED_MEMORY = 0.98  # share of the pooled mean that a step keeps
-
-
-@dataclass(frozen=True)
-class Window:
-    """A batch in the model's units."""
-
-    mel: Tensor  # (B, columns, 80)
-    features: Tensor  # (B, F, A)
-    x0: Tensor  # (B, F, 52), standardised
-    voiced: Tensor  # (B, F)
-    speaker: Tensor  # (B,)
-    #: (B, n, width): of a context or frozen encoder that does not train, so far
-    tokens: Tensor | None
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Everything random in one step, drawn for the whole batch; a process keeps its own rows.
-
-    So a batch that is shared out meets the noise that it would meet in one process.
-    """
-
-    generator: torch.Generator
-    whole: int  # windows of the batch, all processes together
-    rows: slice  # those of this process
-    device: torch.device
-
-    def _own(self, drawn: Tensor, draws: int) -> Tensor:
-        each = drawn.view(draws, self.whole, *drawn.shape[1:])[:, self.rows]
-        return each.reshape(-1, *drawn.shape[1:]).to(self.device)
-
-    def steps(self, draws: int, steps: int) -> Tensor:
-        """(draws x own rows,) steps 1..steps."""
-        return self._own(draw_steps(draws * self.whole, steps, self.generator), draws)
-
-    def step(self, steps: int) -> int:
-        """One step 1..steps for all windows of the batch."""
-        return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
-
-    def noise(self, draws: int, like: Tensor) -> Tensor:
-        """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
-        shape = (draws * self.whole, *like.shape[1:])
-        return self._own(torch.randn(shape, generator=self.generator), draws)
-
-
-#: What a stage minimises: (talker, window, draws) -> named loss terms, already weighted.
-Objective = Callable[[Talker, Window, Draws], dict[str, Tensor]]
-#: Told after every step: (stage name, epoch, epochs, step of the epoch, steps, mean losses).
+#: Told after every step: (task's name, epoch, epochs, step of the epoch, steps, mean losses).
 OnStep = Callable[[str, int, int, int, int, dict[str, float]], None]
 
 
-def stage_name(stage: Stage, config: Config) -> str:
-    if stage.regression:
-        return "regression"
-    from_nothing = stage.steps == config.stages[0].steps and not config.start_from
-    return "teacher" if from_nothing else f"student-{stage.steps}"
+def learning_rate(peak: float, warmup_steps: int, step: int, progress: float) -> float:
+    """Linear warm-up over steps, then a cosine down to 2 % of the peak; `progress` is 0 to 1."""
+    warm = min(1.0, (step + 1) / max(warmup_steps, 1))
+    return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def build(config: Config, speakers: list[str]) -> Talker:
-    """A fresh talker, initialised from the configuration's seed alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        talker = Talker(
-            speakers=len(speakers),
-            channels=config.encoder.channels,
-            dilations=tuple(config.encoder.dilations),
-            lookahead_columns=config.encoder.lookahead_columns,
-            train_steps=config.train_steps,
-            step_dim=config.decoder.step_dim,
-            hidden=config.decoder.hidden,
-            layers=config.decoder.layers,
-            identity_hidden=config.decoder.identity_hidden,
-            rate=config.rate,
-            context=config.context,
-            frozen_width=config.encoder.frozen.width if config.encoder.frozen.kind else 0,
-        )
-    if not config.identity:
-        # Weights that meet zeros in training never move; at zero, they stay deaf afterwards too.
-        audio_dim = config.encoder.channels
-        inputs = talker.decoder.gru.get_parameter("weight_ih_l0")
-        inputs.data[:, audio_dim : 2 * audio_dim] = 0.0
-    return talker
+@dataclass(frozen=True)
+class Losses:
+    """Of one step; with several processes, this one's share of them."""
+
+    loss: Tensor  # what is minimised
+    terms: dict[str, Tensor] = field(default_factory=dict)  # the parts that it is the sum of
+    others: dict[str, float] = field(default_factory=dict)  # logged beside them, the same in all
 
 
-def draw_steps(count: int, steps: int, generator: torch.Generator) -> Tensor:
-    """(count,) steps 1..steps, spread evenly over the range so that few draws cover it."""
-    offset = torch.rand(1, generator=generator)
-    order = torch.randperm(count, generator=generator)
-    return ((order + offset) / count * steps).long().clamp(max=steps - 1) + 1
+@dataclass
+class Means:
+    """Means over the steps of an epoch, as far as they have been gone through."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+
+    def add(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The means, once one more step is counted; a value that it lacks counts as 0."""
+        for key, value in values.items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+        self.steps += 1
+        return {key: value / self.steps for key, value in self.sums.items()}
 
 
-def learning_rate(stage: Stage, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine down to 2 % of the peak."""
-    warm = min(1.0, (step + 1) / max(stage.warmup_steps, 1))
-    return stage.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+class Task(Protocol):
+    """What a Trainer learns."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def epochs(self) -> int: ...
+
+    def begin(self, epoch: int) -> int:
+        """Make an epoch ready; how many steps it has. Raises ValueError where it has none."""
+
+    def rate(self, at: Trainer, steps: int) -> float:
+        """Learning rate of the coming step; its epoch has so many `steps`."""
+
+    def losses(self, at: Trainer) -> Losses:
+        """Of the coming step. Everything drawn follows from where `at` stands, for resumption."""
+
+    def line(self, at: Trainer, seconds: float, means: dict[str, float]) -> dict[str, float]:
+        """What log.jsonl says of an epoch."""
 
 
-def to_window(
-    talker: Talker, batch: Batch, train_encoder: bool, train_context: bool = False
-) -> Window:
-    """With `train_context` the context hears each window afresh, as the start of a stream."""
-    device = talker.mean.device
-    frames = batch.curves.shape[1]
-    mel = torch.from_numpy(batch.mel).to(device)
-    tokens = None
-    if talker.encoder.mix is not None and not train_context:
-        tokens = torch.from_numpy(batch.tokens).to(device)
-    with torch.set_grad_enabled(train_encoder or train_context):
-        features = talker.features(mel, frames, tokens)
-    x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
-    voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced.to(device), speaker.to(device), tokens)
+class Trainer:
+    """Modules, the optimiser that moves them, and where they stand in their task.
 
-
-def rows_of(batch: Batch, rows: slice) -> Batch:
-    """Some rows of every array of a batch."""
-    each = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    return Batch(**{name: array[rows] for name, array in each.items()})
-
-
-def identity_terms(
-    talker: Talker, window: Window, config: Config, ranks: Ranks
-) -> tuple[Tensor, float]:
-    """L_con, and the share of windows matched to their own speaker; keeps the pooled mean.
-
-    With several processes the loss is this one's part: the parts of all add up to L_con.
+    `modules` are what a checkpoint holds, by their names in it. Where every epoch has the same
+    number of steps (`steps_an_epoch`), the place follows from the step alone, and no more is kept.
     """
-    pooled = pool(window.features.float(), window.voiced)
-    voiced = window.voiced.sum(dim=1)
-    enough = voiced >= LEAST_VOICED_FRAMES
-    stored = talker.identity.pooled_mean
-    own = enough.sum()
-    summed = torch.cat([pooled[enough].detach().sum(dim=0), own[None].to(pooled.dtype)])
-    count = float(ranks.add_up(summed)[-1])
-    if count:
-        mean = summed[:-1] / count
-        fresh = not bool(stored.any())
-        stored.copy_(mean if fresh else POOLED_MEMORY * stored + (1 - POOLED_MEMORY) * mean)
-    library = talker.identity()
-    centred = pooled - stored
-    loss = contrast_loss(centred, library, window.speaker, voiced, config.losses.temperature)
-    with torch.no_grad():
-        best = match_logits(centred, library, 1.0).argmax(dim=-1)
-        hits = ranks.add_up((best == window.speaker)[enough].sum().float())
-    return loss * (own / max(count, 1.0)), float(hits) / count if count else float("nan")
 
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        optimiser: torch.optim.Optimizer,
+        *,
+        scaler: torch.amp.GradScaler | None = None,
+        largest_norm: float | None = None,  # gradients beyond it are scaled down
+        steps_an_epoch: int | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.modules = modules
+        self.optimiser = optimiser
+        self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        self.scaler = scaler
+        self._scaling = scaler or torch.amp.GradScaler("cpu", enabled=False)
+        self.largest_norm = largest_norm
+        self.steps_an_epoch = steps_an_epoch
+        self.ranks = ranks
+        self.epoch = 0
+        self.position = 0  # steps of the epoch that are done
+        self.steps = 0  # done in all
 
-def autocast(config: Config, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """The forward pass in the configuration's precision; weights and losses stay float32."""
-    if config.precision == "fp32":
-        return contextlib.nullcontext()
-    kind = torch.bfloat16 if config.precision == "bf16" else torch.float16
-    return torch.autocast(device.type, dtype=kind)
+    def step(self, loss: Tensor) -> None:
+        """One step of the optimiser down the gradient of all processes' losses."""
+        self.optimiser.zero_grad(set_to_none=True)
+        self._scaling.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.ranks.add_gradients(self.parameters)
+        self._scaling.unscale_(self.optimiser)
+        if self.largest_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.largest_norm)
+        self._scaling.step(self.optimiser)
+        self._scaling.update()
+        self.steps += 1
+        self.position += 1
 
+    def state(self) -> dict[str, Any]:
+        """All that going on from here depends on."""
+        state: dict[str, Any] = {name: m.state_dict() for name, m in self.modules.items()}
+        state["optimiser"] = self.optimiser.state_dict()
+        if self.scaler is not None:
+            state["scaler"] = self.scaler.state_dict()
+        if self.steps_an_epoch is None:
+            state |= {"epoch": self.epoch, "position": self.position}
+        return {**state, "step": self.steps}
 
-def fit(
-    talker: Talker,
-    stage: Stage,
-    stage_index: int,
-    objective: Objective,
-    *,
-    config: Config,
-    speakers: list[str],
-    versions: list[Path],
-    folder: Path,
-    on_step: OnStep,
-    ranks: Ranks = ALONE,
-) -> None:
-    """Train `talker` in place, from its checkpoint in `folder` if there is one.
+    def save(self, path: Path, described: str) -> None:
+        """A checkpoint of the configuration that `described` tells from others."""
+        checkpoint.save(path, {"config": described, **self.state()})
 
-    Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
-    Processes that train together (`ranks`) all call this; the first of them writes.
-    """
-    final = folder / "final.pt"
-    resume = folder / "checkpoint.pt"
-    described = json.dumps(config.describe(stage_index + 1), sort_keys=True)
-    if final.exists():
-        done = checkpoint.load(final)
-        _same_configuration(done["config"], described, final)
-        talker.load_state_dict(done["talker"])
-        return
-    device = talker.mean.device
-    talker.encoder.requires_grad_(stage.train_encoder)
-    if talker.encoder.context is not None:
-        talker.encoder.context.requires_grad_(stage.train_context)
-    # Once the context has trained, the tokens that were cached with the streams are not its own.
-    live = config.context_trains(stage_index)
-    trained = [p for p in talker.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
-    # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
-    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-    epoch, position, step = 0, 0, 0
-    if resume.exists():
-        saved = checkpoint.load(resume)
-        _same_configuration(saved["config"], described, resume)
-        talker.load_state_dict(saved["talker"])
-        optimiser.load_state_dict(saved["optimiser"])
-        scaler.load_state_dict(saved.get("scaler", {}))
-        epoch, position, step = saved["epoch"], saved["position"], saved["step"]
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Stand where `state` was taken."""
+        for name, module in self.modules.items():
+            module.load_state_dict(state[name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state.get("scaler", {}))
+        self.steps = state["step"]
+        if self.steps_an_epoch is None:
+            self.epoch, self.position = state["epoch"], state["position"]
+        else:
+            self.epoch, self.position = divmod(self.steps, self.steps_an_epoch)
 
-    def save() -> None:
-        checkpoint.save(
-            resume,
-            {
-                "config": described,
-                "talker": talker.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scaler": scaler.state_dict(),
-                "epoch": epoch,
-                "position": position,
-                "step": step,
-            },
-        )
+    def train(
+        self,
+        task: Task,
+        folder: Path,
+        described: str,
+        *,
+        save_every_s: float,
+        on_step: OnStep = lambda *_: None,
+        log: StepLog | None = None,
+    ) -> None:
+        """All that is left of `task`; folder/checkpoint.pt now and then, folder/log.jsonl."""
+        saved_at = time.monotonic()
+        while self.epoch < task.epochs:
+            steps = task.begin(self.epoch)
+            means: dict[str, float] = {}
+            so_far, started = Means(), time.monotonic()
+            while self.position < steps:
+                for group in self.optimiser.param_groups:
+                    group["lr"] = task.rate(self, steps)
+                losses = task.losses(self)
+                self.step(losses.loss)
+                values = self._added_up(losses)
+                if log is not None:
+                    log.write(values, self.steps)
+                means = so_far.add({**values, **losses.others})
+                on_step(task.name, self.epoch, task.epochs, self.position, steps, means)
+                if self.ranks.writes and time.monotonic() - saved_at > save_every_s:
+                    self.save(folder / "checkpoint.pt", described)
+                    saved_at = time.monotonic()
+            if means and self.ranks.writes:  # none: the checkpoint stood at the epoch's very end
+                line = task.line(self, time.monotonic() - started, means)
+                with (folder / "log.jsonl").open("a") as lines:
+                    lines.write(json.dumps(line) + "\n")
+            self.epoch, self.position = self.epoch + 1, 0
 
-    name = stage_name(stage, config)
-    steps_log = StepLog(folder, step) if ranks.writes else None
-    saved_at = time.monotonic()
-    for epoch in range(epoch, stage.epochs):  # noqa: B020  (goes on from the checkpoint's epoch)
-        batches = epoch_batches(
-            load_streams(versions[epoch % len(versions)]),
-            speakers,
-            window_frames=stage.window_frames,
-            batch=stage.batch,
-            rate=config.rate,
-            lookahead_columns=config.encoder.lookahead_columns,
-            seed=[config.seed, stage_index, epoch],
-        )
-        if not batches:
-            raise ValueError(
-                f"no window of {stage.window_frames} frames fits the training streams; "
-                "shorten window_frames or add data"
-            )
-        sums: dict[str, float] = {}
-        started = time.monotonic()
-        first = position
-        for position in range(first, len(batches)):
-            progress = (epoch + position / len(batches)) / stage.epochs
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(stage, step, progress)
-            generator = torch.Generator().manual_seed(
-                int(np.random.SeedSequence([config.seed, stage_index, step]).generate_state(1)[0])
-            )
-            batch = batches[position]()
-            whole = len(batch.speaker)
-            rows = ranks.rows(whole)
-            draws = Draws(generator, whole, rows, device)
-            with autocast(config, device):
-                window = to_window(talker, rows_of(batch, rows), stage.train_encoder, live)
-                contrast, hits = identity_terms(talker, window, config, ranks)
-                terms = objective(talker, window, draws)
-            # Losses are means over the rows: each process answers for its share of them.
-            share = (rows.stop - rows.start) / whole
-            terms = {key: value * share for key, value in terms.items()}
-            terms["contrast"] = (config.losses.contrast if config.identity else 0.0) * contrast
-            loss = torch.stack(list(terms.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            ranks.add_gradients(trained)
-            scaler.unscale_(optimiser)
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            scaler.step(optimiser)
-            scaler.update()
-            step += 1
-            stacked = torch.stack([value.detach().float() for value in (*terms.values(), loss)])
-            values = dict(zip((*terms, "loss"), ranks.add_up(stacked).tolist(), strict=True))
-            if steps_log is not None:
-                steps_log.write(values, step)
-            for key, value in values.items():
-                sums[key] = sums.get(key, 0.0) + value
-            if not math.isnan(hits):
-                sums["identity_hits"] = sums.get("identity_hits", 0.0) + hits
-            means = {key: value / (position + 1 - first) for key, value in sums.items()}
-            on_step(name, epoch, stage.epochs, position + 1, len(batches), means)
-            if ranks.writes and time.monotonic() - saved_at > config.save_every_s:
-                position += 1
-                save()
-                saved_at = time.monotonic()
-        if not sums:  # the checkpoint stood at the very end of this epoch
-            position = 0
-            continue
-        if ranks.writes:
-            line = {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), "step": step}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({**line, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
-        position = 0
-    if steps_log is not None:
-        checkpoint.save(final, {"config": described, "talker": talker.state_dict(), "step": step})
-        steps_log.close()
-    ranks.wait()
-
-
-def _same_configuration(saved: str, described: str, path: Path) -> None:
-    """Stages to come may differ: what is done can be gone on from in another way."""
-    before, now = json.loads(saved), json.loads(described)
-    before["stages"] = before["stages"][: len(now["stages"])]
-    checkpoint.refuse_other(path, same=before == now)
+    def _added_up(self, losses: Losses) -> dict[str, float]:
+        """Terms and loss of all processes together."""
+        every = (*losses.terms.values(), losses.loss)
+        stacked = torch.stack([value.detach().float() for value in every])
+        return dict(zip((*losses.terms, "loss"), self.ranks.add_up(stacked).tolist(), strict=True))

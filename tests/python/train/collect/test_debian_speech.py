@@ -33,6 +33,7 @@ from diffusiontalker.train import config
 from diffusiontalker.train.cli.commands import main
 from diffusiontalker.train.collect import debian_speech, rnc
 from diffusiontalker.train.collect.debian_speech import FOLDERS
+from diffusiontalker.train.collect.folder_names import FOLDER_NAMES
 from diffusiontalker.train.collect.sentences import sentences
 from diffusiontalker.train.corpora import BrokenTake
 from diffusiontalker.train.stages import listen
@@ -207,6 +208,10 @@ def test_another_method_is_refused_by_name() -> None:
 
 
 # ---------------------------------------------------------------------------------- packages
+
+
+def test_the_names_are_those_of_the_folders() -> None:
+    assert tuple(FOLDERS) == FOLDER_NAMES
 
 
 def tone(seconds: float = 0.5, rate_hz: int = 16000) -> NDArray[np.float32]:

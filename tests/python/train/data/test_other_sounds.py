@@ -33,6 +33,10 @@ def envelope(sound: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(power / power.max()))
 
 
+def test_every_kind_that_a_configuration_may_name_is_there() -> None:
+    assert tuple(noises.KINDS) == config.NOISE_KINDS
+
+
 @pytest.mark.parametrize("kind", noises.KINDS)
 def test_a_sound_follows_from_its_generator_and_has_the_level_asked_for(kind: str) -> None:
     draw_noise = partial(noises.draw_noise, kinds=(kind,))

@@ -19,10 +19,10 @@ from paths import CONFIGS
 from diffusiontalker import _core
 from diffusiontalker.train import config
 from diffusiontalker.train.cli.commands import main
+from diffusiontalker.train.clock import token_count
 from diffusiontalker.train.config import ConfigError, FrozenConfig
-from diffusiontalker.train.measure import evaluate
+from diffusiontalker.train.measure import sounds
 from diffusiontalker.train.networks import frozen
-from diffusiontalker.train.networks.context import token_count
 from diffusiontalker.train.networks.frozen import FrozenEncoder
 from diffusiontalker.train.networks.model import AudioEncoder
 from diffusiontalker.train.networks.whisper_weights import load_whisper
@@ -191,8 +191,8 @@ def test_a_talker_learns_behind_frozen_whisper_and_has_no_bundle(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quiet = evaluate.not_speech()[:1]
-    monkeypatch.setattr(evaluate, "not_speech", lambda: quiet)  # the others take long here
+    quiet = sounds.not_speech()[:1]
+    monkeypatch.setattr(sounds, "not_speech", lambda: quiet)  # the others take long here
     folders = train_corpus.write_corpus(tmp_path)
     file = frozen_toml(tmp_path, shared / WEIGHTS)
     out = tmp_path / "run"

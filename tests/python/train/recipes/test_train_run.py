@@ -21,10 +21,13 @@ from paths import CONFIGS
 
 from diffusiontalker import bundle as bundles
 from diffusiontalker.train import checkpoint
+from diffusiontalker.train.config import Config
 from diffusiontalker.train.config import load as load_config
 from diffusiontalker.train.data import streams
-from diffusiontalker.train.networks import bundled as export
-from diffusiontalker.train.stages import trainer as fit
+from diffusiontalker.train.networks.bundled import add_metrics
+from diffusiontalker.train.networks.model import build
+from diffusiontalker.train.recipes import run
+from diffusiontalker.train.stages.finish import finish_pooled_mean
 
 CONFIG = CONFIGS / "tiny.toml"
 
@@ -161,35 +164,15 @@ warmup_steps = 2
     # that were cached before it moved.
     speakers = list(bundle.identities)
     (cached,) = (whole / "cache").glob("*-0.npz")
-    talker = fit.build(load_config(config), speakers)
+    talker = build(load_config(config), speakers)
     talker.load_state_dict(checkpoint.load(whole / "1-teacher" / "final.pt")["talker"])
     means = {}
     for live in (True, False):
-        export.finish_pooled_mean(talker, streams.load_streams(cached), speakers, live=live)
+        finish_pooled_mean(talker, streams.load_streams(cached), speakers, live=live)
         means[live] = talker.identity.pooled_mean.numpy().copy()
     written = bundle.tensors["identity.pooled_mean"]
     np.testing.assert_allclose(written, means[True], rtol=1e-3)  # it is kept in half precision
     assert np.abs(written - means[False]).max() > 0.01
-
-
-def test_a_missing_torch_is_one_line() -> None:
-    code = """if True:
-        import sys
-        sys.modules["torch"] = None
-        from diffusiontalker.train import __main__
-        sys.exit(__main__.main())
-    """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr == "dt-train: torch is missing: pip install '.[train]'\n"
-
-
-def test_missing_sources_and_files_are_one_line(tmp_path: Path) -> None:
-    from diffusiontalker.train.cli.commands import main
-
-    assert main(["run", str(tmp_path / "none.toml")]) == 2
-    assert main(["run", str(CONFIG), "--data", "measured"]) == 2
-    assert main(["evaluate", str(tmp_path)]) == 2
 
 
 CONFIGS = sorted(CONFIG.parent.glob("*.toml"))
@@ -222,6 +205,34 @@ def test_whisper_is_looked_for_where_the_command_says(
     assert main([*words, "--whisper", str(tmp_path / "tiny.en.pt")]) == 2
     said = capsys.readouterr().err
     assert f"no Whisper weights {tmp_path / 'tiny.en.pt'}: give an npz" in said.replace("\n", " ")
+
+
+def test_a_run_writes_its_weights_once(tiny: Config, tmp_path: Path) -> None:
+    """From recordings to a bundle; what was measured of it completes its manifest alone."""
+    config = replace(tiny, stages=(replace(tiny.stages[0], epochs=1),))
+    seen: list[str] = []
+    progress = run.Progress(
+        on_take=lambda: seen.append("take"),
+        on_version=lambda version: seen.append(f"version {version}"),
+        on_step=lambda name, *_: seen.append(name),
+    )
+    bundle = run.train_bundle(config, tmp_path, progress)
+    assert bundle is not None
+    assert bundle.path == tmp_path / "bundle"
+    assert list(dict.fromkeys(seen)) == ["take", "version 0", "version 1", "teacher"]
+    weights = bundle.path / bundles.WEIGHTS
+    before = weights.stat().st_mtime_ns
+    text = (bundle.path / bundles.MANIFEST).read_text()
+    measured = add_metrics(bundle, {"measured": {"auto": {"mbe": 0.25}}})
+    assert weights.stat().st_mtime_ns == before
+    assert measured.manifest["training"].pop("metrics") == {"measured": {"auto": {"mbe": 0.25}}}
+    assert measured.manifest == bundle.manifest
+    # As if it had been written whole.
+    made_of = {**bundle.manifest["training"], "metrics": {"measured": {"auto": {"mbe": 0.25}}}}
+    manifest = {**bundle.manifest, "training": made_of}
+    bundles.write(tmp_path / "whole", manifest, bundle.tensors, dtype=config.dtype)
+    again = (bundle.path / bundles.MANIFEST).read_text()
+    assert (tmp_path / "whole" / bundles.MANIFEST).read_text() == again != text
 
 
 def test_export_writes_the_mean_that_the_run_ended_on(tmp_path: Path) -> None:

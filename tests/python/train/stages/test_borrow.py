@@ -15,13 +15,13 @@ import soundfile  # noqa: E402
 
 from diffusiontalker.curves import CURVES, UPPER_FACE, indices  # noqa: E402
 from diffusiontalker.train import config  # noqa: E402
-from diffusiontalker.train.config import Borrowing, Config, ConfigError, Speech  # noqa: E402
+from diffusiontalker.train.config import Borrowing, Config, ConfigError, ContextConfig, Speech  # noqa: E402
 from diffusiontalker.train.data import streams  # noqa: E402
-from diffusiontalker.train.networks import bundled as export  # noqa: E402
-from diffusiontalker.train.networks.context import ContextConfig, Whisper  # noqa: E402
+from diffusiontalker.train.networks.context import Whisper  # noqa: E402
+from diffusiontalker.train.networks.model import build  # noqa: E402
 from diffusiontalker.train.recipes import run  # noqa: E402
 from diffusiontalker.train.stages import borrow  # noqa: E402
-from diffusiontalker.train.stages.trainer import build  # noqa: E402
+from diffusiontalker.train.stages.finish import finish_pooled_mean  # noqa: E402
 
 JAW = CURVES.index("jawOpen")
 FACE = "anna"
@@ -203,10 +203,10 @@ def test_windows_of_nobodys_voice_do_not_move_the_pooled_mean(tiny: Config) -> N
     own = streams.make_version(data.train, tiny, 0)
     nobodys = [replace(stream, voiced=np.zeros_like(stream.voiced)) for stream in own]
     talker = build(tiny, data.speakers)
-    export.finish_pooled_mean(talker, own, data.speakers)
+    finish_pooled_mean(talker, own, data.speakers)
     alone = talker.identity.pooled_mean.clone()
     assert alone.abs().max() > 0.0
-    export.finish_pooled_mean(talker, nobodys, data.speakers)
+    finish_pooled_mean(talker, nobodys, data.speakers)
     torch.testing.assert_close(talker.identity.pooled_mean, alone)
 
 

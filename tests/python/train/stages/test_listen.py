@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 
 import soundfile  # noqa: E402
 
-from diffusiontalker.train import config  # noqa: E402
-from diffusiontalker.train.config import Config, Listening, Speech, Stage  # noqa: E402
+from diffusiontalker.train import clock, config  # noqa: E402
+from diffusiontalker.train.config import Config, ContextConfig, Listening, Speech, Stage  # noqa: E402
 from diffusiontalker.train.networks import context  # noqa: E402
-from diffusiontalker.train.networks.context import Context, ContextConfig  # noqa: E402
+from diffusiontalker.train.networks.context import Context  # noqa: E402
 from diffusiontalker.train.networks.whisper_weights import load_whisper  # noqa: E402
 from diffusiontalker.train.stages import listen  # noqa: E402
 
@@ -33,10 +33,10 @@ def made(shape: ContextConfig = SMALL) -> Context:
 def test_a_token_hears_the_columns_up_to_its_second_next_and_no_later() -> None:
     small, mel = made(), torch.randn(1, 61, 80)
     whole = small(mel)
-    assert whole.shape == (1, context.token_count(61), 24)
+    assert whole.shape == (1, clock.token_count(61), 24)
     for columns in (3, 4, 30, 31):
         part = small(mel[:, :columns])
-        assert part.shape[1] == context.token_count(columns) == (columns - 1) // 2
+        assert part.shape[1] == clock.token_count(columns) == (columns - 1) // 2
         torch.testing.assert_close(part, whole[:, : part.shape[1]])
     # ... and it does hear the last of them.
     other = mel.clone()

@@ -18,13 +18,20 @@ from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train import checkpoint, corpora
-from diffusiontalker.train.config import Config, ConfigError, LossWeights, Stage, check
+from diffusiontalker.train.clock import columns_for, token_count
+from diffusiontalker.train.config import (
+    Config,
+    ConfigError,
+    ContextConfig,
+    LossWeights,
+    Stage,
+    check,
+)
 from diffusiontalker.train.data.streams import Batch
-from diffusiontalker.train.measure import evaluate, plots
-from diffusiontalker.train.networks import bundled as export
+from diffusiontalker.train.measure import players, plots
 from diffusiontalker.train.networks import diffusion
-from diffusiontalker.train.networks.context import ContextConfig, token_count
-from diffusiontalker.train.networks.model import columns_for
+from diffusiontalker.train.networks.bundled import save_talker
+from diffusiontalker.train.networks.model import build
 from diffusiontalker.train.recipes import run
 from diffusiontalker.train.stages.distil import student_objective
 from diffusiontalker.train.stages.teacher import (
@@ -32,7 +39,7 @@ from diffusiontalker.train.stages.teacher import (
     teacher_objective,
     with_sampling,
 )
-from diffusiontalker.train.stages.trainer import Draws, Window, build, to_window
+from diffusiontalker.train.stages.windows import Draws, Window, to_window
 
 TINY = CONFIGS / "tiny.toml"
 
@@ -107,7 +114,7 @@ def test_runtime_and_reference_agree_for_any_number_of_steps(
         gate={"threshold_minimum_db": -200.0, "threshold_maximum_db": -190.0},
     )
     take = corpora.load(folders["spoken"]).train[0]
-    (expected,) = evaluate.torch_engine(bundle)([take], 7, "bob")
+    (expected,) = players.torch_player(bundle)([take], 7, "bob")
     runtime = Runtime(bundle, seed=7, identity="bob")
     got = np.concatenate([runtime.step(take.audio), runtime.flush()])
     assert got.std() > 0.01
@@ -287,17 +294,17 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
     one = objective(talker, window(talker), draws(seed=1))
     two = objective(talker, window(talker), draws(seed=2))
     assert all(torch.equal(one[key], two[key]) for key in one)
-    bundle = export.export(talker, config, ["anna", "bert"], {}, tmp_path)
+    bundle = save_talker(talker, config, ["anna", "bert"], {}, tmp_path)
     take = corpora.load(folders["spoken"]).train[0]
     first, second = (
         Runtime(bundle, seed=seed, identity="anna").step(take.audio) for seed in (1, 2)
     )
     assert np.array_equal(first, second)
-    features, _, counts = evaluate.batch_features(talker, [take])
+    features, _, counts = players.batch_features(talker, [take])
     with torch.no_grad():
         zeros = torch.zeros(1, counts[0], 52)
         x0, _ = talker.decoder(features, talker.identity()[:1], torch.tensor([31]), zeros)
-    (reference,) = evaluate.torch_engine(bundle)([take], 1, "anna")
+    (reference,) = players.torch_player(bundle)([take], 1, "anna")
     np.testing.assert_allclose(reference, x0[0].clamp(0, 1).numpy(), atol=1e-5)
 
 
@@ -310,7 +317,7 @@ def test_a_regression_can_go_on_from_a_student(tmp_path: Path, tiny: Config) -> 
     talker, speakers = run.train(config, run.read_data(config), tmp_path)
     before = checkpoint.load(tmp_path / "0-teacher" / "final.pt")["talker"]
     assert all(torch.equal(value, before[name]) for name, value in talker.named_parameters())
-    bundle = export.export(talker, config, speakers, {}, tmp_path / "bundle")
+    bundle = save_talker(talker, config, speakers, {}, tmp_path / "bundle")
     assert bundle.manifest["diffusion"]["sample_steps"] == 1
     assert not bundle.noise_scale().any()
 
@@ -354,7 +361,7 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     config = replace(tiny, identity=False, stages=(replace(tiny.stages[0], epochs=1),))
     data = run.read_data(config)
     talker, speakers = run.train(config, data, tmp_path / "run")
-    bundle = export.export(talker, config, speakers, {}, tmp_path / "bundle")
+    bundle = save_talker(talker, config, speakers, {}, tmp_path / "bundle")
     take = data.train[1][0]
     anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
     assert anna.std() > 1e-3
@@ -363,7 +370,7 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     with_identity = replace(config, identity=True)
     talker, _ = run.train(with_identity, data, tmp_path / "other", shared=tmp_path / "run")
     assert not (tmp_path / "other" / "cache").exists()
-    bundle = export.export(talker, with_identity, speakers, {}, tmp_path / "bundle2")
+    bundle = save_talker(talker, with_identity, speakers, {}, tmp_path / "bundle2")
     anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
     assert not np.array_equal(anna, bert)
 

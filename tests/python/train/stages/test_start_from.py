@@ -19,13 +19,12 @@ from diffusiontalker import bundle as bundles  # noqa: E402
 from diffusiontalker.bundle import Bundle  # noqa: E402
 from diffusiontalker.curves import CURVES  # noqa: E402
 from diffusiontalker.train.cli.commands import main  # noqa: E402
-from diffusiontalker.train.config import Config, ConfigError, Stage, check  # noqa: E402
-from diffusiontalker.train.measure import evaluate  # noqa: E402
-from diffusiontalker.train.networks import bundled as export  # noqa: E402
-from diffusiontalker.train.networks.context import ContextConfig  # noqa: E402
+from diffusiontalker.train.config import Config, ConfigError, ContextConfig, Stage, check  # noqa: E402
+from diffusiontalker.train.measure.takes import fair_takes  # noqa: E402
+from diffusiontalker.train.networks.bundled import load_talker  # noqa: E402
+from diffusiontalker.train.networks.model import build  # noqa: E402
 from diffusiontalker.train.recipes import run  # noqa: E402
 from diffusiontalker.train.stages import start_from  # noqa: E402
-from diffusiontalker.train.stages.trainer import build  # noqa: E402
 
 DECODER = {"hidden": 64, "layers": 2, "step_dim": 16, "identity_hidden": 16}
 STILL = Stage(8, epochs=1, batch=4, window_frames=90, learning_rate=0.0)
@@ -58,7 +57,7 @@ def test_a_run_begins_with_the_bundle_s_weights(
     talker, speakers = run.train(going_on, data, tmp_path)
     assert speakers == ["anna", "bert", "measured"]
     assert not (tmp_path / "context").exists()
-    known = export.load_talker(start).state_dict()
+    known = load_talker(start).state_dict()
     for name, value in talker.state_dict().items():
         if name == "identity.embeddings":
             rows = known[name]
@@ -160,7 +159,7 @@ def test_the_new_bundle_tells_where_it_comes_from(
     # What the first bundle kept aside is fair to the second, the rest of that source is not.
     made = random_bundle.write(tmp_path / "made", training=made_of)
     takes = [replace(take, id=f"old{i}") for i, take in enumerate(data.train[0][:3])]
-    assert [take.id for take in evaluate.fair_takes(made, takes)] == ["old1"]
+    assert [take.id for take in fair_takes(made, takes)] == ["old1"]
 
 
 def test_your_own_takes_end_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

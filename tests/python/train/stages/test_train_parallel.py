@@ -22,7 +22,7 @@ from diffusiontalker.train.config import Config
 from diffusiontalker.train.measure.plots import read_log
 from diffusiontalker.train.recipes import run
 from diffusiontalker.train.stages.parallel import Ranks, join
-from diffusiontalker.train.stages.trainer import Draws
+from diffusiontalker.train.stages.windows import Draws
 
 TINY = CONFIGS / "tiny.toml"
 
@@ -129,7 +129,7 @@ def test_a_cut_run_goes_on_to_the_same_weights(tmp_path: Path, teacher_only: Con
             raise Cut
 
     with pytest.raises(Cut):
-        run.train(config, data, tmp_path / "cut", shared=tmp_path, on_step=cut)
+        run.train(config, data, tmp_path / "cut", run.Progress(on_step=cut), shared=tmp_path)
     again, _ = run.train(config, data, tmp_path / "cut", shared=tmp_path)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name

@@ -19,7 +19,7 @@ from diffusiontalker.curves import CURVES, pascal_case
 from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER
 from diffusiontalker.train import corpora
 from diffusiontalker.train.cli.commands import main
-from diffusiontalker.train.measure import evaluate, metrics, report
+from diffusiontalker.train.measure import metrics, report, takes
 
 
 def learnt_bundle(folder: Path, folders: dict[str, Path]) -> Bundle:
@@ -40,7 +40,7 @@ def learnt_bundle(folder: Path, folders: dict[str, Path]) -> Bundle:
 def test_only_what_training_kept_aside_is_scored(tmp_path: Path, folders: dict[str, Path]) -> None:
     bundle = learnt_bundle(tmp_path, folders)
     measured = corpora.load(folders["measured"]).train
-    fair = evaluate.fair_takes(bundle, measured)
+    fair = takes.fair_takes(bundle, measured)
     assert [take.id for take in fair] == ["take1"]
     squint, jaw = CURVES.index("eyeSquintLeft"), CURVES.index("jawOpen")
     raw = next(take for take in measured if take.id == "take1")
@@ -49,8 +49,8 @@ def test_only_what_training_kept_aside_is_scored(tmp_path: Path, folders: dict[s
     assert np.abs(fair[0].curves[:, squint]).max() < 1e-6
     np.testing.assert_allclose(fair[0].curves[:, jaw], 0.5 * raw.curves[:, jaw])
     spoken = corpora.load(folders["spoken"]).train
-    assert evaluate.fair_takes(bundle, spoken) == spoken
-    assert list(evaluate.alike(measured + spoken)) == ["25 Hz", "by rule"]
+    assert takes.fair_takes(bundle, spoken) == spoken
+    assert list(takes.alike(measured + spoken)) == ["25 Hz", "by rule"]
 
 
 def test_a_report_holds_every_metric_with_its_definition(
@@ -121,40 +121,6 @@ def test_a_phones_take_and_the_same_as_beats_are_scored_alike(tmp_path: Path) ->
     assert abs(first["frames"] - second["frames"]) <= 1  # times to a microsecond, and exact ones
     for key in ("mbe_mean_face", "lbe_mean_face", "mbe", "lbe", "velocity_error_lips"):
         assert second[key] == pytest.approx(first[key], rel=0.02), key
-
-
-def test_the_runtime_engine_shares_out_clips_without_a_difference(
-    tmp_path: Path, folders: dict[str, Path]
-) -> None:
-    bundle = learnt_bundle(tmp_path, folders)
-    takes = corpora.load(folders["spoken"]).train
-    one = evaluate.runtime_engine(bundle, threads=1)(takes, 3, "own")
-    three = evaluate.runtime_engine(bundle, threads=4)(takes, 3, "own")
-    for a, b in zip(one, three, strict=True):
-        assert np.array_equal(a, b)
-    other = evaluate.runtime_engine(bundle, threads=1)(takes, 4, "own")
-    assert not np.array_equal(one[0], other[0])
-
-
-def test_sounds_that_are_not_speech_are_the_same_on_every_call() -> None:
-    first, second = evaluate.not_speech(), evaluate.not_speech()
-    assert first[0].id == "silence"
-    for a, b in zip(first, second, strict=True):
-        assert np.array_equal(a.audio, b.audio)
-        assert np.abs(a.audio).max() <= 1
-    assert all(sound.audio.std() > 5e-4 for sound in first[1:])
-
-
-def test_takes_in_noise_are_as_noisy_as_asked_and_always_the_same(
-    folders: dict[str, Path],
-) -> None:
-    takes = corpora.load(folders["measured"]).train
-    first, second = evaluate.in_noise(takes, 20.0), evaluate.in_noise(takes, 20.0)
-    for clean, a, b in zip(takes, first, second, strict=True):
-        assert np.array_equal(a.audio, b.audio)
-        ratio = np.mean(np.square(clean.audio)) / np.mean(np.square(a.audio - clean.audio))
-        assert 10 * np.log10(ratio) == pytest.approx(20.0, abs=0.2)
-    assert not np.array_equal(first[0].audio - takes[0].audio, first[1].audio - takes[1].audio)
 
 
 def test_numbers_that_are_none_stay_readable() -> None:

@@ -1,0 +1,166 @@
+"""`dt-train export`: its options; a run's bundle again, ONNX graphs, TensorRT engines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config import ConfigError, load
+from .options import AddCommand, add_sources, named_folders, run_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from ...bundle import Bundle
+
+
+def register(add: AddCommand) -> None:
+    """Give dt-train the command."""
+    exporting = add(
+        "export",
+        "write the bundle of a finished run; or, of a bundle, ONNX graphs or TensorRT engines",
+    )
+    exporting.add_argument(
+        "config",
+        metavar="CONFIG | BUNDLE",
+        help='configuration file (TOML); with --onnx or --tensorrt a bundle folder or "default"',
+    )
+    add_sources(exporting)
+    exporting.add_argument(
+        "--out",
+        help="run folder (default: runs/NAME); with --tensorrt the engines' folder (default: "
+        "engines/ in the bundle's)",
+    )
+    exporting.add_argument("--to", help="bundle folder (default: the run folder's bundle)")
+    exporting.add_argument("--onnx", metavar="FOLDER", help="write ONNX graphs there")
+    exporting.add_argument("--tensorrt", action="store_true", help="build TensorRT engines")
+    exporting.add_argument(
+        "--rtx", action="store_true", help="with TensorRT for RTX, which needs no GPU to build"
+    )
+    exporting.add_argument(
+        "--capability",
+        metavar="LIST",
+        help="compute capabilities to build for (RTX), such as 8.6,8.9,12.0 "
+        "(default: this machine's GPU)",
+    )
+    exporting.add_argument(
+        "--frames",
+        metavar="LIST",
+        help="frames a launch, a graph or an engine each "
+        "(default: 1,2,4,8 for --onnx, 1,4 for --tensorrt)",
+    )
+    exporting.add_argument(
+        "--streams", type=int, default=1, help="most voices a launch of an engine (default 1)"
+    )
+    exporting.add_argument(
+        "--precision", default="float32", metavar="LIST", help="float32 (default), float16, or both"
+    )
+    exporting.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Write what was asked for. Raises ConfigError, BundleError, or BackendError for an engine."""
+    from ... import bundle as bundles
+
+    if arguments.onnx or arguments.tensorrt:
+        bundle = bundles.read(None if arguments.config == "default" else arguments.config)
+        if arguments.onnx:
+            _export_onnx(bundle, arguments, console)
+        if arguments.tensorrt:
+            _export_tensorrt(bundle, arguments, console)
+        return
+    _export_run(arguments, console)
+
+
+def _export_onnx(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> None:
+    try:
+        from ...tensorrt import graphs
+    except ImportError as error:
+        raise ConfigError(f"--onnx needs more ({error}); pip install '.[train]'") from None
+    frames = _whole_numbers("--frames", arguments.frames) or graphs.FRAME_COUNTS
+    with console.status("writing graphs") as status:
+        paths = graphs.export_onnx(
+            bundle,
+            Path(arguments.onnx),
+            frames=frames,
+            precisions=arguments.precision.split(","),
+            note=lambda name: status.update(f"writing {name}"),
+        )
+    for path in paths:
+        console.print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", highlight=False)
+
+
+def _export_tensorrt(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> None:
+    try:
+        from ...tensorrt import build
+    except ImportError as error:
+        raise ConfigError(f"--tensorrt needs more ({error}); pip install '.[train]'") from None
+    from .bars import bars_on
+
+    if arguments.streams < 1:
+        raise ConfigError(f"--streams: expected at least 1, got {arguments.streams}")
+    plan = build.Plan(
+        rtx=arguments.rtx,
+        capabilities=tuple(arguments.capability.split(",")) if arguments.capability else (),
+        streams=arguments.streams,
+        precisions=tuple(arguments.precision.split(",")),
+    )
+    if arguments.frames:
+        plan = replace(plan, frames=_whole_numbers("--frames", arguments.frames))
+    bars: dict[str, TaskID] = {}
+    with bars_on(console) as shown:
+
+        def progress(name: str, share: float) -> None:
+            if name not in bars:
+                bars[name] = shown.add_task(f"engine {name}", total=100, note="")
+                if not console.is_terminal:
+                    console.print(f"building the engine {name}")
+            shown.update(bars[name], completed=round(100 * share))
+
+        folder = Path(arguments.out) if arguments.out else None
+        built = build.build(bundle, plan, folder, progress)
+    for one in built:
+        how = "from the cache" if one.cached else f"built in {one.seconds:.1f} s"
+        console.print(
+            f"{one.engine.path}  {one.engine.bytes / 1e6:.1f} MB, {how}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _whole_numbers(option: str, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected whole numbers with commas") from None
+
+
+def _export_run(arguments: argparse.Namespace, console: Console) -> None:
+    from .. import checkpoint
+    from ..networks.manifest import refuse_frozen
+    from ..networks.model import build
+    from ..recipes.run import write_bundle
+    from ..stages.finish import average
+    from . import screen
+    from .bars import bars_on
+
+    config = load(arguments.config, named_folders(arguments.data))
+    folder = run_folder(arguments, config)
+    with bars_on(console) as progress:
+        data = screen.read_takes(config, progress, folder / "cache" / "takes")
+    refuse_frozen(config)
+    final = folder / config.stage_folder(len(config.stages) - 1) / "final.pt"
+    if not final.exists():
+        raise ConfigError(f"{final} does not exist: the run is not finished")
+    talker = build(config, data.speakers)
+    talker.load_state_dict(checkpoint.load(final)["talker"])
+    average(talker, config.stages, config.average, config, folder)
+    target = Path(arguments.to) if arguments.to else folder / "bundle"
+    report_file = folder / "report.json"
+    numbers = json.loads(report_file.read_text()) if report_file.exists() else None
+    write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
+    console.print(f"bundle in {target}")

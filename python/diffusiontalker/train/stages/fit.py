@@ -1,0 +1,198 @@
+"""One stage of the talker's training: windows of the streams through an objective and L_con."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import checkpoint
+from ..config import Config, Stage
+from ..data.streams import Batch, epoch_batches, load_streams
+from ..logs import StepLog
+from ..networks.identity import LEAST_VOICED_FRAMES, contrast_loss, match_logits, pool
+from ..networks.model import Talker
+from .parallel import ALONE, Ranks
+from .trainer import Losses, OnStep, Trainer, learning_rate
+from .windows import Draws, Objective, Window, rows_of, to_window
+
+POOLED_MEMORY = 0.98  # share of the pooled mean that a step keeps
+
+
+def identity_terms(
+    talker: Talker, window: Window, config: Config, ranks: Ranks
+) -> tuple[Tensor, float | None]:
+    """L_con, and the share of windows matched to their own speaker (None: nobody spoke).
+
+    Keeps the pooled mean. With several processes the loss is this one's part: the parts of all add
+    up to L_con.
+    """
+    pooled = pool(window.features.float(), window.voiced)
+    voiced = window.voiced.sum(dim=1)
+    enough = voiced >= LEAST_VOICED_FRAMES
+    stored = talker.identity.pooled_mean
+    own = enough.sum()
+    summed = torch.cat([pooled[enough].detach().sum(dim=0), own[None].to(pooled.dtype)])
+    count = float(ranks.add_up(summed)[-1])
+    if count:
+        mean = summed[:-1] / count
+        fresh = not bool(stored.any())
+        stored.copy_(mean if fresh else POOLED_MEMORY * stored + (1 - POOLED_MEMORY) * mean)
+    library = talker.identity()
+    centred = pooled - stored
+    loss = contrast_loss(centred, library, window.speaker, voiced, config.losses.temperature)
+    with torch.no_grad():
+        best = match_logits(centred, library, 1.0).argmax(dim=-1)
+        hits = ranks.add_up((best == window.speaker)[enough].sum().float())
+    return loss * (own / max(count, 1.0)), float(hits) / count if count else None
+
+
+def autocast(config: Config, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """The forward pass in the configuration's precision; weights and losses stay float32."""
+    if config.precision == "fp32":
+        return contextlib.nullcontext()
+    kind = torch.bfloat16 if config.precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=kind)
+
+
+@dataclass
+class TalkerTask:
+    """Stage `index` of a configuration, as what a Trainer learns."""
+
+    talker: Talker
+    index: int
+    objective: Objective
+    config: Config
+    speakers: list[str]
+    versions: list[Path]  # of the streams; an epoch goes through one
+    ranks: Ranks
+    batches: list[Callable[[], Batch]] = field(default_factory=list)  # of the epoch
+
+    @property
+    def stage(self) -> Stage:
+        return self.config.stages[self.index]
+
+    @property
+    def name(self) -> str:
+        return self.config.stage_name(self.index)
+
+    @property
+    def epochs(self) -> int:
+        return self.stage.epochs
+
+    def begin(self, epoch: int) -> int:
+        self.batches = epoch_batches(
+            load_streams(self.versions[epoch % len(self.versions)]),
+            self.speakers,
+            window_frames=self.stage.window_frames,
+            batch=self.stage.batch,
+            rate=self.config.rate,
+            lookahead_columns=self.config.encoder.lookahead_columns,
+            seed=[self.config.seed, self.index, epoch],
+        )
+        if not self.batches:
+            raise ValueError(
+                f"no window of {self.stage.window_frames} frames fits the training streams; "
+                "shorten window_frames or add data"
+            )
+        return len(self.batches)
+
+    def rate(self, at: Trainer, steps: int) -> float:
+        progress = (at.epoch + at.position / steps) / self.stage.epochs
+        return learning_rate(self.stage.learning_rate, self.stage.warmup_steps, at.steps, progress)
+
+    def losses(self, at: Trainer) -> Losses:
+        seed = np.random.SeedSequence([self.config.seed, self.index, at.steps]).generate_state(1)
+        batch = self.batches[at.position]()
+        whole = len(batch.speaker)
+        rows = self.ranks.rows(whole)
+        device = self.talker.mean.device
+        draws = Draws(torch.Generator().manual_seed(int(seed[0])), whole, rows, device)
+        # Once the context has trained, the tokens cached with the streams are not its own.
+        live = self.config.context_trains(self.index)
+        with autocast(self.config, device):
+            window = to_window(self.talker, rows_of(batch, rows), self.stage.train_encoder, live)
+            contrast, hits = identity_terms(self.talker, window, self.config, self.ranks)
+            terms = self.objective(self.talker, window, draws)
+        # Losses are means over the rows: each process answers for its share of them.
+        share = (rows.stop - rows.start) / whole
+        terms = {key: value * share for key, value in terms.items()}
+        terms["contrast"] = (
+            self.config.losses.contrast if self.config.identity else 0.0
+        ) * contrast
+        loss = torch.stack(list(terms.values())).sum()
+        return Losses(loss, terms, {} if hits is None else {"identity_hits": hits})
+
+    def line(self, at: Trainer, seconds: float, means: dict[str, float]) -> dict[str, float]:
+        rounded = {key: round(value, 5) for key, value in means.items()}
+        return {"epoch": at.epoch, "seconds": round(seconds, 1), "step": at.steps, **rounded}
+
+
+def fit(
+    talker: Talker,
+    index: int,
+    objective: Objective,
+    *,
+    config: Config,
+    speakers: list[str],
+    versions: list[Path],
+    folder: Path,
+    on_step: OnStep,
+    ranks: Ranks = ALONE,
+) -> None:
+    """Train `talker` through stage `index` in place, from its checkpoint in `folder` if it has one.
+
+    Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
+    Processes that train together (`ranks`) all call this; the first of them writes.
+    """
+    final, resume = folder / "final.pt", folder / "checkpoint.pt"
+    described = json.dumps(config.describe(index + 1), sort_keys=True)
+    if final.exists():
+        talker.load_state_dict(_load_same(final, described)["talker"])
+        return
+    trainer = trainer_of(talker, config, index, ranks)
+    if resume.exists():
+        trainer.restore(_load_same(resume, described))
+    task = TalkerTask(talker, index, objective, config, speakers, versions, ranks)
+    log = StepLog(folder, trainer.steps) if ranks.writes else None
+    trainer.train(
+        task, folder, described, save_every_s=config.save_every_s, on_step=on_step, log=log
+    )
+    if log is not None:
+        done = {"config": described, "talker": talker.state_dict(), "step": trainer.steps}
+        checkpoint.save(final, done)
+        log.close()
+    ranks.wait()
+
+
+def trainer_of(talker: Talker, config: Config, index: int, ranks: Ranks = ALONE) -> Trainer:
+    """Adam over what stage `index` trains of the talker."""
+    stage = config.stages[index]
+    talker.encoder.requires_grad_(stage.train_encoder)
+    if talker.encoder.context is not None:
+        talker.encoder.context.requires_grad_(stage.train_context)
+    trained = [p for p in talker.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
+    # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
+    device = talker.mean.device.type
+    scaler = torch.amp.GradScaler(device, enabled=config.precision == "fp16")
+    return Trainer({"talker": talker}, optimiser, scaler=scaler, largest_norm=1.0, ranks=ranks)
+
+
+def _load_same(path: Path, described: str) -> dict[str, Any]:
+    """A checkpoint, refused where it belongs to another configuration.
+
+    Stages to come may differ: what is done can be gone on from in another way.
+    """
+    saved = checkpoint.load(path)
+    before, now = json.loads(saved["config"]), json.loads(described)
+    before["stages"] = before["stages"][: len(now["stages"])]
+    checkpoint.refuse_other(path, same=before == now)
+    return saved

@@ -1,0 +1,81 @@
+"""`dt-train` before a command runs: its help, and what it says where something is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from paths import CONFIGS
+
+COMMANDS = (
+    *("run", "export", "evaluate", "table1", "table2", "table4", "table5"),
+    *("capture", "add-speaker", "speech"),
+)
+
+
+def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
+    """`dt-train WORDS` where torch cannot be imported."""
+    code = f"""if True:
+        import sys
+        sys.modules["torch"] = None
+        sys.argv = ["dt-train", *{words!r}]
+        from diffusiontalker.train import __main__
+        sys.exit(__main__.main())
+    """
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "any.toml"),
+        ("export", "any.toml"),
+        ("evaluate", "default", "--data", "takes"),
+        ("table1", "any.toml", "--out", "tables"),
+        ("add-speaker", "default", "takes", "--name", "anna", "-o", "more"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_missing_torch_is_one_line(words: tuple[str, ...]) -> None:
+    done = without_torch(*words)
+    assert done.returncode == 2
+    assert done.stderr == "dt-train: torch is missing: pip install '.[train]'\n"
+
+
+@pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+def test_help_needs_no_torch(words: tuple[str, ...]) -> None:
+    done = without_torch(*words, "--help")
+    assert done.returncode == 0, done.stderr
+    assert " ".join(("usage: dt-train", *words)) in done.stdout
+    assert "examples:" in done.stdout
+
+
+def test_what_trains_nothing_needs_no_torch(tmp_path: Path) -> None:
+    film = tmp_path / "film.mov"
+    film.touch()
+    done = without_torch("capture", str(film), "-o", str(tmp_path), "--model", "none.task")
+    assert (done.returncode, "no model file none.task" in done.stderr) == (2, True)
+    done = without_torch("speech", "-o", str(tmp_path), "--only", "none")
+    assert (done.returncode, "--only none: there are " in done.stderr) == (2, True)
+
+
+def test_help_comes_at_once() -> None:
+    command = [sys.executable, "-m", "diffusiontalker.train", "--help"]
+    seconds = []
+    for _ in range(5):
+        started = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 0.6
+
+
+def test_missing_sources_and_files_are_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from diffusiontalker.train.cli.commands import main
+
+    assert main(["run", str(tmp_path / "none.toml")]) == 2
+    assert main(["run", str(CONFIGS / "tiny.toml"), "--data", "measured"]) == 2
+    assert main(["evaluate", str(tmp_path)]) == 2

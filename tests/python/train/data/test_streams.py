@@ -1,0 +1,58 @@
+"""Streams: curves between their points, voiced frames, the windows of an epoch."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import train_corpus
+from paths import CONFIGS
+
+from diffusiontalker import _core
+from diffusiontalker.train import config, corpora
+from diffusiontalker.train.clock import columns_for
+from diffusiontalker.train.data import streams
+
+
+def test_interpolation_meets_its_points_and_never_overshoots() -> None:
+    times = np.array([0.0, 0.04, 0.08, 0.5, 0.54])
+    values = np.array([[0.0], [1.0], [1.0], [0.0], [0.3]], np.float32)
+    at_points = streams.monotone_cubic(times, values, times)
+    np.testing.assert_allclose(at_points, values, atol=1e-6)
+    between = streams.monotone_cubic(times, values, np.linspace(-0.1, 0.7, 500))
+    assert between.min() >= -1e-6
+    assert between.max() <= 1.0 + 1e-6
+
+
+def test_voiced_frames_look_a_little_around() -> None:
+    columns = np.zeros(100, np.bool_)
+    columns[50] = True  # the column at 0.5 s
+    voiced = streams.voiced_frames(columns, 55, Fraction(60), 4)
+    assert np.flatnonzero(voiced).tolist() == [28, 29, 30, 31]
+    silence = _core.log_mel(np.zeros(16000, np.float32), True)[1]
+    assert not streams.voiced_columns(silence).any()
+
+
+def test_windows_of_an_epoch_are_the_same_on_every_call(tmp_path: Path) -> None:
+    folders = train_corpus.write_corpus(tmp_path)
+    settings = config.load(CONFIGS / "tiny.toml", {k: str(v) for k, v in folders.items()})
+    takes = [corpora.load(folder).train for folder in folders.values()]
+    made = streams.make_version(takes, settings, 1)
+    again = streams.make_version(takes, settings, 1)
+    assert all(np.array_equal(a.mel, b.mel) for a, b in zip(made, again, strict=True))
+    assert all(np.array_equal(a.curves, b.curves) for a, b in zip(made, again, strict=True))
+    names = sorted({stream.speaker for stream in made})
+    kwargs = {
+        "window_frames": 90,
+        "batch": 2,
+        "rate": Fraction(60),
+        "lookahead_columns": 4,
+        "seed": [1, 2],
+    }
+    first = [load() for load in streams.epoch_batches(made, names, **kwargs)]  # type: ignore[arg-type]
+    second = [load() for load in streams.epoch_batches(made, names, **kwargs)]  # type: ignore[arg-type]
+    assert len(first) > 3
+    for a, b in zip(first, second, strict=True):
+        assert np.array_equal(a.mel, b.mel)
+        assert a.mel.shape == (2, columns_for(90, Fraction(60), 4), 80)
