@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -63,12 +63,15 @@ def test_what_trains_nothing_needs_no_torch(tmp_path: Path) -> None:
 
 
 def test_help_comes_at_once() -> None:
+    """In processor time: other work may hold up the clock."""
     command = [sys.executable, "-m", "diffusiontalker.train", "--help"]
     seconds = []
-    for _ in range(5):
-        started = time.monotonic()
+    for _ in range(3):
+        before = os.times()
         subprocess.run(command, check=True, capture_output=True)
-        seconds.append(time.monotonic() - started)
+        after = os.times()
+        user_s = after.children_user - before.children_user
+        seconds.append(user_s + after.children_system - before.children_system)
     assert min(seconds) < 0.6
 
 
