@@ -20,7 +20,6 @@ import samplerate
 from numpy.typing import NDArray
 
 from ... import _core
-from ...bundle import GATE_DEFAULTS
 from ...curves import CURVES
 from ..clock import COLUMNS_A_TOKEN, alignment_period_frames, columns_for, token_count
 from ..config import NOISE_KINDS, Augmentation, Config
@@ -28,6 +27,7 @@ from ..corpora import SAMPLE_RATE_HZ, Phone, Recording
 from ..files import save_arrays
 from .noises import draw_noise, noise_below
 from .performer import perform, style_of
+from .voice import voiced_columns, voiced_frames
 
 TAKES_A_STREAM = 16
 OWN_VOICE = (0.88, 1.14)  # at other speeds the voice is another's, and no frame counts as voiced
@@ -85,36 +85,6 @@ def monotone_cubic(
         + u**2 * (u - 1) * h * tangent[i + 1]
     )
     return np.asarray(out, dtype=np.float32)
-
-
-def voiced_columns(level_db: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The runtime's speech decision a mel column: level against a tracked noise floor."""
-    gate = GATE_DEFAULTS
-    floor = gate["floor_initial_db"]
-    rise = gate["rise_db_s"] / 100.0
-    voiced = np.zeros(len(level_db), np.bool_)
-    for column, level in enumerate(level_db.tolist()):
-        floor += 0.2 * (level - floor) if level < floor else rise
-        floor = min(max(floor, gate["floor_minimum_db"]), gate["floor_maximum_db"])
-        threshold = min(
-            max(floor + gate["margin_db"], gate["threshold_minimum_db"]),
-            gate["threshold_maximum_db"],
-        )
-        voiced[column] = level > threshold
-    return voiced
-
-
-def voiced_frames(
-    columns: NDArray[np.bool_], frames: int, rate: Fraction, lookahead_columns: int
-) -> NDArray[np.bool_]:
-    """A motion frame is voiced if any column from 20 ms before it to its look-ahead is."""
-    position = np.arange(frames) * (100 * rate.denominator)
-    first = -(-position // rate.numerator) - 2
-    last = -(-position // rate.numerator) + lookahead_columns
-    total = np.concatenate([[0], np.cumsum(columns)])
-    low = np.clip(first, 0, len(columns))
-    high = np.clip(last + 1, 0, len(columns))
-    return np.asarray(total[high] > total[low])
 
 
 def tilt(

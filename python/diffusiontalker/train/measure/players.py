@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 import torch
 
-from ... import _core
+from ... import _core, clock
 from ...bundle import Bundle
 from ...curves import CURVES
 from ..clock import columns_for
-from ..corpora import SAMPLE_RATE_HZ, Recording
-from ..data.streams import Hear, voiced_columns, voiced_frames
+from ..corpora import Recording
+from ..data.streams import Hear
+from ..data.voice import voiced_columns, voiced_frames
 from ..networks import diffusion
 from ..networks.bundled import load_talker
 from ..networks.identity import matched, pool
@@ -32,11 +33,6 @@ OnClips = Callable[[int], None]
 AT_ONCE = 16  # clips between two reports of progress
 
 
-def frame_count(samples: int, rate: Fraction) -> int:
-    """ceil(duration x rate), as the runtime counts."""
-    return -(-samples * rate.numerator // (SAMPLE_RATE_HZ * rate.denominator))
-
-
 @dataclass(frozen=True)
 class Reference:
     """A talker in torch and how it is sampled: that of a bundle, or of a run that has none."""
@@ -47,6 +43,7 @@ class Reference:
     train_steps: int
     noise_scale: torch.Tensor  # (52,)
     hear: Hear | None = None  # makes the tokens of a frozen encoder
+    gate: _core.GateOptions = field(default_factory=_core.GateOptions)  # where it hears a voice
 
     @property
     def frame_rate(self) -> Fraction:
@@ -62,6 +59,7 @@ def reference_of(bundle: Bundle) -> Reference:
         int(manifest["sample_steps"]),
         int(manifest["train_steps"]),
         torch.from_numpy(bundle.noise_scale()),
+        gate=bundle.core_config().gate,
     )
 
 
@@ -83,7 +81,9 @@ def torch_player(judged: Bundle | Reference, sample_steps: int | None = None) ->
         for start in range(0, len(order), 32):
             chosen = order[start : start + 32]
             together = [takes[i] for i in chosen]
-            features, voiced, counts = batch_features(talker, together, reference.hear)
+            features, voiced, counts = batch_features(
+                talker, together, reference.hear, reference.gate
+            )
             pooled = pool(features, voiced) - talker.identity.pooled_mean
             rows = matched(pooled, library)
             for k, i in enumerate(chosen):
@@ -109,27 +109,30 @@ def torch_player(judged: Bundle | Reference, sample_steps: int | None = None) ->
 
 
 def batch_features(
-    talker: Talker, takes: Sequence[Recording], hear: Hear | None = None
+    talker: Talker,
+    takes: Sequence[Recording],
+    hear: Hear | None = None,
+    gate: _core.GateOptions | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     """Features (B, F, A), voiced (B, F) and frame counts of clips padded with silence.
 
-    `hear` makes the tokens of a talker behind a frozen encoder.
+    `hear` makes the tokens of a talker behind a frozen encoder; `gate` is the bundle's.
     """
-    counts = [frame_count(len(take.audio), talker.rate) for take in takes]
+    counts = [clock.total_frames(len(take.audio), talker.rate) for take in takes]
     frames = max(counts)
     columns = columns_for(frames, talker.rate, talker.lookahead_columns)
     mel = np.zeros((len(takes), columns, 80), np.float32)
     voiced = np.zeros((len(takes), frames), np.bool_)
     tokens = []
     for i, take in enumerate(takes):
-        padded = np.zeros((columns + 2) * 160, np.float32)
+        padded = np.zeros((columns + 2) * clock.HOP_SAMPLES, np.float32)
         padded[: len(take.audio)] = take.audio
         bands, level_db = _core.log_mel(padded, True)
         mel[i] = bands[:columns]
         if hear is not None:
             tokens.append(torch.from_numpy(hear(padded, bands[:columns].astype(np.float16))))
-        speech = voiced_columns(level_db[:columns])
-        voiced[i] = voiced_frames(speech, frames, talker.rate, talker.lookahead_columns)
+        speech = voiced_columns(level_db[:columns], gate)
+        voiced[i] = voiced_frames(speech, frames, talker.rate, talker.lookahead_columns, gate)
         voiced[i, counts[i] :] = False
     with torch.no_grad():
         heard = torch.stack(tokens).float() if tokens else None

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ... import _core
+from ... import _core, clock
 from ...bundle import Bundle
 from ...curves import CURVES
 from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..data.performer import perform, style_of
-from ..data.streams import voiced_columns
+from ..data.voice import voiced_columns
 from ..networks.identity import matched, pool
 from . import metrics
 from .mesh import Head
 from .metrics import Curves
-from .players import OnClips, Player, Reference, batch_features, frame_count, play, reference_of
+from .players import OnClips, Player, Reference, batch_features, play, reference_of
 
 SEEDS = (1, 2, 3)  # of the diversity
 SPREAD_CLIPS = 16  # clips that the diversity is measured on
@@ -35,7 +35,7 @@ def rule_made(take: Recording, rate: Fraction) -> Curves:
     seed = int.from_bytes(hashlib.sha256(take.id.encode()).digest()[:4], "little")
     return perform(
         take.phones,
-        frame_count(len(take.audio), rate),
+        clock.total_frames(len(take.audio), rate),
         frame_rate_hz=float(rate),
         style=style_of(take.speaker),
         seed=seed,
@@ -156,7 +156,8 @@ def identity_matching(judged: Bundle | Reference, takes: Sequence[Recording]) ->
         return {}
     guesses: list[int] = []
     for start in range(0, len(known), 32):
-        features, voiced, _ = batch_features(talker, known[start : start + 32], reference.hear)
+        together = known[start : start + 32]
+        features, voiced, _ = batch_features(talker, together, reference.hear, reference.gate)
         guesses += matched(pool(features, voiced) - talker.identity.pooled_mean, library).tolist()
     own = [reference.identities.index(take.speaker) for take in known]
     return metrics.matching(own, guesses)
@@ -172,7 +173,8 @@ def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, 
     def decide(speaker: str) -> float:
         audio = np.concatenate([take.audio for take in takes if take.speaker == speaker])
         audio = audio[: int(STREAM_S * SAMPLE_RATE_HZ)]
-        heard = np.cumsum(voiced_columns(_core.log_mel(audio, True)[1])) / 100.0
+        level_db = _core.log_mel(audio, True)[1]
+        heard = np.cumsum(voiced_columns(level_db, bundle.core_config().gate)) / 100.0
         runtime = Runtime(bundle)
         right, voiced_s = [], []
         for end in range(1600, len(audio) + 1, 1600):
@@ -198,7 +200,7 @@ def inference_time(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, floa
     """Seconds a frame of the C++ core on one thread (metrics.time_per_frame), over 5 s of sound."""
     model = _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
     audio = np.concatenate([take.audio for take in takes])[: 5 * SAMPLE_RATE_HZ]
-    frames = frame_count(len(audio), bundle.frame_rate)
+    frames = clock.total_frames(len(audio), bundle.frame_rate)
     identity = np.repeat(bundle.identity_features()[:1], frames, axis=0)
     noise = _core.noise(0, 0, frames, len(CURVES))
     heard_s, sampled_s = [], []

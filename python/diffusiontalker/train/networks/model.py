@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...curves import CURVES
+from ..clock import column_positions
 from ..config import Config, ContextConfig
 from .context import BANDS, Context, hold
 
@@ -172,9 +173,9 @@ class Talker(nn.Module):
 def at_frames(e: Tensor, frames: int, rate: Fraction, lookahead_columns: int) -> Tensor:
     """Encoder output (batch, columns, A) at motion frames: frame f reads the position
     p_f = 100 f / rate + lookahead, between two columns linearly."""
-    numerators = torch.arange(frames, device=e.device) * (100 * rate.denominator)
-    index = numerators // rate.numerator + lookahead_columns
-    share = (numerators % rate.numerator).to(e) / rate.numerator
+    columns, shares = column_positions(frames, rate, lookahead_columns)
+    index = torch.from_numpy(columns).to(e.device)
+    share = torch.from_numpy(shares).to(e)
     after = torch.where(share > 0, index + 1, index)
     return e[:, index] * (1 - share)[:, None] + e[:, after] * share[:, None]
 

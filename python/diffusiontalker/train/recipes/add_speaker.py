@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ... import _core
 from ... import bundle as bundles
 from ...bundle import MANIFEST, Bundle, BundleError
 from .. import corpora
@@ -119,13 +120,16 @@ def _reader_of(path: Path) -> Callable[..., Recording]:
     return alone
 
 
-def listen(talker: Talker, takes: Sequence[Recording]) -> Voice:
-    """Features of the takes in windows of WINDOW_S. Raises ValueError if nobody speaks in them."""
+def listen(talker: Talker, takes: Sequence[Recording], gate: _core.GateOptions) -> Voice:
+    """Features of the takes in windows of WINDOW_S, `gate` being the bundle's.
+
+    Raises ValueError if nobody speaks in them.
+    """
     rate = float(talker.rate)
     window = round(WINDOW_S * rate)
     pooled, features, curves = [], [], []
     for take in takes:
-        audio, voiced, (count,) = batch_features(talker, [take])
+        audio, voiced, (count,) = batch_features(talker, [take], gate=gate)
         x0 = _curves_at(talker, take, count)
         # The last window reaches back, so that a take's end is not lost.
         starts = sorted({*range(0, max(count - window, 0) + 1, window), max(count - window, 0)})
@@ -226,7 +230,7 @@ def add_speaker(
     if (folder / MANIFEST).exists():
         raise ValueError(f"-o {folder}: a bundle is there already; choose another folder")
     talker = load_talker(bundle)
-    voice = listen(talker, takes)
+    voice = listen(talker, takes, bundle.core_config().gate)
     row, nearest, expression = fit_row(
         talker,
         voice,

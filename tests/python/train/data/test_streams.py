@@ -9,7 +9,6 @@ import numpy as np
 import train_corpus
 from paths import CONFIGS
 
-from diffusiontalker import _core
 from diffusiontalker.train import config, corpora
 from diffusiontalker.train.clock import columns_for
 from diffusiontalker.train.data import streams
@@ -23,15 +22,6 @@ def test_interpolation_meets_its_points_and_never_overshoots() -> None:
     between = streams.monotone_cubic(times, values, np.linspace(-0.1, 0.7, 500))
     assert between.min() >= -1e-6
     assert between.max() <= 1.0 + 1e-6
-
-
-def test_voiced_frames_look_a_little_around() -> None:
-    columns = np.zeros(100, np.bool_)
-    columns[50] = True  # the column at 0.5 s
-    voiced = streams.voiced_frames(columns, 55, Fraction(60), 4)
-    assert np.flatnonzero(voiced).tolist() == [28, 29, 30, 31]
-    silence = _core.log_mel(np.zeros(16000, np.float32), True)[1]
-    assert not streams.voiced_columns(silence).any()
 
 
 def test_windows_of_an_epoch_are_the_same_on_every_call(tmp_path: Path) -> None:
