@@ -23,6 +23,9 @@ from diffusiontalker.curves import CURVES
 from diffusiontalker.train import capture, corpora
 from diffusiontalker.train.capture import CaptureError
 from diffusiontalker.train.cli import main
+from diffusiontalker.train.collect import landmark_head, takes
+from diffusiontalker.train.collect.measured import Measured
+from diffusiontalker.train.corpora import video
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,28 @@ class Score:
 class Point:
     x: float
     y: float
+    z: float = 0.0
+
+
+HEAD = landmark_head.default()
+UNSEEN = {*takes.UNSEEN, "jawForward"}
+
+
+def head_with(picture: np.ndarray, **curves: float) -> list[Point]:
+    """The head's own landmarks in the middle of a picture, its face half as wide as that."""
+    values = np.zeros((1, len(HEAD.names)))
+    for name, value in curves.items():
+        values[0, HEAD.names.index(name)] = value
+    height, width = picture.shape[:2]
+    pixels = HEAD.moved(values)[0] * 0.5 * width * [1.0, -1.0, -1.0] + [width / 2, height / 4, 0]
+    return [Point(x / width, y / height, z / width) for x, y, z in pixels.tolist()]
+
+
+def turned(yaw_deg: float) -> np.ndarray:
+    c, s = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
+    matrix = np.eye(4)
+    matrix[:3, :3] = 7.0 * np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    return matrix
 
 
 def face_at(x: float, width: float = 0.1) -> list[Point]:
@@ -54,24 +79,37 @@ class StandIn:
         self.seen += 1
         self.shapes.add(picture.shape)
         if number in self.blind:
-            return SimpleNamespace(face_blendshapes=[], face_landmarks=[])
+            return SimpleNamespace(
+                face_blendshapes=[], face_landmarks=[], facial_transformation_matrixes=[]
+            )
         # MediaPipe's order is alphabetical, with _neutral first.
         values = {name: 0.001 * i for i, name in enumerate(CURVES) if name != "tongueOut"}
         values |= {"jawOpen": float(picture.mean()) / 255.0, "_neutral": 0.9, "jawLeft": 1.2}
         return SimpleNamespace(
             face_blendshapes=[[Score(k, v) for k, v in sorted(values.items())]],
-            face_landmarks=[face_at(0.5)],
+            face_landmarks=[head_with(picture, jawOpen=float(picture.mean()) / 255.0)],
+            facial_transformation_matrixes=[turned(0.5 * number)],
         )
+
+
+def take_of(film: Path, folder: Path, detector: Any, **how: Any) -> Measured:
+    """The network's curves of one film, as the command writes them."""
+    seen = capture.measure(film, detector, **how)
+    names = [name for name in takes.NAMES if name != "jawForward"]
+    sound, rate_hz = video.read_sound(film)
+    target = folder / f"{film.stem}.json"
+    takes.write(seen, takes.curves_of(seen, None), names, sound, rate_hz, target)
+    return seen
 
 
 def test_a_video_becomes_a_take_that_the_corpora_read(tmp_path: Path) -> None:
     train_corpus.write_video(tmp_path / "film.mov", 2.0)
     detector = StandIn(blind=frozenset((20, 21)))
     shown: list[int] = []
-    done = capture.capture(
-        tmp_path / "film.mov", tmp_path / "takes", detector, lambda: shown.append(1)
+    done = take_of(
+        tmp_path / "film.mov", tmp_path / "takes", detector, on_frame=lambda: shown.append(1)
     )
-    assert (done.frames, done.lost) == (58, 2)
+    assert (len(done.times_s), done.lost) == (58, 2)
     assert len(shown) == 60
     (note,) = capture.notes(done)
     assert "no face in 2 of 60 pictures" in note
@@ -79,7 +117,7 @@ def test_a_video_becomes_a_take_that_the_corpora_read(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "takes").iterdir()) == ["film.json", "film.wav"]
 
     (take,) = corpora.load(tmp_path / "takes", sync="off").train
-    assert set(CURVES) - set(take.curve_names) == {"tongueOut"}
+    assert set(CURVES) - set(take.curve_names) == UNSEEN
     assert take.rate_hz == pytest.approx(30.0, rel=1e-4)
     assert len(take.times_s) == 58
     at = np.round(take.times_s * 30)
@@ -90,19 +128,22 @@ def test_a_video_becomes_a_take_that_the_corpora_read(tmp_path: Path) -> None:
     eye = CURVES.index("eyeBlinkRight")
     assert take.curves[0, eye] == pytest.approx(0.001 * eye)
     assert take.duration_s == pytest.approx(2.0, abs=0.01)
+    rows = json.loads((tmp_path / "takes" / "film.json").read_text())["frames"]
+    assert rows[-1]["rotation"] == pytest.approx([29.5, 0.0, 0.0], abs=1e-3)
     assert np.flatnonzero(np.abs(take.audio) > 0.05)[0] / 16000 == pytest.approx(0.5, abs=0.01)
 
 
 def test_videos_that_give_no_take_are_refused(tmp_path: Path) -> None:
     train_corpus.write_video(tmp_path / "film.mov", 1.0)
     with pytest.raises(corpora.BrokenTake, match="a face in 10 of 30 pictures"):
-        capture.capture(tmp_path / "film.mov", tmp_path, StandIn(frozenset(range(20))))
-    assert not (tmp_path / "film.json").exists()
+        capture.measure(tmp_path / "film.mov", StandIn(frozenset(range(20))))
     unnamed = SimpleNamespace(
-        face_blendshapes=[[Score("smile", 0.5)]], face_landmarks=[face_at(0.5)]
+        face_blendshapes=[[Score("smile", 0.5)]],
+        face_landmarks=[face_at(0.5)],
+        facial_transformation_matrixes=[],
     )
     with pytest.raises(CaptureError, match="no blendshape scores"):
-        capture.capture(tmp_path / "film.mov", tmp_path, lambda picture: unnamed)
+        capture.measure(tmp_path / "film.mov", lambda picture: unnamed)
 
 
 def test_one_of_two_faces_is_followed() -> None:
@@ -114,14 +155,15 @@ def test_one_of_two_faces_is_followed() -> None:
         return SimpleNamespace(
             face_blendshapes=[[Score("jawOpen", opening[who])] for who, _ in faces],
             face_landmarks=[face_at(x, width[who]) for who, x in faces],
+            facial_transformation_matrixes=[],
         )
 
     def jaws(results: list[Any]) -> tuple[list[float | None], list[int]]:
         answers = iter(results)
         pictures = ((i / 25, np.zeros((4, 4, 3), np.uint8)) for i in range(len(results)))
-        found = list(capture.rows_of(pictures, lambda picture: next(answers)))
-        jaw = capture.NAMES.index("jawOpen")
-        return [row and row["weights"][jaw] for row, _ in found], [n for _, n in found]
+        found = list(capture.faces_of(pictures, lambda picture: next(answers)))
+        jaw = CURVES.index("jawOpen")
+        return [face and float(face.scores[jaw]) for face, _ in found], [n for _, n in found]
 
     both = [seen(("right", 0.7), ("left", 0.3)), seen(("left", 0.33), ("right", 0.7))]
     alone, none = seen(("right", 0.7)), seen()
@@ -132,15 +174,16 @@ def test_one_of_two_faces_is_followed() -> None:
     # Gone for over MAX_HOLE_S, where a reader cuts the take: then the other may come.
     values, _ = jaws([both[0], *[alone] * 8])
     assert values == [0.25, *[None] * 6, 0.75, 0.75]
-    captured = capture.Captured(Path("take.json"), 9, 1, shared=4)
-    assert "more than one face in 4 of 10 pictures" in capture.notes(captured)[1]
+    none_at_all = np.zeros((9, 0), np.float32)
+    seen = Measured(np.arange(9.0), none_at_all, none_at_all, none_at_all, lost=1, shared=4)
+    assert "more than one face in 4 of 10 pictures" in capture.notes(seen)[1]
 
 
 def test_times_are_the_pictures_own_and_sound_keeps_its_place(tmp_path: Path) -> None:
     """Uneven picture times; the picture starts 0.2 s after the sound, as phones record it."""
     at_s = [0.2, 0.24, 0.36, 0.4, 0.52, 0.6, 0.64, 0.8, 0.84, 1.0]
     train_corpus.write_uneven_video(tmp_path / "phone.mkv", at_s, beep_s=0.7)
-    capture.capture(tmp_path / "phone.mkv", tmp_path, StandIn())
+    take_of(tmp_path / "phone.mkv", tmp_path, StandIn())
     rows = json.loads((tmp_path / "phone.json").read_text())["frames"]
     assert [row["time"] for row in rows] == pytest.approx([t - 0.2 for t in at_s], abs=2e-3)
     sound, rate_hz = soundfile.read(tmp_path / "phone.wav")
@@ -198,7 +241,8 @@ def test_the_command_captures_skips_and_leaves_what_is_there(
     assert main(command) == 0
     said = capfd.readouterr()
     assert f"{out / film.stem}.json: 30 frames" in said.out.splitlines()
-    (skipped,) = [line for line in said.out.splitlines() if "broken.mp4" in line]
+    skipped, told_again = [line for line in said.out.splitlines() if "broken.mp4" in line]
+    assert told_again == "skipped: broken.mp4; the reasons stand above"
     assert skipped == (
         "skipped broken.mp4: cannot read broken.mp4: Invalid data found when processing input; "
         "copy or convert the file again"
@@ -210,7 +254,11 @@ def test_the_command_captures_skips_and_leaves_what_is_there(
     assert log[0].output_face_blendshapes is True
     assert log[0].running_mode == "image"
     document = json.loads((out / f"{film.stem}.json").read_text())
-    assert len(document["names"]) == 51
+    assert set(CURVES) - set(document["names"]) == UNSEEN
+    # The jaw is solved from the landmarks; the face at rest is that of the first pictures.
+    jaw = document["names"].index("jawOpen")
+    solved = [row["weights"][jaw] for row in document["frames"]]
+    assert solved == pytest.approx([2 * i / 255 for i in range(30)], abs=0.05)
     assert main(command) == 0
     assert "left as it is" in capfd.readouterr().out
     model.write_bytes(b"something else")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from .. import bundle as bundles
-from . import add_speaker, capture, corpora
+from . import add_speaker, corpora
+from .collect import command as capture
 from .config import ConfigError
-from .corpora import video
 
 AddCommand = Callable[[str, str], argparse.ArgumentParser]
 MakeProgress = Callable[[Console], Progress]
@@ -24,12 +22,8 @@ MakeProgress = Callable[[Console], Progress]
 def register(add: AddCommand, progress: MakeProgress) -> None:
     """Give dt-train the two commands."""
     capturing = add("capture", "measure the face in videos: takes in BEAT's form")
-    capturing.add_argument("video", nargs="+", help="film of one speaker's face, with sound")
-    capturing.add_argument("-o", "--out", required=True, metavar="DIR", help="folder of the takes")
-    capturing.add_argument(
-        "--model", required=True, help="MediaPipe's face_landmarker.task (yours: none is shipped)"
-    )
-    capturing.set_defaults(run=lambda arguments, console: _capture(arguments, console, progress))
+    capture.options(capturing)
+    capturing.set_defaults(run=lambda arguments, console: capture.run(arguments, console, progress))
 
     adding = add("add-speaker", "add a voice to a bundle; the others' matches stay as they are")
     adding.add_argument("bundle", help='bundle folder, or "default" for the embedded one')
@@ -46,52 +40,6 @@ def register(add: AddCommand, progress: MakeProgress) -> None:
     adding.add_argument("--steps", type=int, default=200, help="of the optimiser (default 200)")
     adding.add_argument("--seed", type=int, default=0, help="of its draws (default 0)")
     adding.set_defaults(run=lambda arguments, console: _add_speaker(arguments, console, progress))
-
-
-def _capture(arguments: argparse.Namespace, console: Console, make_progress: MakeProgress) -> None:
-    films = [Path(film).expanduser() for film in arguments.video]
-    out, model = Path(arguments.out).expanduser(), Path(arguments.model).expanduser()
-    for film in films:
-        if not film.is_file():
-            raise FileNotFoundError(f"video {film} does not exist")
-    stems = [film.stem for film in films]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise ConfigError(f"two videos are called {stem}: their takes would be one file")
-    missing = [film for film in films if not (out / f"{film.stem}.json").exists()]
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    for film in films:
-        if film not in missing:
-            say(f"{out / film.stem}.json is there: left as it is")
-    done, skipped = len(films) - len(missing), 0
-    if missing:
-        capture.require(model)
-        _make_folder(out)
-        with capture.landmarker(model) as detect, make_progress(console) as progress:
-            for film in missing:
-                task = progress.add_task(escape(film.name), total=None, note="")
-                try:
-                    progress.update(task, total=video.info(film).frames or None)
-                    taken = capture.capture(film, out, detect, partial(progress.advance, task))
-                except corpora.BrokenTake as reason:
-                    skipped += 1
-                    say(f"skipped {film.name}: {reason}")
-                else:
-                    done += 1
-                    said = [f"{taken.take}: {taken.frames} frames", *capture.notes(taken)]
-                    say("; ".join(said))
-                progress.remove_task(task)
-    if not done:
-        raise ConfigError(f"no take from {len(films)} videos: see above")
-    say(f"{done} takes in {out}, {skipped} videos skipped")
-
-
-def _make_folder(out: Path) -> None:
-    """Before the work whose result goes there. Raises ConfigError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot make that folder ({error.strerror})") from None
 
 
 def _add_speaker(
