@@ -293,3 +293,84 @@ def test_what_is_missing_is_said_in_a_line(
     other.parent.mkdir()
     other.write_bytes(b"")
     assert "two videos are called film" in refused(film, other)
+
+
+def test_one_bad_film_never_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What goes wrong in a film is told in a line, and again at the end; the rest go on."""
+
+    class Failing(StandIn):
+        def __call__(self, picture: np.ndarray) -> Any:
+            if self.seen == 45:  # in the second film that can be read
+                self.seen += 1
+                raise RuntimeError("the graph failed\nwith more to say")
+            return super().__call__(picture)
+
+    monkeypatch.setitem(sys.modules, "mediapipe", stand_in_module(Failing(), []))
+    model = tmp_path / "face.task"
+    model.write_bytes(b"a model")
+    films = [tmp_path / f"{name}.mov" for name in ("a", "b", "c", "cut", "empty", "still")]
+    for film in films[:3]:
+        train_corpus.write_video(film, 1.0)
+    whole = films[0].read_bytes()
+    films[3].write_bytes(whole[: len(whole) // 3])
+    films[4].write_bytes(b"")
+    train_corpus.write_video(films[5], 1 / 30)
+    out = tmp_path / "out"
+    words = ["capture", *map(str, films), "-o", str(out), "--model", str(model), "--speaker", "one"]
+    assert main(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert {path.name for path in out.glob("*.json")} == {"a.json", "c.json"}
+    assert "skipped b.mov: the graph failed with more to say" in said
+    (still,) = [line for line in said if line.startswith("skipped still.mov")]
+    assert still == "skipped still.mov: too short, pictures: 1; a take needs a second"
+    assert "skipped: b.mov, cut.mov, empty.mov, still.mov; the reasons stand above" in said
+    assert f"2 takes in {out}, 4 videos skipped" in said
+    # Again: what was measured is kept, so the landmarker looks at the bad ones alone.
+    again = StandIn()
+    monkeypatch.setitem(sys.modules, "mediapipe", stand_in_module(again, []))
+    (out / "a.json").unlink()
+    assert main(words) == 0
+    assert again.seen == 30 + 1 + 1  # b, still, and the start
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--pixel-aspect", "wide"], "--pixel-aspect: expected W:H as in 16:15, got 'wide'"),
+        (["--head", "head.glb"], "--head needs --landmark-table"),
+        (["--landmark-table", "none.npz"], "no landmark table none.npz"),
+    ],
+)
+def test_options_that_do_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+) -> None:
+    film = tmp_path / "film.mov"
+    film.write_bytes(b"")
+    assert main(["capture", str(film), "-o", str(tmp_path), "--model", "m", *words]) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_the_network_alone_needs_no_landmarks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model with fewer landmarks gives the network's curves, and is refused for solving."""
+
+    class Few(StandIn):
+        def __call__(self, picture: np.ndarray) -> Any:
+            seen = super().__call__(picture)
+            seen.face_landmarks = [face_at(0.5)]
+            return seen
+
+    monkeypatch.setitem(sys.modules, "mediapipe", stand_in_module(Few(), []))
+    model, film = tmp_path / "face.task", tmp_path / "film.mov"
+    model.write_bytes(b"a model")
+    train_corpus.write_video(film, 1.0)
+    words = ["capture", str(film), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main(words) == 2
+    assert "2 landmarks, 468 are needed" in capsys.readouterr().err
+    assert main([*words, "--curves", "network", "--report"]) == 0
+    assert (tmp_path / "out" / "film.json").exists()

@@ -176,10 +176,12 @@ def measure(
     found = list(faces_of(video.frames(film, pixel_aspect), detect, on_frame))
     kept = [face for face, _ in found if face is not None]
     lost = len(found) - len(kept)
+    if len(found) < 2:
+        raise BrokenTake(f"{film.name}: too short, pictures: {len(found)}; a take needs a second")
     if len(kept) < 2 or lost > MOST_LOST * len(found):
         raise BrokenTake(
             f"{film.name}: a face in {len(kept)} of {len(found)} pictures, half of them are "
-            "needed; film one face from the front, lit and large"
+            "needed; film one face from the front, lit and large, and see that the film plays"
         )
     return Measured(
         times_s=np.array([face.at_s for face in kept]),

@@ -121,7 +121,8 @@ class _Work:
         return {"film": str(film), "folder": str(film.resolve().parent), "one": ""}[self.by]
 
     def skip(self, film: Path, why: Exception) -> None:
-        said = " ".join(str(why).split()) or type(why).__name__
+        """Leave a film out; the reason is a line."""
+        said = " ".join(str(why).split()).removeprefix(f"{film.name}: ") or type(why).__name__
         self.skipped[film.name] = said
         self.say(f"skipped {film.name}: {said}")
 
@@ -139,7 +140,7 @@ def run(arguments: argparse.Namespace, console: Console, make_progress: MakeProg
         _make_folder(work.out)
         with make_progress(console) as progress:
             measured = _measure(films, wanted, work, progress)
-            task = progress.add_task("solving", total=len(wanted), note="")
+            task = progress.add_task("solving", total=len(measured), note="")
             for person in dict.fromkeys(work.person_of(film) for film in measured):
                 of = [film for film in measured if work.person_of(film) == person]
                 _take(of, measured, wanted, work)
