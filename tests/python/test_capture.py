@@ -198,6 +198,8 @@ def stand_in_module(detector: StandIn, log: list[Any]) -> SimpleNamespace:
         @staticmethod
         def create_from_options(options: Any) -> Any:
             log.append(options)
+            if options.base_options.model_asset_buffer == b"no library":
+                raise OSError("libEGL.so.1: cannot open shared object file")
             if options.base_options.model_asset_buffer != b"a model":
                 raise RuntimeError("Unable to open zip archive.\nmore")
             os.write(2, b"W0000 another\n")
@@ -287,6 +289,10 @@ def test_what_is_missing_is_said_in_a_line(
     assert "pip install 'diffusiontalker[capture]'" in refused(film)
     assert "does not exist" in refused(tmp_path / "none.mov")
     monkeypatch.setitem(sys.modules, "mediapipe", stand_in_module(StandIn(), []))
+    model.write_bytes(b"no library")
+    assert "needs the packages libegl1 and libgles2" in refused(film)
+    (tmp_path / "o" / "measured").rmdir()
+    (tmp_path / "o").rmdir()
     (tmp_path / "o").write_bytes(b"a file")
     assert "cannot make that folder" in refused(film)
     other = tmp_path / "other" / "film.mov"

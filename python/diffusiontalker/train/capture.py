@@ -231,6 +231,10 @@ def _without_log() -> Iterator[None]:
         os.close(kept)
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 class _Landmarker(AbstractContextManager[Detector]):
     def __init__(self, mediapipe: Any, model: Path) -> None:
         self._mediapipe = mediapipe
@@ -247,8 +251,13 @@ class _Landmarker(AbstractContextManager[Detector]):
             with _without_log():
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
                 self._detect(np.zeros((64, 64, 3), np.uint8))  # its parts start, and log, here
-        except (ValueError, RuntimeError, OSError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except OSError as error:  # its native library lacks one of the system's
+            raise CaptureError(
+                f"MediaPipe cannot start: {_first_line(error)}; on Debian it needs the packages "
+                "libegl1 and libgles2"
+            ) from None
+        except (ValueError, RuntimeError) as error:
+            said = _first_line(error)
             raise CaptureError(f"{model} is no face landmarker model: {said}") from None
 
     def __enter__(self) -> Detector:

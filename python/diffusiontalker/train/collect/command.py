@@ -145,6 +145,7 @@ def run(arguments: argparse.Namespace, console: Console, make_progress: MakeProg
                 of = [film for film in measured if work.person_of(film) == person]
                 _take(of, measured, wanted, work)
                 progress.advance(task, len(of))
+            progress.remove_task(task)
     if arguments.report and work.reported:
         work.say(f"report: {_report(work)}")
     _end(films, wanted, work)
@@ -231,10 +232,14 @@ def _take(of: list[Path], measured: dict[Path, Measured], wanted: list[Path], wo
                 f"{film.name}: the model gives {one.points.shape[1]} landmarks, {COUNT} are "
                 "needed: use MediaPipe's face_landmarker.task, or --curves network"
             )
-    known = takes.know(seen, work.head) if all(one.solvable for one in seen) else None
-    solver = known if work.solved else None
-    curves = [takes.curves_of(one, solver) for one in seen]
-    forward = solver is not None and takes.forward_seen(curves)
+    try:
+        known = takes.know(seen, work.head) if all(one.solvable for one in seen) else None
+        curves = [takes.curves_of(one, known if work.solved else None) for one in seen]
+    except Exception as reason:  # whatever odd landmarks set off: other people's films go on
+        for film in set(of) & set(wanted):
+            work.skip(film, reason)
+        return
+    forward = work.solved and takes.forward_seen(curves)
     names = tuple(name for name in takes.NAMES if name not in takes.left_out(forward))
     for film, one, values in zip(of, seen, curves, strict=True):
         if film not in wanted:
