@@ -236,7 +236,7 @@ def _take(of: list[Path], measured: dict[Path, Measured], wanted: list[Path], wo
         known = takes.know(seen, work.head) if all(one.solvable for one in seen) else None
         curves = [takes.curves_of(one, known if work.solved else None) for one in seen]
     except Exception as reason:  # whatever odd landmarks set off: other people's films go on
-        for film in set(of) & set(wanted):
+        for film in [film for film in of if film in wanted]:
             work.skip(film, reason)
         return
     forward = work.solved and takes.forward_seen(curves)

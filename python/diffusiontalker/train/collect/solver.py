@@ -64,8 +64,8 @@ class Weights:
     depth: float = 0.3  # of a point's z, which MediaPipe guesses
     gap: float = 4.0  # three pairs of the inner lips
     gap_closed: float = 8.0  # and where the lips meet, so that they stay closed
-    upper: float = 12.0  # height of the upper lip
-    width: float = 10.0  # distance of the corners
+    upper: float = 20.0  # height of the upper lip
+    width: float = 16.0  # distance of the corners
     chin: float = 7.0  # height of the chin, which tells the jaw from the lips
     unit: float = 0.05  # of `dear`
     mu: float = 0.1
