@@ -25,6 +25,7 @@ ELSEWHERE = {
     "engines/": "made by dt-train export",
     "out/": "made by dt-train export",
     "takes/": "made by dt-train capture",
+    "measured/": "made by dt-train capture",
     "speech/packages": "made by dt-train speech",
     "tables/runs": "made by dt-train table1",
     ".venv/": "made by venv",
@@ -46,6 +47,7 @@ def documents() -> list[Path]:
         "CHANGELOG.md",
         "tests/unreal/stubs/README.md",
         "python/diffusiontalker/data/README.md",
+        "python/diffusiontalker/train/collect/tables/NOTICE.md",  # other people's licences
     )
     return [ROOT / name for name in listed if name not in skipped]
 

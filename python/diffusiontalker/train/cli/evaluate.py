@@ -59,10 +59,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Measure the bundle and show its numbers; --out keeps them. Raises ConfigError."""
     from ... import bundle as bundles
     from ..measure import report
-    from ..measure.mesh import read_head
     from ..measure.players import runtime_player, torch_player
     from ..measure.sounds import in_noise
     from ..measure.takes import some
+    from ..mesh import read_head
     from . import screen
     from .bars import bars_on
 

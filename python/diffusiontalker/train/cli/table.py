@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train and measure the rows that are lacking. Raises ConfigError or ValueError."""
     from rich.console import Console
 
-    from ..measure.mesh import read_head
+    from ..mesh import read_head
     from ..recipes import rows
     from ..stages import parallel
     from . import screen

@@ -1,34 +1,33 @@
-"""Faces from video: MediaPipe's face landmarker -> takes in BEAT's form (`dt-train capture`).
+"""Faces in video as MediaPipe's face landmarker sees them (`dt-train capture`).
 
-MediaPipe names its blendshape scores as ARKit does, but for `_neutral` and the tongue, which it
-does not see. Every picture is measured by itself (image mode): in video mode the landmarker smooths
-over time, and the lips come 20 ms late (docs/training.md). The model file is the user's: none is
+A picture gives landmarks, from which jaw and mouth are solved (collect/solver.py), the scores of
+MediaPipe's blendshape network, named as ARKit's but for `_neutral` and the tongue, and the head's
+matrix. Every picture is measured by itself (image mode): in video mode the landmarker smooths over
+time, and the lips come 20 ms late (docs/training.md). The model file is the user's: none is
 shipped, and nothing is downloaded here.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from ...curves import CURVES
-from ...files import replaced
 from ..corpora import video
 from ..corpora.recording import MAX_HOLE_S, BrokenTake
+from .landmarks import COUNT
+from .measured import Measured, angles
 
 REMEDY = "pip install 'diffusiontalker[capture]'"
-#: The curves that MediaPipe gives: all but the tongue.
-NAMES: tuple[str, ...] = tuple(name for name in CURVES if name != "tongueOut")
 # Frames without a face up to this share of a take are holes; beyond it is no take.
 MOST_LOST = 0.5
 
@@ -47,21 +46,25 @@ class Category(Protocol):
 
 
 class Landmark(Protocol):
-    """One point of a face, in widths and heights of the picture."""
+    """One point of a face, in widths (x, z) and heights of the picture; z grows away from it."""
 
     @property
     def x(self) -> float | None: ...
     @property
     def y(self) -> float | None: ...
+    @property
+    def z(self) -> float | None: ...
 
 
 class Result(Protocol):
-    """What the landmarker finds in one picture: blendshape scores and landmarks a face."""
+    """What the landmarker finds in one picture: scores, landmarks and the head's matrix a face."""
 
     @property
     def face_blendshapes(self) -> list[list[Category]]: ...
     @property
     def face_landmarks(self) -> Sequence[Sequence[Landmark]]: ...
+    @property
+    def facial_transformation_matrixes(self) -> Sequence[NDArray[np.floating]]: ...
 
 
 #: RGB picture (height, width, 3) -> what is in it.
@@ -69,13 +72,13 @@ Detector = Callable[[NDArray[np.uint8]], Result]
 
 
 @dataclass(frozen=True)
-class Captured:
-    """What became of a video."""
+class Seen:
+    """The face of one picture."""
 
-    take: Path  # the JSON; the wav has the same stem
-    frames: int  # pictures with a face
-    lost: int  # pictures without one
-    shared: int = 0  # pictures with more than one
+    at_s: float
+    points: NDArray[np.float32]  # (n, 3), pixels: x right, y down, z like x, away
+    scores: NDArray[np.float32]  # (52,), ARKit order
+    rotation: tuple[float, float, float]  # yaw, pitch, roll in degrees; NaN where not told
 
 
 @dataclass(frozen=True)
@@ -106,25 +109,25 @@ def same_face(places: Sequence[Place], last: Place | None) -> int | None:
     return nearest if away[nearest] <= last.width else None
 
 
-def weights_of(face: Iterable[Category]) -> list[float]:
-    """Curve values in the order of NAMES, by name.
+def scores_of(face: Iterable[Category]) -> NDArray[np.float32]:
+    """Curve values (52,) in ARKit's order, by name.
 
     A score that MediaPipe does not give is 0, and `_neutral` is left out.
     """
     scores = {c.category_name: float(c.score or 0.0) for c in face}
-    if not set(NAMES) & set(scores):
+    if not set(CURVES) & set(scores):
         raise CaptureError(
             "the model gives no blendshape scores: use face_landmarker.task with blendshapes"
         )
-    return [min(max(scores.get(name, 0.0), 0.0), 1.0) for name in NAMES]
+    return np.clip([scores.get(name, 0.0) for name in CURVES], 0.0, 1.0).astype(np.float32)
 
 
-def rows_of(
+def faces_of(
     pictures: Iterable[tuple[float, NDArray[np.uint8]]],
     detect: Detector,
     on_frame: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[dict[str, Any] | None, int]]:
-    """A picture -> a row of BEAT's form, None where the face was not found; and how many faces.
+) -> Iterator[tuple[Seen | None, int]]:
+    """A picture -> its face, None where it was not found; and how many faces there are.
 
     One face is followed. When it is gone for so long that a reader will cut the take there,
     another one may come: what lies between two holes is one face.
@@ -143,36 +146,51 @@ def rows_of(
             yield None, len(faces)
             continue
         last, last_s = places[chosen], at_s
-        weights = [round(weight, 5) for weight in weights_of(faces[chosen])]
-        yield {"weights": weights, "time": round(at_s, 6), "rotation": []}, len(faces)
+        yield _seen(result, chosen, at_s, picture), len(faces)
 
 
-def capture(
+def _seen(result: Result, chosen: int, at_s: float, picture: NDArray[np.uint8]) -> Seen:
+    height, width = picture.shape[:2]
+    points = [(p.x or 0.0, p.y or 0.0, p.z or 0.0) for p in result.face_landmarks[chosen]]
+    matrices = result.facial_transformation_matrixes
+    return Seen(
+        at_s,
+        (np.array(points[:COUNT]) * [width, height, width]).astype(np.float32),
+        scores_of(result.face_blendshapes[chosen]),
+        angles(matrices[chosen]) if len(matrices) > chosen else (np.nan, np.nan, np.nan),
+    )
+
+
+def measure(
     film: Path,
-    folder: Path,
     detect: Detector,
     on_frame: Callable[[], None] = lambda: None,
-) -> Captured:
-    """One video -> `STEM.json` and `STEM.wav` in `folder`, each whole or not at all.
+    pixel_aspect: Fraction | None = None,
+) -> Measured:
+    """What the landmarker sees in a film, in pixels of true shape.
 
-    Pictures without a face are left out, so that a reader sees the hole in the times. Raises
-    BrokenTake for a video without sound or picture, or with a face in too few of its pictures.
+    `pixel_aspect` (width over height) replaces what the film says. Raises BrokenTake for a film
+    without sound or picture, or with a face in too few of its pictures.
     """
-    sound, rate_hz = video.read_sound(film)
-    rows = list(rows_of(video.frames(film), detect, on_frame))
-    kept = [row for row, _ in rows if row is not None]
-    lost = len(rows) - len(kept)
-    if len(kept) < 2 or lost > MOST_LOST * len(rows):
+    video.read_sound(film)  # before the long part
+    found = list(faces_of(video.frames(film, pixel_aspect), detect, on_frame))
+    kept = [face for face, _ in found if face is not None]
+    lost = len(found) - len(kept)
+    if len(found) < 2:
+        raise BrokenTake(f"{film.name}: too short, pictures: {len(found)}; a take needs a second")
+    if len(kept) < 2 or lost > MOST_LOST * len(found):
         raise BrokenTake(
-            f"{film.name}: a face in {len(kept)} of {len(rows)} pictures, half of them are needed; "
-            "film one face from the front, lit and large"
+            f"{film.name}: a face in {len(kept)} of {len(found)} pictures, half of them are "
+            "needed; film one face from the front, lit and large, and see that the film plays"
         )
-    target = folder / f"{film.stem}.json"
-    with replaced(target.with_suffix(".wav")) as part:
-        soundfile.write(part, sound, rate_hz, format="WAV", subtype="PCM_16")
-    with replaced(target) as part:
-        part.write_text(json.dumps({"names": NAMES, "frames": kept}), encoding="utf-8")
-    return Captured(target, len(kept), lost, sum(faces > 1 for _, faces in rows))
+    return Measured(
+        times_s=np.array([face.at_s for face in kept]),
+        points=np.stack([face.points for face in kept]),
+        scores=np.stack([face.scores for face in kept]),
+        rotations=np.array([face.rotation for face in kept], np.float32),
+        lost=lost,
+        shared=sum(faces > 1 for _, faces in found),
+    )
 
 
 def require(model: Path) -> Any:
@@ -180,7 +198,7 @@ def require(model: Path) -> Any:
     if not model.is_file():
         raise CaptureError(
             f"no model file {model}; give --model with MediaPipe's face_landmarker.task "
-            "(MediaPipe's site has it under Face Landmarker, Models)"
+            "(Apache-2.0; MediaPipe's site has it under Face Landmarker, Models)"
         )
     try:
         import mediapipe
@@ -213,6 +231,10 @@ def _without_log() -> Iterator[None]:
         os.close(kept)
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 class _Landmarker(AbstractContextManager[Detector]):
     def __init__(self, mediapipe: Any, model: Path) -> None:
         self._mediapipe = mediapipe
@@ -223,13 +245,19 @@ class _Landmarker(AbstractContextManager[Detector]):
             running_mode=vision.RunningMode.IMAGE,
             num_faces=2,  # to tell whether there is a second
             output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
         )
         try:
             with _without_log():
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
                 self._detect(np.zeros((64, 64, 3), np.uint8))  # its parts start, and log, here
-        except (ValueError, RuntimeError, OSError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except OSError as error:  # its native library lacks one of the system's
+            raise CaptureError(
+                f"MediaPipe cannot start: {_first_line(error)}; on Debian it needs the packages "
+                "libegl1 and libgles2"
+            ) from None
+        except (ValueError, RuntimeError) as error:
+            said = _first_line(error)
             raise CaptureError(f"{model} is no face landmarker model: {said}") from None
 
     def __enter__(self) -> Detector:
@@ -246,18 +274,18 @@ class _Landmarker(AbstractContextManager[Detector]):
         return result
 
 
-def notes(captured: Captured) -> list[str]:
+def notes(film: Measured) -> list[str]:
     """What the user should know of the pictures without a face or with several."""
-    of = captured.frames + captured.lost
+    of = len(film.times_s) + film.lost
     said = []
-    if captured.lost:
+    if film.lost:
         said.append(
-            f"no face in {captured.lost} of {of} pictures; a hole over {MAX_HOLE_S:g} s will cut "
+            f"no face in {film.lost} of {of} pictures; a hole over {MAX_HOLE_S:g} s will cut "
             "the take there"
         )
-    if captured.shared:
+    if film.shared:
         said.append(
-            f"more than one face in {captured.shared} of {of} pictures: the one that is largest at "
+            f"more than one face in {film.shared} of {of} pictures: the one that is largest at "
             "first was followed; crop the film to the speaker if that is another"
         )
     return said

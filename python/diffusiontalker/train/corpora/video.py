@@ -24,6 +24,9 @@ class VideoInfo:
     rate: Fraction | None  # frames a second
     frames: int  # 0 where the file does not say
     timecode: str  # of the first frame, HH:MM:SS:FF or with ;FF; "" where there is none
+    width: int = 0  # as stored, before pixel aspect and rotation; 0 without a picture
+    height: int = 0
+    pixel_aspect: Fraction | None = None  # a pixel's width over its height; None: not told
 
 
 def require(what: str) -> Any:
@@ -64,8 +67,22 @@ def info(path: Path) -> VideoInfo:
         tags = [container.metadata, *(stream.metadata for stream in container.streams)]
         timecode = next((tag["timecode"] for tag in tags if "timecode" in tag), "")
         stream = next(iter(container.streams.video), None)
-        rate = None if stream is None else stream.average_rate
-        return VideoInfo(rate, 0 if stream is None else stream.frames, timecode)
+        if stream is None:
+            return VideoInfo(None, 0, timecode)
+        return VideoInfo(
+            stream.average_rate,
+            stream.frames,
+            timecode,
+            stream.width,
+            stream.height,
+            _pixel_aspect(stream),
+        )
+
+
+def _pixel_aspect(stream: Any) -> Fraction | None:
+    """What the container or else the stream says; absurd figures are as good as none."""
+    said = stream.sample_aspect_ratio
+    return said if said is not None and Fraction(1, 8) <= said <= 8 else None
 
 
 def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -101,7 +118,9 @@ def decode_sound(data: bytes, name: str, form: str) -> tuple[NDArray[np.float32]
 def _first_track(container: Any, name: str) -> tuple[NDArray[np.float32], int, float]:
     """Sound, rate in Hz and start in seconds of the first sound track. Raises BrokenTake."""
     av = require(name)
-    silent = BrokenTake(f"{name} has no sound track; a take needs its speech")
+    silent = BrokenTake(
+        f"{name} has no sound track; a take needs its speech: join the sound to the film"
+    )
     track = next(iter(container.streams.audio), None)
     if track is None:
         raise silent
@@ -126,12 +145,15 @@ def _mono(frame: Any) -> NDArray[np.float32]:
     return np.asarray(frame.to_ndarray().mean(axis=0), dtype=np.float32)
 
 
-def frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def frames(
+    path: Path, pixel_aspect: Fraction | None = None
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """(seconds since the track's start, RGB picture (height, width, 3)) of every frame in order.
 
-    A recording that the phone held upright is turned as its player would turn it. Pictures without
-    a time, or with one that does not rise, are left out. Raises BrokenTake for a file without video
-    or one that breaks off.
+    Pictures have square pixels: those of a film whose pixels are not are stretched, by what the
+    film says or by `pixel_aspect` (width over height) in its place. A recording that the phone held
+    upright is turned as its player would turn it. Pictures without a time, or with one that does
+    not rise, are left out. Raises BrokenTake for a file without video or one that breaks off.
     """
     with _open(path) as container:
         import av
@@ -140,14 +162,38 @@ def frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         if picture is None:
             raise BrokenTake(f"{path.name} has no video track")
         picture.thread_type = "AUTO"
+        aspect = pixel_aspect or _pixel_aspect(picture) or Fraction(1)
         zero_s, last_s = _zero_s(picture), float("-inf")
         try:
             for frame in container.decode(picture):
                 if frame.time is None or frame.time <= last_s:
                     continue
                 last_s = float(frame.time)
-                image = frame.to_ndarray(format="rgb24")
+                image = _square(frame, aspect)
                 turns = round(float(getattr(frame, "rotation", 0)) / 90.0) % 4
                 yield last_s - zero_s, np.ascontiguousarray(np.rot90(image, turns))
         except av.FFmpegError as error:
             raise BrokenTake(f"cannot read the pictures of {path.name}: {_said(error)}") from error
+
+
+def _square(frame: Any, aspect: Fraction) -> NDArray[np.uint8]:
+    """A frame as RGB with square pixels; the side that is too short grows, so nothing is lost."""
+    if aspect == 1:
+        return np.asarray(frame.to_ndarray(format="rgb24"))
+    width, height = frame.width, frame.height
+    if aspect > 1:
+        width = round(width * aspect)
+    else:
+        height = round(height / aspect)
+    made = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
+    return np.asarray(made.to_ndarray())
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """An RGB picture (height, width, 3) as a PNG file's bytes."""
+    av = require("a picture")
+    coder = av.CodecContext.create("png", "w")
+    coder.height, coder.width = picture.shape[:2]
+    coder.pix_fmt, coder.time_base = "rgb24", Fraction(1)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    return b"".join(bytes(packet) for packet in [*coder.encode(frame), *coder.encode(None)])

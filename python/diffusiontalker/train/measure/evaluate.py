@@ -8,8 +8,8 @@ from typing import Any
 
 from ...bundle import Bundle
 from ..corpora import Recording
+from ..mesh import Head
 from . import sounds
-from .mesh import Head
 from .players import OnClips, Player, Reference, play
 from .scores import (
     SEEDS,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...curves import CURVES, LIPS, LIPS_REFERENCE, UPPER_FACE, UPPER_FACE_REFERENCE, indices
 from ..corpora import Phone
-from .mesh import Head
+from ..mesh import Head
 
 Curves = NDArray[np.float32]
 

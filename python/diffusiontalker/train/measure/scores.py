@@ -19,9 +19,9 @@ from ...curves import CURVES
 from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..data.performer import perform, style_of
 from ..data.voice import voiced_columns
+from ..mesh import Head
 from ..networks.identity import matched, pool
 from . import metrics
-from .mesh import Head
 from .metrics import Curves
 from .players import OnClips, Player, Reference, batch_features, play, reference_of
 

@@ -28,10 +28,10 @@ from ...files import replaced
 from ..config import Config
 from ..corpora import Recording
 from ..measure import report, scores
-from ..measure.mesh import Head
 from ..measure.players import OnClips, play, runtime_player
 from ..measure.plots import read_log
 from ..measure.takes import some
+from ..mesh import Head
 from ..networks.manifest import noise_scale_of, postprocess_of, refuse_frozen
 from ..stages.parallel import ALONE, Ranks
 from . import run

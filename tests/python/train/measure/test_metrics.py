@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from diffusiontalker.curves import CURVES
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.measure import metrics
-from diffusiontalker.train.measure.mesh import Head, HeadError, read_head
+from diffusiontalker.train.mesh import Head, HeadError, read_head
 
 JAW = CURVES.index("jawOpen")
 

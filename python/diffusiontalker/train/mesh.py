@@ -1,8 +1,8 @@
 """A blendshape head that the user supplies: how far each ARKit curve moves each vertex.
 
 Two forms: a binary glTF 2.0 file (.glb) whose morph targets carry the curves' names (mesh extras
-`targetNames`, as Blender and most exporters write them), and an .npz with `names` (n,) and
-`deltas` (n, vertices, 3).
+`targetNames`, as Blender and most exporters write them), and an .npz with `names` (n,), `deltas`
+(n, vertices, 3) and, for `dt-train capture --head`, `positions` (vertices, 3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...curves import CURVES
+from ..curves import CURVES
 
 #: A vertex counts as lip from this share of the mouth curves' strongest pull on.
 LIP_SHARE = 0.7
@@ -38,6 +38,7 @@ class Head:
     """Displacements of a head's vertices at full curves, in the file's own unit of length."""
 
     deltas: NDArray[np.float32]  # (52, vertices, 3), zeros for curves that the file lacks
+    positions: NDArray[np.float32] | None = None  # (vertices, 3) at rest; None where not told
 
     def lip_vertices(self) -> NDArray[np.intp]:
         """Indices of the lips: the vertices that the mouth curves move most.
@@ -56,7 +57,7 @@ def read_head(path: str | Path) -> Head:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no head {file}")
-    names, deltas = _read_npz(file) if file.suffix == ".npz" else _read_glb(file)
+    names, deltas, positions = _read_npz(file) if file.suffix == ".npz" else _read_glb(file)
     known = {name.lower(): i for i, name in enumerate(CURVES)}
     placed = np.zeros((len(CURVES), deltas.shape[1], 3), np.float32)
     found = 0
@@ -66,24 +67,31 @@ def read_head(path: str | Path) -> Head:
             found += 1
     if not any(placed[i].any() for i, name in enumerate(CURVES) if name.startswith("mouth")):
         raise HeadError(f"{file.name}: expected ARKit mouth curves, got {found} ARKit names")
-    return Head(placed)
+    return Head(placed, positions)
 
 
-def _read_npz(file: Path) -> tuple[list[str], NDArray[np.float32]]:
+#: Names, deltas, positions.
+_Parts = tuple[list[str], NDArray[np.float32], NDArray[np.float32] | None]
+
+
+def _read_npz(file: Path) -> _Parts:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             names = [str(name) for name in arrays["names"]]
             deltas = np.asarray(arrays["deltas"], np.float32)
+            rest = np.asarray(arrays["positions"], np.float32) if "positions" in arrays else None
     except (KeyError, ValueError, OSError) as error:
         raise HeadError(f"{file.name}: expected an npz with names and deltas: {error}") from error
     if deltas.ndim != 3 or deltas.shape[0] != len(names) or deltas.shape[2] != 3:
         raise HeadError(
             f"{file.name}: deltas: expected ({len(names)}, vertices, 3), got {deltas.shape}"
         )
-    return names, deltas
+    if rest is not None and rest.shape != deltas.shape[1:]:
+        raise HeadError(f"{file.name}: positions: expected {deltas.shape[1:]}, got {rest.shape}")
+    return names, deltas, rest
 
 
-def _read_glb(file: Path) -> tuple[list[str], NDArray[np.float32]]:
+def _read_glb(file: Path) -> _Parts:
     data = file.read_bytes()
     try:
         magic, version, _ = struct.unpack_from("<4sII", data)
@@ -94,6 +102,7 @@ def _read_glb(file: Path) -> tuple[list[str], NDArray[np.float32]]:
         binary = memoryview(data)[20 + length + 8 :]
         names: list[str] = []
         parts: list[NDArray[np.float32]] = []
+        rest: list[NDArray[np.float32]] = []
         seen: set[int] = set()
         for mesh in document.get("meshes", []):
             own = mesh.get("extras", {}).get("targetNames", [])
@@ -108,12 +117,13 @@ def _read_glb(file: Path) -> tuple[list[str], NDArray[np.float32]]:
                 names = own
                 targets = [_accessor(document, binary, t["POSITION"]) for t in primitive["targets"]]
                 parts.append(np.stack(targets))
+                rest.append(_accessor(document, binary, position))
         if not names or len(parts[0]) != len(names):
             raise HeadError(
                 f"{file.name}: expected morph targets named in extras.targetNames, "
                 f"got {len(names)} names"
             )
-        return names, np.concatenate(parts, axis=1)
+        return names, np.concatenate(parts, axis=1), np.concatenate(rest)
     except (struct.error, KeyError, IndexError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise HeadError(f"{file.name} is not a whole glTF binary: {error!r}") from error
 
