@@ -18,7 +18,8 @@ class PyKnobs {
   // Here and in push the GIL is kept: it takes microseconds, and one thread may turn what another
   // polls.
   void set(const py::object& gain, const py::object& offset, double smooth_ms) {
-    const FloatArray gains = floats("set: gain", gain, 1), offsets = floats("set: offset", offset, 1);
+    const FloatArray gains = floats("set: gain", gain, 1),
+                     offsets = floats("set: offset", offset, 1);
     if (gains.size() != width_ || offsets.size() != width_) {
       throw py::value_error("set: expected " + std::to_string(width_) + " gains and offsets, got " +
                             shape_text(gains) + " and " + shape_text(offsets));

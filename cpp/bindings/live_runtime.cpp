@@ -76,10 +76,9 @@ void bind_live_runtime(py::module_& m) {
                        const std::string& backend, std::int64_t ring_capacity_samples,
                        std::int64_t frame_capacity, const py::object& tensorrt, double idle,
                        bool head) {
-             return std::make_unique<PyLiveRuntime>(std::move(model), seed, identity,
-                                                    backend_options(backend, tensorrt),
-                                                    ring_capacity_samples, frame_capacity,
-                                                    dt::MotionOptions{idle, head});
+             return std::make_unique<PyLiveRuntime>(
+                 std::move(model), seed, identity, backend_options(backend, tensorrt),
+                 ring_capacity_samples, frame_capacity, dt::MotionOptions{idle, head});
            }),
            py::arg("model"), py::arg("seed"), py::arg("identity"), py::arg("backend") = "cpu",
            py::arg("ring_capacity_samples") = 64000, py::arg("frame_capacity") = 512, py::kw_only(),

@@ -104,7 +104,7 @@ class Knobs:
         if chosen:
             return chosen
         if key == "head" or key in HEAD:
-            raise ValueError(f"{what}: {key!r}: head rotation comes with Runtime(head=True) only")
+            raise ValueError(f"{what}: {key!r}: head rotation comes with head=True only (dt-stream: --head)")
         known = [group for group in GROUPS if self._members(group)]
         close = _close(key, known, self._names)
         hint = f"did you mean {', '.join(close)}?" if close else f"groups are {', '.join(known)}"

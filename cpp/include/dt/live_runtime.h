@@ -28,8 +28,9 @@ class LiveRuntime {
   // if the worker failed.
   std::int64_t wait(double timeout_s);
 
-  // Takes up to `max_frames` frames, each of width() values, which are consecutive. The queue holds the newest
-  // `frame_capacity` frames; older ones that nobody took are counted in dropped_frames().
+  // Takes up to `max_frames` frames, each of width() values, which are consecutive. The queue holds
+  // the newest `frame_capacity` frames; older ones that nobody took are counted in
+  // dropped_frames().
   struct Batch {
     std::int64_t first_frame;
     std::int64_t count;

@@ -13,30 +13,30 @@ namespace {
 // 3 s at 25 frames a second. The tracker's own jitter is in its spreads and steps.
 
 // Blinks. The rate is IdleOptions'. Speakers' median times to shut were 80 to 120 ms and to open
-// again (to a tenth) 180 to 340 ms; lids filmed faster close in 70 to 100 ms and open in about twice
-// that (VanderWerf et al. 2003).
+// again (to a tenth) 180 to 340 ms; lids filmed faster close in 70 to 100 ms and open in about
+// twice that (VanderWerf et al. 2003).
 constexpr double kCloseMs[] = {70.0, 100.0};
 constexpr double kShutMs = 20.0;
 constexpr double kOpenMs[] = {150.0, 200.0};
-constexpr double kLagMs = 6.0;         // of one eye behind the other, at most
-constexpr float kAsymmetry = 0.02F;    // how much less far the later eye shuts
-constexpr double kSpread = 0.43;       // of the time between blinks, over its mean
-constexpr double kShortest = 0.3;      // least time between two, over the mean
-constexpr double kRestMs = 250.0;      // open between two at least
-constexpr double kShiftInvites = 0.35; // how early a wide gaze shift may bring a blink, in blinks
-constexpr double kEndInvites = 0.6;    // the same for the end of a phrase
+constexpr double kLagMs = 6.0;          // of one eye behind the other, at most
+constexpr float kAsymmetry = 0.02F;     // how much less far the later eye shuts
+constexpr double kSpread = 0.43;        // of the time between blinks, over its mean
+constexpr double kShortest = 0.3;       // least time between two, over the mean
+constexpr double kRestMs = 250.0;       // open between two at least
+constexpr double kShiftInvites = 0.35;  // how early a wide gaze shift may bring a blink, in blinks
+constexpr double kEndInvites = 0.6;     // the same for the end of a phrase
 
 // Phrases, for blinks: pauses shorter than this are inside one (Goldman-Eisler 1968).
 constexpr std::int64_t kPauseUs = 250000;
 constexpr std::int64_t kLeastPhraseUs = 400000;
 
-// Gaze, in values of eyeLook curves. Spread within a clip: across 0.037 to 0.078. Steps: 52 a minute
-// of the steadiest speaker, 106 to 171 of those whose jitter counts as steps.
+// Gaze, in values of eyeLook curves. Spread within a clip: across 0.037 to 0.078. Steps: 52 a
+// minute of the steadiest speaker, 106 to 171 of those whose jitter counts as steps.
 constexpr double kAcross = 0.045, kUpDown = 0.03;
-constexpr double kGlance = 3.0;         // how much wider
-constexpr double kGlanceShare = 0.2;    // of the fixations
+constexpr double kGlance = 3.0;       // how much wider
+constexpr double kGlanceShare = 0.2;  // of the fixations
 constexpr double kWidest = 0.35;
-constexpr double kFixationMs = 250.0;   // shortest
+constexpr double kFixationMs = 250.0;      // shortest
 constexpr double kFixationMoreMs = 550.0;  // mean of what is added to it
 constexpr double kWideShift = 0.15;
 // Main sequence (Bahill et al. 1975): 21 ms and 2.2 ms a degree, an eyeLook curve of 1 being taken
@@ -80,9 +80,7 @@ double IdleDraws::uniform(std::uint32_t word) {
   return (static_cast<double>(word) + 0.5) / 4294967296.0;
 }
 
-double IdleDraws::normal(std::uint32_t word) {
-  return static_cast<double>(normal_from_bits(word));
-}
+double IdleDraws::normal(std::uint32_t word) { return static_cast<double>(normal_from_bits(word)); }
 
 std::array<double, 4> IdleDraws::tracks(Stream stream, std::int64_t knot_ms, std::int64_t frame,
                                         const TimeBase& time) const {
@@ -199,8 +197,8 @@ void Blinks::push(bool speaking, bool wide_shift, bool phrase_ended) {
   const double a_frame = options_.blinks_a_minute / 60000.0 * frame_ms_;
   progress_ += speaking ? options_.blinks_speaking * a_frame : a_frame;
   const double invited = phrase_ended ? kEndInvites : wide_shift ? kShiftInvites : 0.0;
-  const bool rested = static_cast<double>(frames_) * frame_ms_ >=
-                      close_ms_ + kLagMs + kShutMs + open_ms_ + kRestMs;
+  const bool rested =
+      static_cast<double>(frames_) * frame_ms_ >= close_ms_ + kLagMs + kShutMs + open_ms_ + kRestMs;
   if (a_frame > 0.0 && rested && progress_ >= needed_ - invited) {
     begin();
   }

@@ -12,8 +12,8 @@
 
 namespace dt {
 
-// Random numbers by (seed, stream, event): pure functions, as normal_noise is, from counters that it
-// never uses.
+// Random numbers by (seed, stream, event): pure functions, as normal_noise is, from counters that
+// it never uses.
 class IdleDraws {
  public:
   enum Stream : std::uint32_t { kBlink, kGaze, kDrift, kHeadSlow, kHeadQuick };

@@ -6,8 +6,8 @@
 
 namespace dt {
 
-// Applied to frames as they are delivered, so a change shows from the next one on, however the audio
-// before and after was cut.
+// Applied to frames as they are delivered, so a change shows from the next one on, however the
+// audio before and after was cut.
 class Knobs {
  public:
   // Frames of `width` values; of these the first `curves` stay within 0 and 1 where gain or offset

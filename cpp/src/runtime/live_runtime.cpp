@@ -29,13 +29,12 @@ std::int64_t at_least_one(const char* what, std::int64_t value) {
   return value;
 }
 
-// The newest frames, of `width` values each, in order. The oldest gives way when it is full: a face wants the present.
+// The newest frames, of `width` values each, in order. The oldest gives way when it is full: a face
+// wants the present.
 class FrameQueue {
  public:
   FrameQueue(std::int64_t capacity, std::int64_t width)
-      : capacity_(capacity),
-        width_(width),
-        frames_(static_cast<std::size_t>(capacity * width)) {}
+      : capacity_(capacity), width_(width), frames_(static_cast<std::size_t>(capacity * width)) {}
 
   void push(const float* frames, std::int64_t count) {
     {

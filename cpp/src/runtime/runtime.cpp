@@ -175,8 +175,7 @@ void Runtime::step(const float* samples, std::int64_t count, float* frames) {
   const Stopwatch stopwatch(&impl_->compute_seconds);
   impl_->position_samples += count;
   for (std::int64_t at = 0; at < count; at += kBlockSamples) {
-    frames += impl_->run(samples + at, std::min(kBlockSamples, count - at), frames) *
-              impl_->width;
+    frames += impl_->run(samples + at, std::min(kBlockSamples, count - at), frames) * impl_->width;
   }
 }
 
@@ -188,8 +187,8 @@ void Runtime::flush(float* frames) {
   const std::int64_t total = impl_->time.total_frames(impl_->position_samples);
   while (impl_->frames < total) {
     const std::int64_t missing = impl_->time.samples_for(total) - impl_->heard_samples;
-    frames += impl_->run(impl_->silence.data(), std::min(kBlockSamples, missing), frames) *
-              impl_->width;
+    frames +=
+        impl_->run(impl_->silence.data(), std::min(kBlockSamples, missing), frames) * impl_->width;
   }
   impl_->flushed = true;
 }
