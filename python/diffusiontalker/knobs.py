@@ -104,7 +104,9 @@ class Knobs:
         if chosen:
             return chosen
         if key == "head" or key in HEAD:
-            raise ValueError(f"{what}: {key!r}: head rotation comes with head=True only (dt-stream: --head)")
+            raise ValueError(
+                f"{what}: {key!r}: head rotation comes with head=True only (dt-stream: --head)"
+            )
         known = [group for group in GROUPS if self._members(group)]
         close = _close(key, known, self._names)
         hint = f"did you mean {', '.join(close)}?" if close else f"groups are {', '.join(known)}"

@@ -159,7 +159,7 @@ def test_a_bundle_sets_its_own_amounts(bundle_at_60: Bundle, tmp_path: Path) -> 
         bundle.write(
             tmp_path, {**b.manifest, "idle": {"blinks_a_minute": 99}}, bundle_at_60.tensors
         )
-    with pytest.raises(BundleError, match="idle: expected only blinks_a_minute.*got 'blinks'"):
+    with pytest.raises(BundleError, match=r"idle: expected only blinks_a_minute.*got 'blinks'"):
         bundle.write(tmp_path, {**b.manifest, "idle": {"blinks": 9}}, bundle_at_60.tensors)
 
 

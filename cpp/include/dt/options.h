@@ -45,7 +45,8 @@ struct GateOptions {
   }
 };
 
-// Idle motion: what a face does beside speaking. The amounts are shares of measured faces' own.
+// Idle motion: what a face does beside speaking. The amounts are shares of measured faces' own
+// (cpp/src/curves/idle.cpp has those).
 struct IdleOptions {
   double blinks_a_minute = 16.0;  // in silence
   double blinks_speaking = 0.5;   // share of that rate while a phrase is spoken

@@ -66,6 +66,7 @@ class Gaze {
     double left, up;
   };
   Point target(std::int64_t fixation) const;
+  static double distance(const Point& a, const Point& b);
 
   IdleDraws draws_;
   double frame_ms_;

@@ -88,19 +88,30 @@ def parser() -> Parser:
     )
 
     face.add_argument(
-        "--idle", type=float, default=1.0, metavar="0..1",
+        "--idle",
+        type=float,
+        default=1.0,
+        metavar="0..1",
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
     face.add_argument(
         "--head", action="store_true", help="headYaw, headPitch, headRoll after the curves, radians"
     )
     face.add_argument(
-        "--gain", action="append", type=_numbers, default=[], metavar="NAME=N,...",
+        "--gain",
+        action="append",
+        type=_numbers,
+        default=[],
+        metavar="NAME=N,...",
         help=f"multiply curves, by name, pattern or group ({', '.join(GROUPS)}): "
         "mouth=1.3,eyeBlink*=1.2",
     )
     face.add_argument(
-        "--offset", action="append", type=_numbers, default=[], metavar="NAME=N,...",
+        "--offset",
+        action="append",
+        type=_numbers,
+        default=[],
+        metavar="NAME=N,...",
         help="add to curves, named as for --gain: jawOpen=0.05",
     )
     face.add_argument(
@@ -110,7 +121,9 @@ def parser() -> Parser:
         "--strength-upper", type=float, metavar="N", help="multiply the upper face (default: 1)"
     )
     face.add_argument(
-        "--smooth-ms", type=float, metavar="N",
+        "--smooth-ms",
+        type=float,
+        metavar="N",
         help="smooth every value with this time constant, 0 to 1000 (default: 0, off)",
     )
 

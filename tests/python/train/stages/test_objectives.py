@@ -356,7 +356,9 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     talker, speakers = run.train(config, data, tmp_path / "run")
     bundle = export.export(talker, config, speakers, {}, tmp_path / "bundle")
     take = data.train[1][0]
-    anna, bert = (Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert"))
+    anna, bert = (
+        Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert")
+    )
     assert anna.std() > 1e-3
     assert np.array_equal(anna, bert)
 
@@ -364,7 +366,9 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     talker, _ = run.train(with_identity, data, tmp_path / "other", shared=tmp_path / "run")
     assert not (tmp_path / "other" / "cache").exists()
     bundle = export.export(talker, with_identity, speakers, {}, tmp_path / "bundle2")
-    anna, bert = (Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert"))
+    anna, bert = (
+        Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert")
+    )
     assert not np.array_equal(anna, bert)
 
 
