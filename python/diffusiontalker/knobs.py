@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,7 @@ def _number(what: str, value: object, low: float, high: float) -> float | None:
     return number
 
 
-def _numbers(what: str, given: object, low: float, high: float) -> dict[str, float]:
+def _numbers(what: str, given: object, low: float, high: float) -> Mapping[str, float]:
     if not isinstance(given, Mapping):
         raise ValueError(
             f'{what}: expected numbers by group, curve or pattern, as in {{"mouth": 1.3}}, '
@@ -144,4 +145,5 @@ def _numbers(what: str, given: object, low: float, high: float) -> dict[str, flo
         number = _number(f"{what}: {key}", math.nan if value is None else value, low, high)
         assert number is not None
         numbers[key] = number
-    return numbers
+    # Nobody who reads the settings may change them.
+    return MappingProxyType(numbers)

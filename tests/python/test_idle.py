@@ -20,6 +20,9 @@ from diffusiontalker.curves import CURVES, GATED, HEAD, LIPS, indices
 
 FloatArray = NDArray[np.float32]
 
+#: Weights of the bundle whose demo the digests below are.
+DIGESTED = "fe05276c0fe0"
+
 
 def curve(frames: FloatArray, name: str) -> FloatArray:
     values: FloatArray = frames[:, CURVES.index(name)]
@@ -161,10 +164,6 @@ def test_a_bundle_sets_its_own_amounts(bundle_at_60: Bundle, tmp_path: Path) -> 
         )
     with pytest.raises(BundleError, match=r"idle: expected only blinks_a_minute.*got 'blinks'"):
         bundle.write(tmp_path, {**b.manifest, "idle": {"blinks": 9}}, bundle_at_60.tensors)
-
-
-#: Of the bundle whose demo the digests are.
-DIGESTED = "fe05276c0fe0"
 
 
 def _demo() -> Path:
