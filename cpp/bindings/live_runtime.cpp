@@ -13,9 +13,9 @@ class PyLiveRuntime {
  public:
   PyLiveRuntime(ModelPointer model, std::uint64_t seed, std::int64_t identity,
                 const dt::BackendOptions& backend, std::int64_t ring_capacity_samples,
-                std::int64_t frame_capacity)
-      : model_(std::move(model)),
-        live_(model_, seed, identity, backend, ring_capacity_samples, frame_capacity) {}
+                std::int64_t frame_capacity, const dt::MotionOptions& motion)
+      : live_(std::move(model), seed, identity, backend, ring_capacity_samples, frame_capacity,
+              motion) {}
 
   // Keeps the GIL: it takes microseconds, and two Python threads can then not push at once.
   std::int64_t push(const py::object& samples) {
@@ -29,7 +29,7 @@ class PyLiveRuntime {
                             std::to_string(max_frames));
     }
     const std::int64_t ready = wait(timeout_s);
-    FloatArray frames = frames_array(std::min(ready, max_frames), model_->curve_count());
+    FloatArray frames = frames_array(std::min(ready, max_frames), live_.width());
     // With the GIL held, so that nobody else has taken them since.
     const dt::LiveRuntime::Batch batch = live_.take(frames.shape(0), frames.mutable_data());
     if (batch.count == frames.shape(0)) {
@@ -65,7 +65,6 @@ class PyLiveRuntime {
     }
   }
 
-  ModelPointer model_;
   dt::LiveRuntime live_;
 };
 
@@ -75,18 +74,20 @@ void bind_live_runtime(py::module_& m) {
   py::class_<PyLiveRuntime> live(m, "LiveRuntime", "A Runtime behind a ring buffer, in a thread.");
   live.def(py::init([](ModelPointer model, std::uint64_t seed, std::int64_t identity,
                        const std::string& backend, std::int64_t ring_capacity_samples,
-                       std::int64_t frame_capacity, const py::object& tensorrt) {
-             return std::make_unique<PyLiveRuntime>(std::move(model), seed, identity,
-                                                    backend_options(backend, tensorrt),
-                                                    ring_capacity_samples, frame_capacity);
+                       std::int64_t frame_capacity, const py::object& tensorrt, double idle,
+                       bool head) {
+             return std::make_unique<PyLiveRuntime>(
+                 std::move(model), seed, identity, backend_options(backend, tensorrt),
+                 ring_capacity_samples, frame_capacity, dt::MotionOptions{idle, head});
            }),
            py::arg("model"), py::arg("seed"), py::arg("identity"), py::arg("backend") = "cpu",
            py::arg("ring_capacity_samples") = 64000, py::arg("frame_capacity") = 512, py::kw_only(),
-           py::arg("tensorrt") = py::none())
+           py::arg("tensorrt") = py::none(), py::arg("idle") = dt::MotionOptions{}.idle,
+           py::arg("head") = dt::MotionOptions{}.head)
       .def("push", &PyLiveRuntime::push, py::arg("samples"),
            "float32 (n,) at 16 kHz -> samples taken; the rest is dropped and counted.")
       .def("poll", &PyLiveRuntime::poll, py::arg("max_frames") = 64, py::arg("timeout_s") = 0.0,
-           "(index of the first frame, frames (n, curves)), waiting for the first of them.")
+           "(index of the first frame, frames (n, width)), waiting for the first of them.")
       .def("finish", [](PyLiveRuntime& l) { l.live().finish(); })
       .def(
           "stop", [](PyLiveRuntime& l) { l.live().stop(); },
@@ -95,6 +96,7 @@ void bind_live_runtime(py::module_& m) {
   const auto property = [&live](const char* name, auto member) {
     live.def_property_readonly(name, [member](PyLiveRuntime& l) { return (l.live().*member)(); });
   };
+  property("width", &dt::LiveRuntime::width);
   property("finished", &dt::LiveRuntime::finished);
   property("dropped_samples", &dt::LiveRuntime::dropped_samples);
   property("dropped_frames", &dt::LiveRuntime::dropped_frames);

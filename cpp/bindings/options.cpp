@@ -49,6 +49,7 @@ void bind_struct(py::module_& m, const char* name, const char* about) {
 
 void bind_options(py::module_& m) {
   bind_struct<dt::GateOptions>(m, "GateOptions", "The silence gate.");
+  bind_struct<dt::IdleOptions>(m, "IdleOptions", "What a face does beside speaking.");
   bind_struct<dt::CurveOptions>(m, "CurveOptions", "Post-processing of one curve.");
   bind_struct<dt::ContextConfig>(m, "ContextConfig", "Shape of the encoder's context.");
   bind_struct<dt::ModelConfig>(m, "ModelConfig", "Everything about a model but its weights.");

@@ -2,7 +2,8 @@
 
 from .bundle import BundleError
 from .curves import CURVES
+from .knobs import Settings
 from .runtime import Frame, Runtime, RuntimeStats
 from .tensorrt.engines import BackendError
 
-__all__ = ["CURVES", "BackendError", "BundleError", "Frame", "Runtime", "RuntimeStats"]
+__all__ = ["CURVES", "BackendError", "BundleError", "Frame", "Runtime", "RuntimeStats", "Settings"]

@@ -44,6 +44,31 @@ UPPER_FACE: tuple[str, ...] = tuple(c for c in CURVES if c.startswith(("eye", "n
 #: Curves that the silence gate brings to rest.
 GATED: tuple[str, ...] = (*LIPS, "cheekPuff", "tongueOut")
 
+#: Rotation of the head, in radians: what may follow the curves in a frame.
+HEAD: tuple[str, ...] = ("headYaw", "headPitch", "headRoll")
+
+
+def _beginning(*prefixes: str) -> tuple[str, ...]:
+    return tuple(c for c in CURVES if c.startswith(prefixes))
+
+
+#: Names for several curves at once, as the knobs take them (docs/live.md).
+GROUPS: dict[str, tuple[str, ...]] = {
+    "mouth": _beginning("mouth", "tongue"),
+    "jaw": _beginning("jaw"),
+    "lips": LIPS,
+    "eyes": _beginning("eye"),
+    "blink": _beginning("eyeBlink"),
+    "gaze": _beginning("eyeLook"),
+    "brows": _beginning("brow"),
+    "cheeks": _beginning("cheek"),
+    "nose": _beginning("nose"),
+    "lower": tuple(c for c in CURVES if c not in UPPER_FACE),
+    "upper": UPPER_FACE,
+    "all": CURVES,
+    "head": HEAD,
+}
+
 _INDEX = {name: i for i, name in enumerate(CURVES)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,8 @@ from . import _core, clock
 from . import bundle as _bundle
 from .bundle import Bundle
 from .clock import CORE_RATE_HZ
-from .curves import CURVES
+from .curves import CURVES, HEAD
+from .knobs import Knobs, Settings
 from .resample import Resampler, delay_samples
 from .tensorrt import engines
 from .tensorrt.engines import BackendError
@@ -36,7 +37,7 @@ class Frame:
     index: int  #: frame number since the start; frame i depicts the instant i / frame_rate
     time_s: float  #: index / frame_rate, in seconds on the input's own clock
     position: int  #: floor(time x sample rate): the input sample that sounds at that instant
-    curves: FloatArray  #: (52,) values in `curve_names` order
+    curves: FloatArray  #: (52,), or (55,) with the head: values in `curve_names` order
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Runtime:
         identity: a name from `identities`, or "auto" to follow the voice.
         backend: "cpu", "tensorrt" (an NVIDIA GPU, docs/tensorrt.md), or "auto": TensorRT where it
             can be used, the CPU elsewhere, saying so once through the logger "diffusiontalker".
+        idle: 0 to 1, how much of what a face does beside speaking is added: blinks, glances, a
+            slow drift of brows and lids. 0 gives the model's own curves, bit for bit.
+        head: three values after the 52 curves: headYaw, headPitch, headRoll, in radians
+            (docs/unreal.md has their signs). They sway as far as `idle` says.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -82,6 +87,8 @@ class Runtime:
         seed: int = 0,
         identity: str = "auto",
         backend: str = "cpu",
+        idle: float = 1.0,
+        head: bool = False,
     ) -> None:
         self._bundle = bundle if isinstance(bundle, Bundle) else _bundle.read(bundle)
         if (
@@ -99,9 +106,17 @@ class Runtime:
             or not 0 <= seed < 2**64
         ):
             raise ValueError(f"seed: expected a whole number from 0 to 2**64 - 1, got {seed!r}")
+        if isinstance(idle, bool) or not (
+            isinstance(idle, int | float | np.integer | np.floating) and 0 <= idle <= 1
+        ):
+            raise ValueError(f"idle: expected a number from 0 to 1, got {idle!r}")
+        if not isinstance(head, bool):
+            raise ValueError(f"head: expected True or False, got {head!r}")
         self._rate = int(sample_rate)
         self._seed = int(seed)
         self._pinned = self._identity_index(identity)
+        self._idle, self._head = float(idle), head
+        self._knobs = Knobs(self.curve_names, self.frame_rate)
         self._model = _core.Model(
             self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
         )
@@ -127,7 +142,13 @@ class Runtime:
     def _new(self, kind: Callable[..., _Core]) -> _Core:
         """A runtime of the core, or a live one, with this object's settings."""
         return kind(
-            self._model, self._seed, self._pinned, self._backend, tensorrt=self._backend_options
+            self._model,
+            self._seed,
+            self._pinned,
+            self._backend,
+            tensorrt=self._backend_options,
+            idle=self._idle,
+            head=self._head,
         )
 
     def _clear(self) -> None:
@@ -138,7 +159,8 @@ class Runtime:
         self._total: int | None = None
         # Frames that the core has computed, but whose instant plus look-ahead the input's own
         # clock has not reached: the resampler runs ahead of its worst case most of the time.
-        self._early: FloatArray = np.empty((0, len(CURVES)), np.float32)
+        self._early: FloatArray = np.empty((0, len(self.curve_names)), np.float32)
+        self._knobs.reset()
 
     # ---- what this runtime is -------------------------------------------------------------
 
@@ -148,7 +170,8 @@ class Runtime:
 
     @property
     def curve_names(self) -> tuple[str, ...]:
-        return CURVES
+        """The 52 curves, and with `head` its three rotations: the names of a frame's values."""
+        return (*CURVES, *HEAD) if self._head else CURVES
 
     @property
     def frame_rate(self) -> Fraction:
@@ -166,6 +189,14 @@ class Runtime:
     def backend(self) -> str:
         """What runs the sampler: "cpu" or "tensorrt"."""
         return self._backend
+
+    @property
+    def idle(self) -> float:
+        return self._idle
+
+    @property
+    def head(self) -> bool:
+        return self._head
 
     @property
     def lookahead_ms(self) -> float:
@@ -207,6 +238,43 @@ class Runtime:
                 f"got {identity!r}"
             ) from None
 
+    # ---- knobs ----------------------------------------------------------------------------
+
+    def set(
+        self,
+        *,
+        gain: Mapping[str, float] | None = None,
+        offset: Mapping[str, float] | None = None,
+        strength_lower: float | None = None,
+        strength_upper: float | None = None,
+        smooth_ms: float | None = None,
+    ) -> None:
+        """Turns the knobs, at any time: before the first step, between steps, while live.
+
+        It shows from the next frame on that `step`, `flush` or `poll` delivers, and the frames
+        are the same however the audio before and after was cut. Each argument takes the place of
+        what was last given for it; None leaves that as it is. `reset` keeps the settings.
+
+        Args:
+            gain: by group ("mouth", docs/live.md has them all), curve ("jawOpen") or pattern
+                ("eyeBlink*"), 0 to 10. Of entries that name the same curve, the one that names the
+                fewest counts; of equals the last. {} takes all gains back.
+            offset: the same, -1 to 1 (radians for the head), added after the gain.
+            strength_lower, strength_upper: gain of the lower and the upper face on top, 0 to 10.
+            smooth_ms: time constant of a low-pass over every value, 0 to 1000; 0 is off.
+
+        Curves that gain or offset move stay within 0 and 1; rotations have no limit.
+
+        Raises:
+            ValueError: a name or a number that cannot be; nothing has changed then.
+        """
+        self._knobs.set(gain, offset, strength_lower, strength_upper, smooth_ms)
+
+    @property
+    def settings(self) -> Settings:
+        """What `set` has put in force."""
+        return self._knobs.settings
+
     # ---- synchronous use ------------------------------------------------------------------
 
     def step(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> FloatArray:
@@ -216,7 +284,7 @@ class Runtime:
             chunk: (n,) float32 in [-1, 1] or int16, mono, n >= 0, at `sample_rate`.
 
         Returns:
-            (frames, 52) float32 in `curve_names` order, frames >= 0.
+            (frames, 52) float32 in `curve_names` order, frames >= 0; (frames, 55) with the head.
 
         Raises:
             ValueError: wrong dtype or rank, NaN or infinity; the state is left as it was.
@@ -265,13 +333,13 @@ class Runtime:
         return np.zeros(held_back, np.float32)
 
     def _deliver(self, frames: FloatArray, due: int) -> FloatArray:
-        """Joins `frames` to the early ones and takes those up to frame number `due`."""
+        """Joins `frames` to the early ones and gives out those up to frame number `due`."""
         if len(self._early):
             frames = np.concatenate([self._early, frames])
         count = min(len(frames), max(due - self._delivered, 0))
         self._early = frames[count:]
         self._delivered += count
-        return frames[:count]
+        return self._knobs.push(frames[:count])
 
     def _due_frames(self) -> int:
         """Frames whose instant plus the look-ahead the samples taken so far cover."""
@@ -311,11 +379,11 @@ class Runtime:
         """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
         live = self._running("poll")
         first, curves = live.poll(timeout_s=timeout_s)
-        frames = [self._frame(first + i, curves[i]) for i in range(len(curves))]
         if self._total is not None:
-            frames = [f for f in frames if f.index < self._total]
-        self._delivered += len(frames)
-        return frames
+            curves = curves[: max(self._total - first, 0)]
+        self._delivered += len(curves)
+        self._knobs.push(curves)
+        return [self._frame(first + i, frame) for i, frame in enumerate(curves)]
 
     def finish(self) -> None:
         """Says that no more audio comes: the worker flushes, as `flush` does. Go on polling."""

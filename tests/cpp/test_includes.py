@@ -59,7 +59,7 @@ RUNTIME = {
         "dt/backend.h dt/model.h dt/noise.h kernels weights"
         " sampler/backend.h sampler/cpu sampler/tensorrt"
     ),
-    "curves": Room("dt/options.h dt/time_base.h"),
+    "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h"),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
         " audio curves features sampler weights"

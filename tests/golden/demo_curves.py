@@ -17,7 +17,12 @@ from diffusiontalker import CURVES, Runtime, bundle
 
 GOLDEN = Path(__file__).with_name("curves.json")
 SEED = 7
-IDENTITIES = ("auto", "af_heart")
+#: The model alone, by two identities, and all that a plain Runtime adds, head included.
+PLAYS: dict[str, dict[str, Any]] = {
+    "auto": {"identity": "auto", "idle": 0},
+    "af_heart": {"identity": "af_heart", "idle": 0},
+    "alive": {"identity": "auto", "head": True},
+}
 #: Curves and frames whose values are kept, for machines whose last bits may differ.
 KEPT = ("jawOpen", "mouthClose", "mouthPucker", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft")
 EVERY = 20
@@ -25,11 +30,11 @@ DECIMALS = 6
 Curves = NDArray[np.float32]
 
 
-def play(identity: str) -> Curves:
-    """(frames, 52) of the whole clip, with the kernel that DT_KERNEL names, else the best."""
+def play(name: str) -> Curves:
+    """(frames, 52 or 55) of the whole clip, with the kernel that DT_KERNEL names, else the best."""
     clip = Path(diffusiontalker.__file__).parent / "data" / "demo.flac"
     audio, rate = soundfile.read(clip, dtype="float32")
-    runtime = Runtime(sample_rate=rate, seed=SEED, identity=identity)
+    runtime = Runtime(sample_rate=rate, seed=SEED, **PLAYS[name])
     return np.concatenate([runtime.step(audio), runtime.flush()])
 
 
@@ -54,7 +59,7 @@ def load() -> dict[str, Any]:
 
 
 def write(digests: dict[str, dict[str, str]], values: dict[str, Curves], made_with: str) -> None:
-    """`digests`: kernel -> identity -> SHA-256; `values`: identity -> what `kept` gives."""
+    """`digests`: kernel -> play -> SHA-256; `values`: play -> what `kept` gives."""
     content = {
         "clip": "demo.flac",
         "seed": SEED,
@@ -66,14 +71,12 @@ def write(digests: dict[str, dict[str, str]], values: dict[str, Curves], made_wi
     }
     head = json.dumps(content, indent=2)[:-2]  # without the last brace
     rows = {
-        identity: [[round(float(value), DECIMALS) + 0.0 for value in row] for row in curves]
-        for identity, curves in values.items()
+        name: [[round(float(value), DECIMALS) + 0.0 for value in row] for row in curves]
+        for name, curves in values.items()
     }
     blocks = [
-        f'    "{identity}": [\n'
-        + ",\n".join(f"      {json.dumps(row)}" for row in table)
-        + "\n    ]"
-        for identity, table in rows.items()
+        f'    "{name}": [\n' + ",\n".join(f"      {json.dumps(row)}" for row in table) + "\n    ]"
+        for name, table in rows.items()
     ]
     text = head + ',\n  "values": {\n' + ",\n".join(blocks) + "\n  }\n}\n"
     GOLDEN.write_text(text, "utf-8")

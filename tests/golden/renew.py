@@ -31,12 +31,12 @@ def renew_curves() -> None:
     played: dict[str, dict[str, demo_curves.Curves]] = {}
     for kernel in sorted(kernels):
         os.environ["DT_KERNEL"] = kernel
-        played[kernel] = {name: demo_curves.play(name) for name in demo_curves.IDENTITIES}
+        played[kernel] = {name: demo_curves.play(name) for name in demo_curves.PLAYS}
         digests[kernel] = {name: demo_curves.digest(c) for name, c in played[kernel].items()}
     # Midway between the kernels, so that each is as near as it can be.
     values = {
         name: np.mean([demo_curves.kept(played[k][name]) for k in played], axis=0)
-        for name in demo_curves.IDENTITIES
+        for name in demo_curves.PLAYS
     }
     compiler = subprocess.run(["g++", "--version"], capture_output=True, encoding="utf-8").stdout
     made_with = f"{compiler.splitlines()[0]}, {' '.join(platform.libc_ver())}"

@@ -65,6 +65,24 @@ def test_good_files(
     assert rows[0]["Timecode"] == "00:00:00:00.000"
 
 
+def test_knobs_and_the_head(tmp_path: Path, bundle: Path) -> None:
+    wav = tmp_path / "speech.wav"
+    soundfile.write(wav, speech(2, 16000), 16000)
+    plain = convert(bundle, wav, tmp_path / "plain.csv", "--idle", 0)
+    turned = convert(
+        bundle, wav, tmp_path / "turned.csv", "--idle", 0, "--gain", "jaw=0.5,mouth*=0",
+        "--gain", "jawOpen=0.25", "--offset", "browInnerUp=1",
+    )  # fmt: skip
+    for before, after in zip(plain, turned, strict=True):
+        assert float(after["JawOpen"]) == pytest.approx(float(before["JawOpen"]) / 4, abs=1e-9)
+        assert float(after["JawLeft"]) == pytest.approx(float(before["JawLeft"]) / 2, abs=1e-9)
+        assert (float(after["MouthClose"]), float(after["BrowInnerUp"])) == (0, 1)
+        assert float(before["HeadYaw"]) == 0
+    swaying = convert(bundle, wav, tmp_path / "head.csv", "--head")
+    for name in ("HeadYaw", "HeadPitch", "HeadRoll"):
+        assert any(float(row[name]) for row in swaying)
+
+
 def test_bad_files(tmp_path: Path, bundle: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no sound\n" * 50)
@@ -114,6 +132,13 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("--demo", "--fast", "--bind", "tcp://127.0.0.1:5560"), "--fast publishes nothing"),
         (("--demo", "--identity", "nobody"), "'auto' or one of ann, bob, cat, got 'nobody'"),
         (("--demo", "--backend", "abacus"), "abacus"),
+        (("--demo", "--idle", "2"), "idle: expected a number from 0 to 1, got 2"),
+        (("--demo", "--gain", "mouth"), "--gain: expected NAME=NUMBER.*got 'mouth'"),
+        (("--demo", "--gain", "mout=1.3"), "gain: 'mout' is no group.*did you mean mouth"),
+        (("--demo", "--gain", "jawOpen=-1"), "gain: jawOpen: expected a number from 0 to 10"),
+        (("--demo", "--offset", "head=1"), "offset: 'head'.*--head"),
+        (("--demo", "--strength-lower", "11"), "strength_lower: expected a number from 0 to 10"),
+        (("--demo", "--smooth-ms", "nan"), "smooth_ms: expected a number from 0 to 1000, got nan"),
         (("--demo", "--no-publish", "--out", "/no/where/face.csv"), "/no/where/face.csv: No such"),
         (("--demo", "--frobnicate"), "unrecognized arguments: --frobnicate"),
         (("speech.wav",), "'speech.wav': expected devices or doctor"),
@@ -133,6 +158,8 @@ def test_help_and_doctor(bundle: Path, tmp_path: Path) -> None:
     assert bare.returncode == 0
     assert "dt-stream --wav speech.wav --fast --out face.csv" in bare.stdout
     assert bare.stdout == run("dt-stream", "--help").stdout
+    for option in ("--idle", "--head", "--gain", "--offset", "--strength-upper", "--smooth-ms"):
+        assert f"  {option}" in bare.stdout
     report = run("dt-stream", "doctor", "--bundle", bundle)
     assert report.returncode == 0, report.stdout + report.stderr
     for words in ("kernel", "look-ahead", "ann, bob, cat", "TensorRT backend: not built", "libzmq"):

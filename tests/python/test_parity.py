@@ -96,7 +96,9 @@ def test_the_whole_path(talker, any_bundle: Bundle) -> None:
         **manifest["diffusion"],
         "noise_scale": {"jawOpen": 0.0, "eyeBlinkLeft": 0.5},
     }
-    rt = Runtime(Bundle(any_bundle.path, manifest, any_bundle.tensors), seed=4, identity="cat")
+    rt = Runtime(
+        Bundle(any_bundle.path, manifest, any_bundle.tensors), seed=4, identity="cat", idle=0
+    )
     got = np.concatenate([rt.step(audio), rt.flush()])
 
     frames = len(got)

@@ -15,7 +15,7 @@ class LiveRuntime {
  public:
   LiveRuntime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
               const BackendOptions& backend = {}, std::int64_t ring_capacity_samples = 64000,
-              std::int64_t frame_capacity = 512);
+              std::int64_t frame_capacity = 512, const MotionOptions& motion = {});
   ~LiveRuntime();  // stops and joins
 
   // Takes samples and returns how many fitted. Never locks, blocks, allocates or throws. What does
@@ -28,8 +28,9 @@ class LiveRuntime {
   // if the worker failed.
   std::int64_t wait(double timeout_s);
 
-  // Takes up to `max_frames` frames, which are consecutive. The queue holds the newest
-  // `frame_capacity` frames; older ones that nobody took are counted in dropped_frames().
+  // Takes up to `max_frames` frames, each of width() values, which are consecutive. The queue holds
+  // the newest `frame_capacity` frames; older ones that nobody took are counted in
+  // dropped_frames().
   struct Batch {
     std::int64_t first_frame;
     std::int64_t count;
@@ -41,6 +42,7 @@ class LiveRuntime {
   void stop();            // ends the worker at once and joins it; frames already out stay
   void reset();           // back to the start, running; no push() may be under way
 
+  std::int64_t width() const;  // of a frame: curves, and the head's values
   std::int64_t dropped_samples() const;
   std::int64_t dropped_frames() const;
   std::int64_t invalid_samples() const;

@@ -48,6 +48,7 @@ struct ModelConfig {
   std::vector<double> alpha_bar;   // one for each sampling step, falling
   std::vector<float> noise_scale;  // of a curve's starting noise, 0 to 1; empty = 1 for all
   GateOptions gate;
+  IdleOptions idle;
   std::vector<CurveOptions> curve_options;  // one a curve
   std::int64_t default_identity = 0;
   double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
@@ -69,6 +70,7 @@ struct ModelConfig {
     row("alpha_bar", &ModelConfig::alpha_bar);
     row("noise_scale", &ModelConfig::noise_scale, Range{0.0, 1.0});
     row("gate", &ModelConfig::gate);
+    row("idle", &ModelConfig::idle);
     row("curve_options", &ModelConfig::curve_options);
     row("default_identity", &ModelConfig::default_identity);
     row("unknown_cosine", &ModelConfig::unknown_cosine, Range{-1.0, 1.0});

@@ -1,5 +1,7 @@
-// Settings of a face: the silence gate and what becomes of each curve.
+// Settings of a face: the silence gate, what becomes of each curve, and idle motion.
 #pragma once
+
+#include <cstdint>
 
 namespace dt {
 
@@ -41,6 +43,37 @@ struct GateOptions {
     row("attack_ms", &GateOptions::attack_ms, kTimeMs);
     row("release_ms", &GateOptions::release_ms, kTimeMs);
   }
+};
+
+// Idle motion: what a face does beside speaking. The amounts are shares of measured faces' own
+// (cpp/src/curves/idle.cpp has those).
+struct IdleOptions {
+  double blinks_a_minute = 16.0;  // in silence
+  double blinks_speaking = 0.5;   // share of that rate while a phrase is spoken
+  double blink = 1.0;             // how far a blink shuts the eye
+  double gaze = 1.0;              // width of the glances
+  double drift = 1.0;             // of brows and lids
+  double head = 1.0;              // rotation, where it is asked for
+
+  template <typename Row>
+  static void each(Row&& row) {
+    constexpr Range kAmount{0.0, 4.0};
+    row("blinks_a_minute", &IdleOptions::blinks_a_minute, Range{0.0, 60.0});
+    row("blinks_speaking", &IdleOptions::blinks_speaking, kAmount);
+    row("blink", &IdleOptions::blink, Range{0.0, 1.0});
+    row("gaze", &IdleOptions::gaze, kAmount);
+    row("drift", &IdleOptions::drift, kAmount);
+    row("head", &IdleOptions::head, kAmount);
+  }
+};
+
+// What a runtime gives beside the curves that speech moves.
+struct MotionOptions {
+  double idle = 1.0;  // 0 to 1: how much idle motion is added; 0 leaves the model's curves alone
+  bool head = false;  // three values after the curves: yaw, pitch, roll of the head, radians
+
+  // Values of a frame.
+  std::int64_t width(std::int64_t curves) const { return curves + (head ? 3 : 0); }
 };
 
 // Post-processing of one curve, in the order of the fields.

@@ -17,10 +17,10 @@ namespace dt {
 class Runtime {
  public:
   // `identity` is a row of the library, or kAutoIdentity to follow the voice. Throws
-  // std::invalid_argument for an identity or a backend that does not exist, std::runtime_error for
-  // a backend that cannot be used here.
+  // std::invalid_argument for an identity or a backend that does not exist or an idle amount that
+  // cannot be, std::runtime_error for a backend that cannot be used here.
   Runtime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
-          const BackendOptions& backend = {});
+          const BackendOptions& backend = {}, const MotionOptions& motion = {});
   ~Runtime();
   Runtime(Runtime&&) noexcept;
 
@@ -29,7 +29,7 @@ class Runtime {
   std::int64_t frames_owed() const;
 
   // Takes `count` >= 0 samples (mono, 16 kHz, full scale 1.0) and writes frames_due(count) frames,
-  // each curve_count() floats. The result does not depend on how the audio is cut into steps.
+  // each width() floats. The result does not depend on how the audio is cut into steps.
   // Throws, leaving the state as it was: std::invalid_argument for a sample that is not finite or
   // beyond kSampleLimit, std::logic_error after flush().
   void step(const float* samples, std::int64_t count, float* frames);
@@ -40,6 +40,7 @@ class Runtime {
 
   void reset();
 
+  std::int64_t width() const;                         // of a frame: curves, and the head's values
   std::int64_t identity() const;                      // the row in use now
   const std::vector<float>& identity_scores() const;  // latest cosine with each row
   std::int64_t position_samples() const;              // samples taken

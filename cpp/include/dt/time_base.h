@@ -83,6 +83,17 @@ class TimeBase {
     return microseconds <= 0 ? 0 : floor_div(microseconds * num_, den_ * 1000000);
   }
 
+  // Which of the spans of `span_ms` a frame falls into, and how far into it, 0 to 1.
+  struct Span {
+    std::int64_t index;
+    double fraction;
+  };
+  Span span_of(std::int64_t frame, std::int64_t span_ms) const {
+    const std::int64_t scaled = frame * den_ * 1000, whole = num_ * span_ms;
+    const std::int64_t index = floor_div(scaled, whole);
+    return {index, static_cast<double>(scaled - index * whole) / static_cast<double>(whole)};
+  }
+
   // Upper bound of the frames that become due within any `samples` samples.
   std::int64_t most_frames_in(std::int64_t samples) const { return total_frames(samples) + 1; }
 

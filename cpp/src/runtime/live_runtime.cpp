@@ -39,19 +39,18 @@ std::int64_t at_least_one(const char* what, std::int64_t value) {
   return value;
 }
 
-// The newest frames, in order. The oldest gives way when it is full: a face wants the present.
+// The newest frames, of `width` values each, in order. The oldest gives way when it is full: a face
+// wants the present.
 class FrameQueue {
  public:
-  FrameQueue(std::int64_t capacity, std::int64_t curves)
-      : capacity_(capacity),
-        curves_(curves),
-        frames_(static_cast<std::size_t>(capacity * curves)) {}
+  FrameQueue(std::int64_t capacity, std::int64_t width)
+      : capacity_(capacity), width_(width), frames_(static_cast<std::size_t>(capacity * width)) {}
 
   void push(const float* frames, std::int64_t count) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       for (std::int64_t f = 0; f < count; ++f, ++end_) {
-        std::copy(frames + f * curves_, frames + (f + 1) * curves_, slot(end_));
+        std::copy(frames + f * width_, frames + (f + 1) * width_, slot(end_));
       }
       if (end_ - begin_ > capacity_) {
         dropped_ += end_ - begin_ - capacity_;
@@ -65,7 +64,7 @@ class FrameQueue {
     const std::lock_guard<std::mutex> lock(mutex_);
     const LiveRuntime::Batch batch = {begin_, std::min(max_frames, end_ - begin_)};
     for (std::int64_t f = 0; f < batch.count; ++f, ++begin_) {
-      std::copy(slot(begin_), slot(begin_) + curves_, out + f * curves_);
+      std::copy(slot(begin_), slot(begin_) + width_, out + f * width_);
     }
     return batch;
   }
@@ -103,12 +102,12 @@ class FrameQueue {
 
  private:
   float* slot(std::int64_t frame) {
-    return &frames_[static_cast<std::size_t>(frame % capacity_ * curves_)];
+    return &frames_[static_cast<std::size_t>(frame % capacity_ * width_)];
   }
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::int64_t capacity_, curves_;
+  std::int64_t capacity_, width_;
   std::vector<float> frames_;
   std::int64_t begin_ = 0, end_ = 0, dropped_ = 0;
   bool closed_ = false;
@@ -118,16 +117,17 @@ class FrameQueue {
 
 struct LiveRuntime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
-       const BackendOptions& backend, std::int64_t ring_capacity, std::int64_t frame_capacity)
+       const BackendOptions& backend, std::int64_t ring_capacity, std::int64_t frame_capacity,
+       const MotionOptions& motion)
       : model(std::move(shared_model)),
-        runtime(model, seed, pinned_identity, backend),
+        runtime(model, seed, pinned_identity, backend, motion),
         ring(at_least_one("ring_capacity_samples", ring_capacity)),
-        queue(at_least_one("frame_capacity", frame_capacity), model->curve_count()),
+        queue(at_least_one("frame_capacity", frame_capacity), runtime.width()),
         samples(static_cast<std::size_t>(kReadSamples)) {
     // What a full read makes due, and what flush() owes for the look-ahead.
     const TimeBase& time = ModelWeights::of(*model).time;
     curves.resize(static_cast<std::size_t>(
-        model->curve_count() * time.most_frames_in(kReadSamples + model->lookahead_samples())));
+        runtime.width() * time.most_frames_in(kReadSamples + model->lookahead_samples())));
     publish();
   }
 
@@ -218,9 +218,10 @@ struct LiveRuntime::Impl {
 
 LiveRuntime::LiveRuntime(std::shared_ptr<const Model> model, std::uint64_t seed,
                          std::int64_t identity, const BackendOptions& backend,
-                         std::int64_t ring_capacity_samples, std::int64_t frame_capacity)
+                         std::int64_t ring_capacity_samples, std::int64_t frame_capacity,
+                         const MotionOptions& motion)
     : impl_(std::make_unique<Impl>(std::move(model), seed, identity, backend, ring_capacity_samples,
-                                   frame_capacity)) {
+                                   frame_capacity, motion)) {
   impl_->start();
 }
 
@@ -277,6 +278,7 @@ void LiveRuntime::reset() {
   impl_->start();
 }
 
+std::int64_t LiveRuntime::width() const { return impl_->runtime.width(); }
 std::int64_t LiveRuntime::dropped_samples() const { return impl_->ring.dropped(); }
 std::int64_t LiveRuntime::dropped_frames() const { return impl_->queue.dropped(); }
 std::int64_t LiveRuntime::invalid_samples() const { return impl_->invalid_samples.load(); }

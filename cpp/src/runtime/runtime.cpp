@@ -11,6 +11,7 @@
 
 #include "audio/log_mel_stream.h"
 #include "audio/voice.h"
+#include "curves/idle.h"
 #include "curves/postprocess.h"
 #include "dt/backend.h"
 #include "dt/log_mel.h"
@@ -51,9 +52,10 @@ void check_samples(const float* samples, std::int64_t count) {
 
 struct Runtime::Impl {
   Impl(std::shared_ptr<const Model> shared_model, std::uint64_t seed, std::int64_t pinned_identity,
-       const BackendOptions& backend)
+       const BackendOptions& backend, const MotionOptions& motion)
       : model(std::move(shared_model)),
         time(ModelWeights::of(*model).time),
+        width(motion.width(model->curve_count())),
         block_frames(time.most_frames_in(kBlockSamples)),
         log_mel(ModelWeights::of(*model).log_mel, kBlockSamples),
         voice(model->config().gate),
@@ -62,6 +64,7 @@ struct Runtime::Impl {
         identity(model, pinned_identity),
         sampler(model, seed, backend, block_frames),
         postprocess(model->config().curve_options, model->config().gate, time),
+        idle(model->config(), motion, seed, time),
         mel(static_cast<std::size_t>(kBlockColumns * LogMel::kBands)),
         level_db(static_cast<std::size_t>(kBlockColumns)),
         voiced_columns(new bool[static_cast<std::size_t>(kBlockColumns)]),
@@ -72,6 +75,7 @@ struct Runtime::Impl {
         silence(static_cast<std::size_t>(kBlockSamples), 0.0F) {}
 
   // The pipeline: up to kBlockSamples samples -> the frames they make due, whose number it returns.
+  // `curves` has room for them all at their whole width; the last stage fills it.
   std::int64_t run(const float* samples, std::int64_t count, float* curves) {
     heard_samples += count;
     const std::int64_t columns = log_mel.push(samples, count, mel.data(), level_db.data());
@@ -82,6 +86,7 @@ struct Runtime::Impl {
     identity.push(audio.data(), voiced.get(), due, identities.data());
     sampler.push(audio.data(), identities.data(), due, curves);
     postprocess.push(voiced.get(), due, curves);
+    idle.push(voiced.get(), due, curves);
     frames += due;
     newest_level_db =
         columns > 0 ? level_db[static_cast<std::size_t>(columns - 1)] : newest_level_db;
@@ -96,6 +101,7 @@ struct Runtime::Impl {
     identity.reset();
     sampler.reset();
     postprocess.reset();
+    idle.reset();
     position_samples = heard_samples = frames = 0;
     flushed = false;
     newest_level_db = kSilenceDb;
@@ -106,6 +112,7 @@ struct Runtime::Impl {
 
   std::shared_ptr<const Model> model;
   TimeBase time;
+  std::int64_t width;
   std::int64_t block_frames;
 
   LogMelStream log_mel;
@@ -115,6 +122,7 @@ struct Runtime::Impl {
   IdentityMatcher identity;
   Sampler sampler;
   PostProcess postprocess;
+  IdleMotion idle;
 
   std::int64_t position_samples = 0;  // taken from the caller
   std::int64_t heard_samples = 0;     // with the silence of flush()
@@ -152,8 +160,8 @@ class Stopwatch {
 }  // namespace
 
 Runtime::Runtime(std::shared_ptr<const Model> model, std::uint64_t seed, std::int64_t identity,
-                 const BackendOptions& backend)
-    : impl_(std::make_unique<Impl>(std::move(model), seed, identity, backend)) {}
+                 const BackendOptions& backend, const MotionOptions& motion)
+    : impl_(std::make_unique<Impl>(std::move(model), seed, identity, backend, motion)) {}
 Runtime::~Runtime() = default;
 Runtime::Runtime(Runtime&&) noexcept = default;
 
@@ -175,8 +183,7 @@ void Runtime::step(const float* samples, std::int64_t count, float* frames) {
   const Stopwatch stopwatch(&impl_->compute_seconds);
   impl_->position_samples += count;
   for (std::int64_t at = 0; at < count; at += kBlockSamples) {
-    frames += impl_->run(samples + at, std::min(kBlockSamples, count - at), frames) *
-              impl_->model->curve_count();
+    frames += impl_->run(samples + at, std::min(kBlockSamples, count - at), frames) * impl_->width;
   }
 }
 
@@ -188,14 +195,15 @@ void Runtime::flush(float* frames) {
   const std::int64_t total = impl_->time.total_frames(impl_->position_samples);
   while (impl_->frames < total) {
     const std::int64_t missing = impl_->time.samples_for(total) - impl_->heard_samples;
-    frames += impl_->run(impl_->silence.data(), std::min(kBlockSamples, missing), frames) *
-              impl_->model->curve_count();
+    frames +=
+        impl_->run(impl_->silence.data(), std::min(kBlockSamples, missing), frames) * impl_->width;
   }
   impl_->flushed = true;
 }
 
 void Runtime::reset() { impl_->reset(); }
 
+std::int64_t Runtime::width() const { return impl_->width; }
 std::int64_t Runtime::identity() const { return impl_->identity.current(); }
 const std::vector<float>& Runtime::identity_scores() const { return impl_->identity.scores(); }
 std::int64_t Runtime::position_samples() const { return impl_->position_samples; }

@@ -119,6 +119,7 @@ void check_config(const ModelConfig& c) {
   }
   check_steps(c);
   check_gate(c.gate);
+  check_ranges(c.idle, "idle ");
   check_curves(c);
 }
 

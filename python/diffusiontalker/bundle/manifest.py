@@ -64,6 +64,8 @@ def defaults_of(options: Any) -> Defaults:
 
 #: Silence gate (levels in dBFS, times in ms); every value can be set in the manifest.
 GATE_DEFAULTS: Defaults = defaults_of(_core.GateOptions)
+#: Idle motion; every value can be set in the manifest.
+IDLE_DEFAULTS: Defaults = defaults_of(_core.IdleOptions)
 #: Post-processing of a curve that the manifest does not name.
 POSTPROCESS_DEFAULTS: Defaults = defaults_of(_core.CurveOptions)
 
@@ -266,6 +268,10 @@ def _set_gate(config: _core.ModelConfig, value: Mapping[str, float], _: Any) -> 
     config.gate = _filled(_core.GateOptions(), value)
 
 
+def _set_idle(config: _core.ModelConfig, value: Mapping[str, float], _: Any) -> None:
+    config.idle = _filled(_core.IdleOptions(), value)
+
+
 def _set_frame_rate(config: _core.ModelConfig, value: Sequence[int], _: Any) -> None:
     config.frame_rate_num, config.frame_rate_den = value
 
@@ -341,6 +347,12 @@ FIELDS: tuple[Field, ...] = (
         "gate",
         settings(_core.GateOptions.RANGES),
         _set_gate,
+        optional=True,
+    ),
+    Field(
+        "idle",
+        settings(_core.IdleOptions.RANGES),
+        _set_idle,
         optional=True,
     ),
     Field("postprocess", by_curve(settings(_core.CurveOptions.RANGES)), _set_curve_options),

@@ -134,7 +134,7 @@ def test_frame_by_frame_is_runtime_step_state_for_state(
     core = core_model(bundle)
     rng = np.random.default_rng(2)
     audio = speech_like(200 / 60, 16000)
-    rt = Runtime(bundle, seed=4, identity=bundle.identities[2])
+    rt = Runtime(bundle, seed=4, identity=bundle.identities[2], idle=0)
     parts, at = [], 0
     while at < len(audio):
         size = int(rng.integers(0, 1200))

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from ...curves import GROUPS
 from ...frames import check_subject
 from .. import StreamError
 from ..outputs.destination import Destination, parse
@@ -86,6 +87,46 @@ def parser() -> Parser:
         help="cpu (default), tensorrt (an NVIDIA GPU), or auto: tensorrt where it can be used",
     )
 
+    face.add_argument(
+        "--idle",
+        type=float,
+        default=1.0,
+        metavar="0..1",
+        help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
+    )
+    face.add_argument(
+        "--head", action="store_true", help="headYaw, headPitch, headRoll after the curves, radians"
+    )
+    face.add_argument(
+        "--gain",
+        action="append",
+        type=_numbers,
+        default=[],
+        metavar="NAME=N,...",
+        help=f"multiply curves, by name, pattern or group ({', '.join(GROUPS)}): "
+        "mouth=1.3,eyeBlink*=1.2",
+    )
+    face.add_argument(
+        "--offset",
+        action="append",
+        type=_numbers,
+        default=[],
+        metavar="NAME=N,...",
+        help="add to curves, named as for --gain: jawOpen=0.05",
+    )
+    face.add_argument(
+        "--strength-lower", type=float, metavar="N", help="multiply the lower face (default: 1)"
+    )
+    face.add_argument(
+        "--strength-upper", type=float, metavar="N", help="multiply the upper face (default: 1)"
+    )
+    face.add_argument(
+        "--smooth-ms",
+        type=float,
+        metavar="N",
+        help="smooth every value with this time constant, 0 to 1000 (default: 0, off)",
+    )
+
     out = made.add_argument_group("where the curves go")
     out.add_argument(
         "--to", action="append", default=[], metavar="URL", help="a way out, see below; repeatable"
@@ -113,6 +154,22 @@ def parser() -> Parser:
     )
     look.add_argument("--quiet", action="store_true", help="nothing but errors")
     return made
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """`NAME=NUMBER,...` as a dictionary."""
+    numbers: dict[str, float] = {}
+    for pair in text.split(","):
+        name, equals, number = pair.partition("=")
+        try:
+            numbers[name.strip()] = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip():
+            raise argparse.ArgumentTypeError(
+                f"expected NAME=NUMBER[,NAME=NUMBER...], as in mouth=1.3,blink=1.4, got {text!r}"
+            )
+    return numbers
 
 
 def check(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections import ChainMap
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -122,13 +123,23 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
     try:
-        return Runtime(
+        runtime = Runtime(
             args.bundle,
             sample_rate=sample_rate,
             seed=args.seed,
             identity=args.identity,
             backend=args.backend,
+            idle=args.idle,
+            head=args.head,
         )
+        runtime.set(
+            gain=dict(ChainMap(*reversed(args.gain))),
+            offset=dict(ChainMap(*reversed(args.offset))),
+            strength_lower=args.strength_lower,
+            strength_upper=args.strength_upper,
+            smooth_ms=args.smooth_ms,
+        )
+        return runtime
     except ValueError as error:
         raise StreamError(str(error)) from None
 

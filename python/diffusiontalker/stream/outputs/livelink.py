@@ -12,7 +12,7 @@ import numpy as np
 
 from ...curves import CURVES, remap
 from ...frames import Schema, StampedFrame
-from .recorder import ROTATIONS
+from .recorder import ROTATIONS, rotations
 from .udp import UdpOutput
 
 DEFAULT_PORT = 11111
@@ -79,5 +79,5 @@ class LiveLinkOutput(UdpOutput):
         rate = Fraction(frame.rate_num, frame.rate_den)
         number, subframe = frame_time(self._start_s, frame.index, rate)
         values = remap(np.array([frame.curves]), self._names)[0].tolist()
-        values += [0.0] * len(ROTATIONS)
+        values += rotations(frame.curves, self._names)
         self._send([encode(self._device, self._subject, number, subframe, rate, values)])

@@ -6,18 +6,20 @@ import contextlib
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ...curves import CURVES, pascal_case, remap
+from ...curves import CURVES, HEAD, pascal_case, remap
 from ...files import put_in_place
 from ...frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from .. import StreamError
 from .output import Output
 
-#: Head and eye rotations of the format; audio alone says nothing of them, so they stay 0.
+#: Head and eye rotations of the format, radians. The head's come where frames have them; the eyes
+#: turn by their eyeLook curves, so theirs stay 0.
 ROTATIONS: tuple[str, ...] = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
     "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
@@ -40,10 +42,16 @@ COLUMNS: tuple[str, ...] = (*(pascal_case(c) for c in CSV_CURVES), *ROTATIONS)
 HEADER = ",".join(("Timecode", "BlendShapeCount", *COLUMNS))
 
 _CSV_COLUMNS = [CURVES.index(c) for c in CSV_CURVES]
-_CSV_VALUES = ",%.10f" * len(CSV_CURVES)
-_CSV_TAIL = ",0.0000000000" * len(ROTATIONS) + "\n"
+_CSV_VALUES = ",%.10f" * len(COLUMNS) + "\n"
 # How long a frame may stay in this program's own buffer, seconds.
 _FLUSH_EVERY_S = 1.0
+
+
+def rotations(values: Sequence[float], names: Sequence[str]) -> list[float]:
+    """The nine of `ROTATIONS` in a frame of `values` that are named `names`; 0 where not there."""
+    by_name = {pascal_case(n): v for n, v in zip(names, values, strict=True) if n in HEAD}
+    return [by_name.get(name, 0.0) for name in ROTATIONS]
+
 
 # More than a day's worth of hours would not fit the two digits.
 _HOURS = 100
@@ -154,9 +162,11 @@ class CsvRecorder(Recorder):
         return HEADER + "\n"
 
     def _row(self, frame: StampedFrame) -> str:
-        curves = remap(np.array([frame.curves]), self._schema.curves)[0, _CSV_COLUMNS].tolist()
+        names = self._schema.curves
+        values = remap(np.array([frame.curves]), names)[0, _CSV_COLUMNS].tolist()
+        values += rotations(frame.curves, names)
         code = timecode(frame.index, Fraction(frame.rate_num, frame.rate_den))
-        return f"{code},{len(COLUMNS)}" + _CSV_VALUES % tuple(curves) + _CSV_TAIL
+        return f"{code},{len(COLUMNS)}" + _CSV_VALUES % tuple(values)
 
 
 class JsonRecorder(Recorder):

@@ -109,7 +109,11 @@ def _message(address: str, *arguments: str | int | float) -> OscMessage:
 
 
 class VmcOutput(UdpOutput):
-    """Sends each frame as a few bundles; `Apply` stands in the last."""
+    """Sends each frame as a few bundles; `Apply` stands in the last.
+
+    Curves only: a head's rotation would be a bone of the receiver's skeleton, whose rest is not
+    known here.
+    """
 
     def __init__(self, host: str, port: int, names: str) -> None:
         """`names` is one of `NAME_STYLES`. Raises StreamError."""

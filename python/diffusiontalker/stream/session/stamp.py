@@ -38,7 +38,7 @@ def make_frame(
     flags: int,
     curves: NDArray[np.float32],
 ) -> StampedFrame:
-    """Stamps one frame of a session, `curves` (52,) in the schema's order."""
+    """Stamps one frame of a session, `curves` (curves,) in the schema's order."""
     if not curves.any():
         flags |= FLAG_NEUTRAL
     rate = Fraction(schema.rate_num, schema.rate_den)

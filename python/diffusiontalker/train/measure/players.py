@@ -143,6 +143,8 @@ def batch_features(
 def runtime_player(bundle: Bundle, threads: int | None = None) -> Player:
     """The shipped path: C++ runtime with gate, post-processing and its own identity matching.
 
+    Without idle motion, of which the sound says nothing.
+
     Clips are shared out among `threads` runtimes, by default one a CPU.
     """
     from ...runtime import Runtime
@@ -158,7 +160,8 @@ def runtime_player(bundle: Bundle, threads: int | None = None) -> Player:
             key = (seed, name if name in bundle.identities else "auto")
             entry = latest[worker]
             if entry is None or entry[0] != key:
-                entry = latest[worker] = (key, Runtime(bundle, seed=seed, identity=key[1]))
+                runtime = Runtime(bundle, seed=seed, identity=key[1], idle=0)
+                entry = latest[worker] = (key, runtime)
             runtime = entry[1]
             runtime.reset()
             results.append(np.concatenate([runtime.step(take.audio), runtime.flush()]))

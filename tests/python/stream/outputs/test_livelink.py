@@ -12,7 +12,7 @@ import pytest
 from outgoing import RATES, VALUES, closed_port, frame_of, schema_of
 from pylivelinkface import PyLiveLinkFace
 
-from diffusiontalker.curves import CURVES, pascal_case
+from diffusiontalker.curves import CURVES, HEAD, pascal_case
 from diffusiontalker.stream import StreamError
 from diffusiontalker.stream.outputs.livelink import LiveLinkOutput, frame_time
 
@@ -53,6 +53,15 @@ def test_packets_byte_by_byte(rate: Fraction, subject: str, receiver: socket.soc
         assert packet[at + 16] == 61
         assert packet[at + 17 :] == struct.pack(">61f", *VALUES, *([0.0] * 9))
     assert len(devices) == 1
+    output.close()
+
+
+def test_the_heads_rotation_has_its_places(receiver: socket.socket) -> None:
+    output = LiveLinkOutput("127.0.0.1", receiver.getsockname()[1], "face")
+    output.announce(schema_of(curves=(*CURVES, *HEAD)))
+    output.send(frame_of(0, curves=(*VALUES, 0.125, -0.25, 0.5)))
+    packet = receiver.recv(4096)
+    assert packet[-61 * 4 :] == struct.pack(">61f", *VALUES, 0.125, -0.25, 0.5, *([0.0] * 6))
     output.close()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffusiontalker.curves import CURVES, pascal_case
+from diffusiontalker.curves import CURVES, HEAD, pascal_case
 from diffusiontalker.frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from diffusiontalker.stream import StreamError
 from diffusiontalker.stream.outputs.recorder import (
@@ -170,3 +170,19 @@ def test_a_full_disk_is_an_error() -> None:
     with pytest.raises(StreamError, match="No space left"):
         begun(recorder, 2000)
     recorder.close()
+
+
+def test_the_heads_rotation_goes_by_name(tmp_path: Path) -> None:
+    values = np.arange(55, dtype=np.float32) / 64
+    recorders = CsvRecorder(tmp_path / "a.csv"), JsonRecorder(tmp_path / "a.jsonl")
+    for recorder in recorders:
+        recorder.announce(schema_of((*HEAD, *CURVES)))
+        recorder.send(frame_of(0, values))
+        recorder.close(BYE)
+    (row,) = rows_of(tmp_path / "a.csv")
+    assert [float(row[pascal_case(n)]) for n in HEAD] == [0, 1 / 64, 2 / 64]
+    assert float(row["EyeBlinkLeft"]) == 3 / 64
+    assert float(row["LeftEyeYaw"]) == 0
+    assert row["BlendShapeCount"] == "61"
+    line = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[1])
+    assert [line["curves"][name] for name in HEAD] == [0, 1 / 64, 2 / 64]

@@ -115,7 +115,7 @@ def test_runtime_and_reference_agree_for_any_number_of_steps(
     )
     take = corpora.load(folders["spoken"]).train[0]
     (expected,) = players.torch_player(bundle)([take], 7, "bob")
-    runtime = Runtime(bundle, seed=7, identity="bob")
+    runtime = Runtime(bundle, seed=7, identity="bob", idle=0)
     got = np.concatenate([runtime.step(take.audio), runtime.flush()])
     assert got.std() > 0.01
     # The gate opens within 40 ms at the very start, whatever its threshold.
@@ -297,7 +297,7 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
     bundle = save_talker(talker, config, ["anna", "bert"], {}, tmp_path)
     take = corpora.load(folders["spoken"]).train[0]
     first, second = (
-        Runtime(bundle, seed=seed, identity="anna").step(take.audio) for seed in (1, 2)
+        Runtime(bundle, seed=seed, identity="anna", idle=0).step(take.audio) for seed in (1, 2)
     )
     assert np.array_equal(first, second)
     features, _, counts = players.batch_features(talker, [take])
@@ -363,7 +363,9 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     talker, speakers = run.train(config, data, tmp_path / "run")
     bundle = save_talker(talker, config, speakers, {}, tmp_path / "bundle")
     take = data.train[1][0]
-    anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
+    anna, bert = (
+        Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert")
+    )
     assert anna.std() > 1e-3
     assert np.array_equal(anna, bert)
 
@@ -371,7 +373,9 @@ def test_without_identity_the_decoder_cannot_tell_speakers_apart(
     talker, _ = run.train(with_identity, data, tmp_path / "other", shared=tmp_path / "run")
     assert not (tmp_path / "other" / "cache").exists()
     bundle = save_talker(talker, with_identity, speakers, {}, tmp_path / "bundle2")
-    anna, bert = (Runtime(bundle, identity=name).step(take.audio) for name in ("anna", "bert"))
+    anna, bert = (
+        Runtime(bundle, identity=name, idle=0).step(take.audio) for name in ("anna", "bert")
+    )
     assert not np.array_equal(anna, bert)
 
 

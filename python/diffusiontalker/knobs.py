@@ -1,0 +1,149 @@
+"""What may be turned while a face speaks: gains, offsets, strengths and smoothing, by name."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .curves import CURVES, GROUPS, HEAD
+
+FloatArray = NDArray[np.float32]
+
+#: What a number may be, ends included.
+GAIN_RANGE = (0.0, 10.0)
+OFFSET_RANGE = (-1.0, 1.0)
+SMOOTH_RANGE_MS = (0.0, 1000.0)
+
+# As many names as a refusal proposes.
+_SUGGESTIONS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `Runtime.set` has put in force; as it stands here it changes nothing."""
+
+    gain: Mapping[str, float] = field(default_factory=dict)  #: by group, curve or pattern
+    offset: Mapping[str, float] = field(default_factory=dict)  #: the same, added after the gain
+    strength_lower: float = 1.0  #: gain of the group "lower", beside `gain`
+    strength_upper: float = 1.0  #: gain of the group "upper", beside `gain`
+    smooth_ms: float = 0.0  #: time constant of a low-pass over every value; 0 = off
+
+
+class Knobs:
+    """The last stage of a face, applied to frames as they are delivered.
+
+    Args:
+        names: of a frame's values: the curves, then the head's rotations if it has them.
+        frame_rate: in Hz.
+    """
+
+    def __init__(self, names: Sequence[str], frame_rate: Fraction) -> None:
+        self._names = tuple(names)
+        curves = len([name for name in names if name in CURVES])
+        self._core = _core.Knobs(len(names), curves, float(1 / frame_rate))
+        self.settings = Settings()
+
+    def set(
+        self,
+        gain: Mapping[str, float] | None = None,
+        offset: Mapping[str, float] | None = None,
+        strength_lower: float | None = None,
+        strength_upper: float | None = None,
+        smooth_ms: float | None = None,
+    ) -> None:
+        """See `Runtime.set`. Raises ValueError, and then nothing has changed."""
+        given = {
+            "gain": None if gain is None else _numbers("gain", gain, *GAIN_RANGE),
+            "offset": None if offset is None else _numbers("offset", offset, *OFFSET_RANGE),
+            "strength_lower": _number("strength_lower", strength_lower, *GAIN_RANGE),
+            "strength_upper": _number("strength_upper", strength_upper, *GAIN_RANGE),
+            "smooth_ms": _number("smooth_ms", smooth_ms, *SMOOTH_RANGE_MS),
+        }
+        changed = {name: value for name, value in given.items() if value is not None}
+        settings = replace(self.settings, **changed)  # type: ignore[arg-type]
+        gains = self._by_value("gain", settings.gain, 1.0)
+        gains[self._members("lower")] *= np.float32(settings.strength_lower)
+        gains[self._members("upper")] *= np.float32(settings.strength_upper)
+        self._core.set(gains, self._by_value("offset", settings.offset, 0.0), settings.smooth_ms)
+        self.settings = settings
+
+    def push(self, frames: FloatArray) -> FloatArray:
+        """Turns (n, values), contiguous, in place, and returns it."""
+        self._core.push(frames)
+        return frames
+
+    def reset(self) -> None:
+        """Forgets the frames, keeps the settings."""
+        self._core.reset()
+
+    def _by_value(self, what: str, given: Mapping[str, float], neutral: float) -> FloatArray:
+        """One number a value. Of keys that name the same value, the narrowest counts."""
+        numbers = np.full(len(self._names), neutral, np.float32)
+        chosen = [(self._chosen(what, key), number) for key, number in given.items()]
+        for members, number in sorted(chosen, key=lambda pair: -len(pair[0])):
+            numbers[members] = number
+        return numbers
+
+    def _members(self, group: str) -> list[int]:
+        return [i for i, name in enumerate(self._names) if name in GROUPS[group]]
+
+    def _chosen(self, what: str, key: str) -> list[int]:
+        """The values that a group, a name or a pattern means. Raises ValueError for none."""
+        if key in GROUPS:
+            chosen = self._members(key)
+        else:
+            chosen = [i for i, name in enumerate(self._names) if fnmatchcase(name, key)]
+        if chosen:
+            return chosen
+        if key == "head" or key in HEAD:
+            raise ValueError(
+                f"{what}: {key!r}: head rotation comes with head=True only (dt-stream: --head)"
+            )
+        known = [group for group in GROUPS if self._members(group)]
+        close = _close(key, known, self._names)
+        hint = f"did you mean {', '.join(close)}?" if close else f"groups are {', '.join(known)}"
+        raise ValueError(f"{what}: {key!r} is no group, curve or pattern of curves; {hint}")
+
+
+def _close(key: str, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names that are most like `key`, whatever its case."""
+    by_lower = {name.lower(): name for name in (*groups, *names)}
+    wanted = key.strip("*?").lower()
+    return [by_lower[low] for low in difflib.get_close_matches(wanted, by_lower, _SUGGESTIONS)]
+
+
+def _number(what: str, value: object, low: float, high: float) -> float | None:
+    if value is None:
+        return None
+    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    number = float(value) if good else math.nan  # type: ignore[arg-type]
+    if not low <= number <= high:
+        raise ValueError(f"{what}: expected a number from {low:g} to {high:g}, got {value!r}")
+    return number
+
+
+def _numbers(what: str, given: object, low: float, high: float) -> Mapping[str, float]:
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f'{what}: expected numbers by group, curve or pattern, as in {{"mouth": 1.3}}, '
+            f"got {given!r}"
+        )
+    numbers: dict[str, float] = {}
+    for key, value in given.items():
+        if not isinstance(key, str):
+            raise ValueError(f"{what}: expected names of groups, curves or patterns, got {key!r}")
+        # None is no number here: it would be left out without a word.
+        number = _number(f"{what}: {key}", math.nan if value is None else value, low, high)
+        assert number is not None
+        numbers[key] = number
+    # Nobody who reads the settings may change them.
+    return MappingProxyType(numbers)
