@@ -17,7 +17,7 @@ import torch
 from .. import _core
 from ..bundle import Bundle
 from ..curves import CURVES
-from . import corpora, diffusion, metrics
+from . import corpora, diffusion, lips, metrics
 from .corpora import SAMPLE_RATE_HZ, Recording
 from .export import load_talker
 from .head import Head
@@ -36,6 +36,7 @@ OnClips = Callable[[int], None]
 
 SEEDS = (1, 2, 3)  # of the diversity
 SPREAD_CLIPS = 16  # clips that the diversity is measured on
+SILENCE_S = 60.0  # in which blinks are counted
 CLOSING_CLIPS = 8  # clips that are cut into silence
 AT_ONCE = 16  # clips between two reports of progress
 STREAM_S = 8.0  # longest stream on which the automatic identity has to decide
@@ -254,6 +255,18 @@ def at_true_instants(takes: Sequence[Recording], predicted: list[Curves], rate: 
     return Pairs(pairs_predicted, pairs_true, rate_hz)
 
 
+def clips_of(
+    takes: Sequence[Recording], predicted: Sequence[Curves], rate: Fraction
+) -> list[lips.Clip]:
+    """Predictions (at the model's `rate`) beside measured truth; takes made by rule are left
+    out."""
+    return [
+        lips.Clip(take.speaker, curves, float(rate), take.curves, take.times_s)
+        for take, curves in zip(takes, predicted, strict=True)
+        if take.curves is not None and take.times_s is not None
+    ]
+
+
 def scores(
     takes: Sequence[Recording],
     pairs: Pairs,
@@ -302,6 +315,12 @@ def scores(
     result["jawOpen_std_ratio"] = float(
         np.concatenate(p)[:, jaw].std() / max(np.concatenate(t)[:, jaw].std(), 1e-9)
     )
+    seen = clips_of(takes, predicted, rate)
+    result |= lips.viewed(seen)
+    if seen:
+        result |= lips.blinking(predicted, float(rate))
+        measured = lips.blinking([clip.true for clip in seen], pairs.rate_hz)
+        result |= {f"{name}_true": value for name, value in measured.items()}
     timed = [(c, take.phones) for c, take in zip(predicted, takes, strict=True) if take.phones]
     if timed:
         counted = [metrics.closures(c, phones, float(rate)) for c, phones in timed]
@@ -377,7 +396,8 @@ def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, 
 
 def not_speech() -> list[Recording]:
     """Ten seconds each of sounds that are no speech, the same on every call: digital silence,
-    noise at -60 dBFS, pink noise at -30 dBFS, breaths, a keyboard, chords."""
+    noise at -60 dBFS, pink noise at -30 dBFS, breaths, white noise that swells once (to 0.1 of full
+    scale), a keyboard, chords."""
     count = 10 * SAMPLE_RATE_HZ
     time_s = np.arange(count) / SAMPLE_RATE_HZ
     rng = np.random.default_rng(0)
@@ -401,6 +421,7 @@ def not_speech() -> list[Recording]:
         "faint_noise": 1e-3 * white,
         "pink_noise": 10**-1.5 * coloured_noise(count, 1.0, rng),
         "breath": 0.1 * breath * coloured_noise(count, 0.5, rng),
+        "swell": 0.1 * np.sin(np.pi * time_s / 10.0) ** 2 * white,
         "keyboard": 0.3 * keys,
         "music": 0.1 * chords,
     }
@@ -421,6 +442,9 @@ def at_rest(
         result[f"{sound.id}_open_share"] = share
         result[f"{sound.id}_flaps_a_minute"] = rate_a_minute
         result[f"{sound.id}_jawOpen_max"] = float(curves[30:, metrics.JAW_OPEN].max())
+    silence = Recording("silence", "", "", np.zeros(int(SILENCE_S * SAMPLE_RATE_HZ), np.float32))
+    still = lips.blinking(play(engine, [silence], 0, "auto", on_clips), float(rate))
+    result |= {f"silence_{name}": value for name, value in still.items()}
     cut: list[Recording] = []
     for take in takes[:CLOSING_CLIPS]:
         level_db = _core.log_mel(take.audio, True)[1]
@@ -514,7 +538,7 @@ def clips_to_play(judged: Bundle | Reference, takes: Sequence[Recording]) -> int
     """How many clips `measure` will report in all."""
     parts = 2 if any(take.speaker in judged.identities for take in takes) else 1
     spread = len(SEEDS) * min(len(takes), SPREAD_CLIPS)
-    return parts * len(takes) + spread + len(not_speech()) + min(len(takes), CLOSING_CLIPS)
+    return parts * len(takes) + spread + len(not_speech()) + 1 + min(len(takes), CLOSING_CLIPS)
 
 
 def measure(
