@@ -136,6 +136,7 @@ class LossWeights:
     contrast: float = 0.007
     velocity: float = 0.5
     distillation: float = 0.1
+    axes: float = 0.0  # of the lips' axes (lip_axes.py), their changes included
     temperature: float = 0.07
 
 
@@ -180,6 +181,11 @@ class Stage:
     start: float = 0.0
     #: And of a later one, from where the sampler's own course leads: of curves without noise.
     rollout: float = 0.0
+    #: In place of the paper's draw of x_t: what the sampler's own first prediction makes of the
+    #: curves whose `noise_scale` is 0 (settled.py). It learns both of its predictions.
+    settled: bool = False
+    dropout: float = 0.0  # share of the audio features' channels that a window goes without
+    weight_decay: float = 0.0  # of the matrices (AdamW); 0: Adam
     #: The stage starts from the mean of the weights that the last so many of its steps ended on.
     average: int = 1
     #: No diffusion: the same network predicts from zeros, in one step. After other stages it goes
@@ -196,6 +202,8 @@ class Config:
     name: str
     sources: tuple[Source, ...]
     stages: tuple[Stage, ...]
+    #: Speakers of whom nothing is learnt: all their takes are held out, to measure strangers on.
+    strangers: tuple[str, ...] = ()
     seed: int = 0
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
@@ -203,6 +211,8 @@ class Config:
     #: The talker starts from this bundle's weights (start_from.py): a folder, relative to this
     #: file, or "default" for the embedded one. Empty: from nothing.
     start_from: str = ""
+    #: The curves' units: those of the bundle that training starts from, or the data's own ("data").
+    start_units: str = "bundle"
     identity: bool = True  # false: the decoder is not told who speaks, and L_con is off
     precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
@@ -267,7 +277,7 @@ class Config:
             "postprocess",
         ]
         plain["stages"] = plain["stages"][:stages]
-        if any(stage["start"] or stage["rollout"] for stage in plain["stages"]):
+        if any(stage["start"] or stage["rollout"] or stage["settled"] for stage in plain["stages"]):
             export.remove("noise_scale")
         for key in (*machine, *export):
             del plain[key]
@@ -280,12 +290,18 @@ class Config:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "start_from", ""),
+            (plain, "start_units", "bundle"),
+            (plain, "strangers", []),
+            (plain["losses"], "axes", 0.0),
             (plain["augmentation"], "other_kinds", [*KINDS]),
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
             *((stage, "start", 0.0) for stage in plain["stages"]),
             *((stage, "rollout", 0.0) for stage in plain["stages"]),
+            *((stage, "settled", False) for stage in plain["stages"]),
+            *((stage, "dropout", 0.0) for stage in plain["stages"]),
+            *((stage, "weight_decay", 0.0) for stage in plain["stages"]),
             *((stage, "average", 1) for stage in plain["stages"]),
             *((stage, "train_context", False) for stage in plain["stages"]),
         ):
@@ -431,6 +447,10 @@ def check(config: Config, where: str) -> None:
         )
     if config.start_from and not config.identity:
         raise ConfigError(f"{where}: start_from: expected identity = true, got false")
+    if config.start_units not in ("bundle", "data"):
+        raise ConfigError(
+            f"{where}: start_units: expected bundle or data, got {config.start_units!r}"
+        )
     if config.start_from and frozen.kind:
         raise ConfigError(f"{where}: start_from: no bundle hears through encoder.frozen")
     if config.context_trains() and config.context is None:
@@ -463,6 +483,16 @@ def check(config: Config, where: str) -> None:
             raise ConfigError(
                 f"{where}: stages.rollout: expected more than one step and a noise_scale of 0 for "
                 f"some curve, got {stage.steps} steps and noise_scale = {config.noise_scale}"
+            )
+        if stage.settled and (stage.steps == 1 or stage.regression):
+            raise ConfigError(
+                f"{where}: stages.settled: expected more than one step and no regression, got "
+                f"{stage.steps} steps"
+            )
+        if not 0.0 <= stage.dropout < 1.0 or stage.weight_decay < 0.0:
+            raise ConfigError(
+                f"{where}: expected stages.dropout from 0 to under 1 and stages.weight_decay of at "
+                f"least 0, got {stage.dropout:g} and {stage.weight_decay:g}"
             )
         first = index == 0 or not stage.goes_on_from(config.stages[index - 1])
         if stage.average < 1 or (stage.average > 1 and first):

@@ -69,6 +69,15 @@ class Draws:
         """One step 1..steps for all windows of the batch."""
         return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
 
+    def kept(self, share: float, like: Tensor) -> Tensor:
+        """(own rows, 1, A): 0 for that share of the channels, else 1 / (1 - share).
+
+        One draw for all of a window's frames: what differs from frame to frame averages out in a
+        recurrent network, and teaches it to lag.
+        """
+        drawn = torch.rand((self.whole, 1, like.shape[-1]), generator=self.generator)
+        return self._own((drawn >= share).float() / (1.0 - share), 1)
+
     def noise(self, draws: int, like: Tensor) -> Tensor:
         """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
         shape = (draws * self.whole, *like.shape[1:])
@@ -125,6 +134,20 @@ def learning_rate(stage: Stage, step: int, progress: float) -> float:
     """Linear warm-up, then a cosine down to 2 % of the peak."""
     warm = min(1.0, (step + 1) / max(stage.warmup_steps, 1))
     return stage.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def optimiser_of(trained: list[torch.nn.Parameter], stage: Stage) -> torch.optim.Optimizer:
+    """Adam; with `weight_decay` AdamW, which shrinks matrices and leaves biases and norms alone."""
+    betas = (0.9, 0.999)
+    if not stage.weight_decay:
+        return torch.optim.Adam(trained, lr=stage.learning_rate, betas=betas)
+    matrices = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": stage.weight_decay},
+        {"params": others},
+    ]
+    return torch.optim.AdamW(groups, lr=stage.learning_rate, betas=betas, weight_decay=0.0)
 
 
 def to_window(
@@ -218,7 +241,7 @@ def fit(
     # Once the context has trained, the tokens that were cached with the streams are not its own.
     live = config.context_trains(stage_index)
     trained = [p for p in talker.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
+    optimiser = optimiser_of(trained, stage)
     # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
     epoch, position, step = 0, 0, 0
@@ -279,6 +302,9 @@ def fit(
             with autocast(config, device):
                 window = to_window(talker, rows_of(batch, rows), stage.train_encoder, live)
                 contrast, hits = identity_terms(talker, window, config, ranks)
+                if stage.dropout:
+                    heard = window.features * draws.kept(stage.dropout, window.features)
+                    window = dataclasses.replace(window, features=heard)
                 terms = objective(talker, window, draws)
             # Losses are means over the rows: each process answers for its share of them.
             share = (rows.stop - rows.start) / whole

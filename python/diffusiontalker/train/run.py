@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .distil import student_objective
 from .fit import ALONE, Objective, OnStep, build, fit, stage_name
 from .model import Talker
 from .parallel import Ranks, processes_here
+from .settled import settled_objective
 from .teacher import regression_objective, teacher_objective, with_sampling
 
 
@@ -70,6 +71,13 @@ def read_data(
             cache=cache,
             on_take=on_take,
         )
+        unheard = [take for take in corpus.train if take.speaker in config.strangers]
+        if unheard:
+            corpus = replace(
+                corpus,
+                train=[take for take in corpus.train if take.speaker not in config.strangers],
+                held_out=corpus.held_out + unheard,
+            )
         if source.rest_curves or source.gain:
             corpus = corpora.calibrate(
                 corpus,
@@ -231,7 +239,7 @@ def train(
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
     if start is not None:
-        start_from.begin(talker, start, speakers)
+        start_from.begin(talker, start, speakers, own_units=config.start_units == "data")
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
         if stage.average > 1:
@@ -359,6 +367,9 @@ def objective_of(talker: Talker, index: int, config: Config) -> Objective:
     stage = config.stages[index]
     if stage.regression:
         return regression_objective(stage, config)
+    if stage.settled:
+        objective = settled_objective(stage, config)
+        return with_sampling(objective, stage, config) if stage.rollout else objective
     fewer = index > 0 and stage.steps < config.stages[index - 1].steps
     if fewer and config.losses.distillation:
         objective = student_objective(copy.deepcopy(talker), stage, config)

@@ -1,0 +1,55 @@
+"""What a sampler learns whose lips have no noise: to hear, and to better what it heard. Ours.
+
+Where a curve's `noise_scale` is 0, x_T says nothing of it and later x_t hold nothing but the
+sampler's own guesses, scaled down. Trained as in the paper (x_t holds the true face under noise)
+the network learns to average x_t over the past, since that is how a causal reader takes noise out;
+fed with its own smooth guesses it then comes late and moves too little. So here x_t holds what it
+will hold: of settled curves a DDIM jump from the network's own first prediction, of all others the
+truth under noise.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from . import diffusion, export
+from .config import Config, Stage
+from .fit import Draws, Objective, Window
+from .model import Talker
+from .teacher import known_identity, supervised_terms
+
+
+def settled_objective(stage: Stage, config: Config) -> Objective:
+    """The losses of the first prediction, and of one at a random later step, half each."""
+    steps = stage.steps
+    scale = torch.from_numpy(export.noise_factors(config))
+    settled = scale == 0.0
+    table = diffusion.alpha_bars(config.train_steps, steps).float()
+
+    def objective(talker: Talker, window: Window, draws: Draws) -> dict[str, Tensor]:
+        device = window.x0.device
+        identity = known_identity(talker, window, config)
+        eps = draws.noise(1, window.x0)
+        abar = table.to(device)
+
+        def predict(x: Tensor, n: Tensor) -> Tensor:
+            row = diffusion.table_row(n, steps, config.train_steps)
+            assert isinstance(row, Tensor)
+            x0, _ = talker.decoder(window.features, identity, row, x)
+            return torch.as_tensor(x0)
+
+        start = eps * scale.to(device)
+        last = torch.full((len(eps),), steps, device=device)
+        first = predict(start, last)
+        n = draws.steps(1, steps - 1)
+        at = abar[n][:, None, None]
+        jumped = diffusion.ddim_step(start, first.detach(), abar[steps], at)
+        x_n = torch.where(settled.to(device), jumped, diffusion.diffuse(window.x0, eps, at))
+        terms: dict[str, Tensor] = {}
+        for name, x0 in (("first", first), ("later", predict(x_n, n))):
+            losses = supervised_terms(x0, window.x0, stage, config, talker.std)
+            terms |= {f"{name}_{key}": 0.5 * value for key, value in losses.items()}
+        return terms
+
+    return objective
