@@ -327,7 +327,7 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
     kept["lookahead"] = config.encoder.lookahead_columns
     kept["context"] = context
     kept["borrowing"] = described.get("borrowing")
-    kept["format"] = 4  # raise it when streams or performances change
+    kept["format"] = 5  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:
