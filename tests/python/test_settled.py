@@ -192,3 +192,44 @@ def test_stages_that_cannot_be_are_refused(
 def test_units_are_the_bundle_s_or_the_data_s(tiny: Config) -> None:
     with pytest.raises(ConfigError, match="start_units: expected bundle or data, got 'mine'"):
         check(replace(tiny, start_units="mine"), "x.toml")
+
+
+def test_few_people_lend_more_of_their_windows_and_rules_less(tiny: Config) -> None:
+    data = run.read_data(tiny)
+    config = replace(tiny, anyone="anyone", anyone_share=0.4)
+    assert run.identities_of(config, data) == [*data.speakers, "anyone"]
+    assert run.identities_of(tiny, data) == data.speakers
+    assert run.lent_windows(tiny, data) is None
+    takes = [take for takes in data.train for take in takes]
+    heard_s = {who: sum(t.duration_s for t in takes if t.speaker == who) for who in data.speakers}
+    measured = {take.speaker for take in takes if take.curves is not None}
+    lent = run.lent_windows(config, data)
+    for who, share in zip(data.speakers, lent.tolist()[:-1], strict=True):
+        factor = 1.0 if who in measured else run.RULE_LENT
+        rarity = (min(heard_s.values()) / heard_s[who]) ** 0.5
+        assert share == pytest.approx(0.4 * rarity * factor)
+    assert lent[-1] == 0.0
+    with pytest.raises(ValueError, match="is the name of a speaker"):
+        run.identities_of(replace(tiny, anyone=data.speakers[0]), data)
+
+
+def test_a_star_in_speaker_stands_for_what_the_file_says(tiny: Config) -> None:
+    plain = run.read_data(tiny)
+    sources = tuple(replace(source, speaker="old_*") for source in tiny.sources)
+    named = run.read_data(replace(tiny, sources=sources))
+    for before, after in zip(tiny.sources, sources, strict=True):
+        assert after.speaker == "old_*" != before.speaker
+    files = {t.id for ts in (*plain.train, *plain.held_out) for t in ts}
+    assert {t.id for ts in (*named.train, *named.held_out) for t in ts} == files
+    assert all(name.startswith("old_") and "*" not in name for name in named.speakers)
+
+
+def test_anyone_learns_from_windows_that_are_lent(tiny: Config, tmp_path: Path) -> None:
+    stage = Stage(steps=8, epochs=1, batch=4, window_frames=90)
+    alone = replace(tiny.losses, contrast=0.0)  # which moves every row
+    config = replace(tiny, anyone="anyone", anyone_share=1.0, stages=(stage,), losses=alone)
+    talker, speakers = run.train(config, run.read_data(config), tmp_path)
+    plain = fit.build(config, speakers)
+    moved = (talker.identity.embeddings - plain.identity.embeddings).detach().abs().sum(dim=1)
+    assert speakers[-1] == "anyone"
+    assert float(moved[-1]) > 0

@@ -495,13 +495,15 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     final = folder / f"{len(config.stages) - 1}-{stage_name(last, config)}" / "final.pt"
     if not final.exists():
         raise ConfigError(f"{final} does not exist: the run is not finished")
-    talker = build(config, data.speakers)
+    talker = build(config, run.identities_of(config, data))
     talker.load_state_dict(checkpoint.load(final)["talker"])
     run.average(talker, config.stages, config.average, config, folder)
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
     numbers = json.loads(report_file.read_text()) if report_file.exists() else None
-    _write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
+    _write_bundle(
+        talker, run.identities_of(config, data), config, data, folder, target, metrics=numbers
+    )
     console.print(f"bundle in {target}")
 
 

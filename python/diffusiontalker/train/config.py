@@ -32,7 +32,9 @@ class Source:
     path: str  # relative to the configuration file
     licence: str = ""
     citation: str = ""
-    speaker: str = ""  # for takes whose file does not say
+    #: For takes whose file does not say; for all takes where it has a *, which stands for what the
+    #: file says.
+    speaker: str = ""
     hold_out: int = 0  # recordings kept aside
     hold_out_per_speaker: int = 0
     max_gap_s: float = 1.5  # longest silence put between two takes
@@ -204,6 +206,12 @@ class Config:
     stages: tuple[Stage, ...]
     #: Speakers of whom nothing is learnt: all their takes are held out, to measure strangers on.
     strangers: tuple[str, ...] = ()
+    #: An identity that is nobody's: it learns from windows of everyone whose face was measured, and
+    #: is meant for voices outside the library (`default_identity`). Empty: none.
+    anyone: str = ""
+    #: Share of the windows of the least heard of them that it gets; of one heard n times as long,
+    #: this over the root of n.
+    anyone_share: float = 0.5
     seed: int = 0
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
@@ -292,6 +300,8 @@ class Config:
             (plain, "start_from", ""),
             (plain, "start_units", "bundle"),
             (plain, "strangers", []),
+            (plain, "anyone", ""),
+            (plain, "anyone_share", 0.5),
             (plain["losses"], "axes", 0.0),
             (plain["augmentation"], "other_kinds", [*KINDS]),
             (plain, "identity", True),
@@ -447,6 +457,10 @@ def check(config: Config, where: str) -> None:
         )
     if config.start_from and not config.identity:
         raise ConfigError(f"{where}: start_from: expected identity = true, got false")
+    if not 0.0 < config.anyone_share <= 1.0:
+        raise ConfigError(
+            f"{where}: anyone_share: expected above 0, at most 1, got {config.anyone_share:g}"
+        )
     if config.start_units not in ("bundle", "data"):
         raise ConfigError(
             f"{where}: start_units: expected bundle or data, got {config.start_units!r}"

@@ -69,6 +69,10 @@ class Draws:
         """One step 1..steps for all windows of the batch."""
         return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
 
+    def chance(self, likely: Tensor) -> Tensor:
+        """(own rows,) true as often as `likely` (own rows,) says."""
+        return self._own(torch.rand(self.whole, generator=self.generator), 1) < likely
+
     def kept(self, share: float, like: Tensor) -> Tensor:
         """(own rows, 1, A): 0 for that share of the channels, else 1 / (1 - share).
 
@@ -220,8 +224,12 @@ def fit(
     folder: Path,
     on_step: OnStep,
     ranks: Ranks = ALONE,
+    lent: Tensor | None = None,
 ) -> None:
     """Train `talker` in place, from its checkpoint in `folder` if there is one.
+
+    `lent` (identities,): how likely a window of each teaches the last of the identities in place of
+    its own speaker.
 
     Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
     Processes that train together (`ranks`) all call this; the first of them writes.
@@ -302,6 +310,10 @@ def fit(
             with autocast(config, device):
                 window = to_window(talker, rows_of(batch, rows), stage.train_encoder, live)
                 contrast, hits = identity_terms(talker, window, config, ranks)
+                if lent is not None:
+                    given = draws.chance(lent[window.speaker.cpu()].to(device))
+                    who = torch.where(given, len(speakers) - 1, window.speaker)
+                    window = dataclasses.replace(window, speaker=who)
                 if stage.dropout:
                     heard = window.features * draws.kept(stage.dropout, window.features)
                     window = dataclasses.replace(window, features=heard)

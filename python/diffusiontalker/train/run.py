@@ -61,7 +61,7 @@ def read_data(
         corpus = corpora.load(
             config.source_path(source),
             kind=source.kind,
-            speaker=source.speaker,
+            speaker="" if "*" in source.speaker else source.speaker,
             licence=source.licence,
             hold_out=source.hold_out,
             hold_out_per_speaker=source.hold_out_per_speaker,
@@ -71,6 +71,12 @@ def read_data(
             cache=cache,
             on_take=on_take,
         )
+        if "*" in source.speaker:
+            corpus = replace(
+                corpus,
+                train=[_renamed(take, source.speaker) for take in corpus.train],
+                held_out=[_renamed(take, source.speaker) for take in corpus.held_out],
+            )
         unheard = [take for take in corpus.train if take.speaker in config.strangers]
         if unheard:
             corpus = replace(
@@ -89,6 +95,46 @@ def read_data(
         held_out.append(corpus.held_out)
         skipped += corpus.skipped
     return Data(train, held_out, skipped)
+
+
+def _renamed(take: corpora.Recording, pattern: str) -> corpora.Recording:
+    return replace(take, speaker=pattern.replace("*", take.speaker))
+
+
+def identities_of(config: Config, data: Data) -> list[str]:
+    """Names of the library's rows: the speakers, and `config.anyone` after them."""
+    if config.anyone in data.speakers:
+        raise ValueError(f"anyone = {config.anyone!r} is the name of a speaker: choose another")
+    return data.speakers + ([config.anyone] if config.anyone else [])
+
+
+#: Windows of a face made by rule are lent this much less often than those of a measured one.
+RULE_LENT = 0.3
+
+
+def lent_windows(config: Config, data: Data) -> torch.Tensor | None:
+    """(identities,) how likely a window of each speaker teaches `config.anyone` in place of him.
+
+    Of the least heard most, so that the one heard longest does not become anyone.
+    """
+    if not config.anyone:
+        return None
+    heard_s = dict.fromkeys(data.speakers, 0.0)
+    measured = set()
+    for take in (take for takes in data.train for take in takes):
+        heard_s[take.speaker] += take.duration_s
+        if take.curves is not None:
+            measured.add(take.speaker)
+    least_s = min(heard_s.values())
+    return torch.tensor(
+        [
+            config.anyone_share
+            * (least_s / seconds) ** 0.5
+            * (1.0 if name in measured else RULE_LENT)
+            for name, seconds in heard_s.items()
+        ]
+        + [0.0]
+    )
 
 
 def data_report(config: Config, data: Data) -> dict[str, object]:
@@ -209,9 +255,10 @@ def train(
     runs that differ in neither. Processes that train together (`ranks`) all call this.
     """
     torch.set_num_threads(max(1, config.threads // processes_here()))
-    speakers = data.speakers
-    if not speakers:
+    if not data.speakers:
         raise ValueError("no usable takes: see the list of skipped ones in the report")
+    speakers = identities_of(config, data)
+    lent = lent_windows(config, data)
     folder.mkdir(parents=True, exist_ok=True)
     shared = shared or folder
     if ranks.writes:
@@ -258,6 +305,7 @@ def train(
             folder=stage_folder,
             on_step=on_step,
             ranks=ranks,
+            lent=lent,
         )
         if ranks.writes and plots.available():
             plots.loss_curve(folder, folder / "loss.png")
