@@ -21,6 +21,7 @@ from diffusiontalker.train import (  # noqa: E402
     lip_axes,
     noises,
     run,
+    spread,
     start_from,
 )
 from diffusiontalker.train.config import Config, ConfigError, Stage, check  # noqa: E402
@@ -233,3 +234,30 @@ def test_anyone_learns_from_windows_that_are_lent(tiny: Config, tmp_path: Path) 
     moved = (talker.identity.embeddings - plain.identity.embeddings).detach().abs().sum(dim=1)
     assert speakers[-1] == "anyone"
     assert float(moved[-1]) > 0
+
+
+def test_a_gain_gives_back_a_share_of_the_missing_spread() -> None:
+    jaw, pucker, blink = (CURVES.index(n) for n in ("jawOpen", "mouthPucker", "eyeBlinkLeft"))
+    rng = np.random.default_rng(0)
+    true = rng.uniform(0.0, 0.5, (400, 52)).astype(np.float32)
+    true[:, pucker] *= 0.01  # hardly moves: what there is may be noise
+    predicted = true * np.float32(0.8)
+    factor = spread.gains([predicted], [true], 0.6)
+    assert factor[jaw] == pytest.approx(1.15)
+    assert factor[pucker] == factor[blink] == 1.0
+    assert spread.gains([0.1 * true], [true], 1.0)[jaw] == pytest.approx(spread.LARGEST)
+    assert spread.gains([1.5 * true], [true], 1.0)[jaw] == 1.0  # nothing is made smaller
+
+
+def test_a_wider_talker_says_the_same_about_its_mean(tiny: Config) -> None:
+    data = run.read_data(tiny)
+    takes = [take for ts in data.train for take in ts]
+    talker = build(tiny, data.speakers)
+    talker.std.fill_(0.05)
+    talker.mean.fill_(0.3)
+    assert spread.matched(talker, tiny, data.speakers, takes) is talker
+    wider = spread.matched(talker, replace(tiny, match_spread=1.0), data.speakers, takes)
+    assert bool((wider.std >= talker.std).all())
+    assert float(wider.std.max()) > 0.05
+    torch.testing.assert_close(talker.std, torch.full((52,), 0.05))
+    torch.testing.assert_close(wider.mean, talker.mean)

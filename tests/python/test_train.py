@@ -157,7 +157,7 @@ def test_the_mouth_is_shut_in_silence_and_alive_in_speech() -> None:
         most = 0.12 if name == "mouthPucker" else 0.05
         assert all(at(curves, name, t) < most for t in rest), name
     spoken = curves[30 : int(phones[-1].start_s * 60)]
-    for name, least in (("jawOpen", 0.15), ("mouthPucker", 0.2), ("mouthFunnel", 0.1)):
+    for name, least in (("jawOpen", 0.15), ("mouthPucker", 0.1), ("mouthFunnel", 0.03)):
         assert spoken[:, CURVES.index(name)].max() > least, name
     assert curves.min() >= 0.0
     assert curves.max() <= 1.0

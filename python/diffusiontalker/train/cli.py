@@ -34,6 +34,7 @@ from . import (
     report,
     run,
     speech_cli,
+    spread,
     tables,
     takes_cli,
 )
@@ -518,6 +519,8 @@ def _write_bundle(
 ) -> None:
     torch.set_num_threads(config.threads)
     run.finish(talker, speakers, config, data, folder)
+    learnt = [take for takes in data.train for take in takes]
+    talker = spread.matched(talker, config, speakers, learnt)
     training = run.provenance(config, data, folder)
     if metrics is not None:
         training["metrics"] = metrics

@@ -229,6 +229,9 @@ class Config:
     dtype: str = "float32"  # of the exported weights
     #: The model is the mean of the weights that the last so many stages of its steps ended on.
     average: int = 1
+    #: Share of the spread that the mouth's curves lack against the data, given back at export by a
+    #: gain (spread.py).
+    match_spread: float = 0.0
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
@@ -281,6 +284,7 @@ class Config:
             "unknown_cosine",
             "dtype",
             "average",
+            "match_spread",
             "noise_scale",
             "postprocess",
         ]
@@ -427,6 +431,8 @@ def check(config: Config, where: str) -> None:
         )
     if not -1.0 <= config.unknown_cosine <= 1.0:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
+    if not 0.0 <= config.match_spread <= 1.0:
+        raise ConfigError(f"{where}: match_spread: expected 0 to 1, got {config.match_spread:g}")
     if config.average < 1:
         raise ConfigError(f"{where}: average: expected at least 1 stage, got {config.average}")
     if config.device not in ("auto", "cpu", "cuda"):
