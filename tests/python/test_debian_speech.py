@@ -34,7 +34,7 @@ from diffusiontalker.train.corpora import BrokenTake
 from diffusiontalker.train.debian_speech import FOLDERS
 from diffusiontalker.train.sentences import sentences
 
-DEFAULT = Path(__file__).resolve().parents[2] / "configs" / "default.toml"
+DEFAULT = Path(__file__).resolve().parents[2] / "configs" / "ear.toml"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are shell scripts")
 
 # --------------------------------------------------------------------------------- packing RNC

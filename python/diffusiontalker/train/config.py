@@ -206,11 +206,9 @@ class Config:
     stages: tuple[Stage, ...]
     #: Speakers of whom nothing is learnt: all their takes are held out, to measure strangers on.
     strangers: tuple[str, ...] = ()
-    #: An identity that is nobody's: it learns from windows of everyone whose face was measured, and
-    #: is meant for voices outside the library (`default_identity`). Empty: none.
+    #: An identity that is nobody's: it learns from a share of everyone's windows, and is meant for
+    #: voices outside the library (`default_identity`). Empty: none.
     anyone: str = ""
-    #: Share of the windows of the least heard of them that it gets; of one heard n times as long,
-    #: this over the root of n.
     anyone_share: float = 0.5
     seed: int = 0
     threads: int = 2

@@ -108,33 +108,14 @@ def identities_of(config: Config, data: Data) -> list[str]:
     return data.speakers + ([config.anyone] if config.anyone else [])
 
 
-#: Windows of a face made by rule are lent this much less often than those of a measured one.
-RULE_LENT = 0.3
-
-
 def lent_windows(config: Config, data: Data) -> torch.Tensor | None:
     """(identities,) how likely a window of each speaker teaches `config.anyone` in place of him.
 
-    Of the least heard most, so that the one heard longest does not become anyone.
+    Alike for all, so that anyone is what the sound tells of a face when nobody says whose it is.
     """
     if not config.anyone:
         return None
-    heard_s = dict.fromkeys(data.speakers, 0.0)
-    measured = set()
-    for take in (take for takes in data.train for take in takes):
-        heard_s[take.speaker] += take.duration_s
-        if take.curves is not None:
-            measured.add(take.speaker)
-    least_s = min(heard_s.values())
-    return torch.tensor(
-        [
-            config.anyone_share
-            * (least_s / seconds) ** 0.5
-            * (1.0 if name in measured else RULE_LENT)
-            for name, seconds in heard_s.items()
-        ]
-        + [0.0]
-    )
+    return torch.tensor([config.anyone_share] * len(data.speakers) + [0.0])
 
 
 def data_report(config: Config, data: Data) -> dict[str, object]:

@@ -4,8 +4,9 @@ Where a curve's `noise_scale` is 0, x_T says nothing of it and later x_t hold no
 sampler's own guesses, scaled down. Trained as in the paper (x_t holds the true face under noise)
 the network learns to average x_t over the past, since that is how a causal reader takes noise out;
 fed with its own smooth guesses it then comes late and moves too little. So here x_t holds what it
-will hold: of settled curves a DDIM jump from the network's own first prediction, of all others the
-truth under noise.
+will hold: a DDIM jump from the network's own first prediction. The other curves do not follow from
+their noise, so they learn from the truth under noise, as in the paper, in windows of their own:
+beside true eyes and brows, lips would be read off those, which sampling does not have.
 """
 
 from __future__ import annotations
@@ -45,11 +46,21 @@ def settled_objective(stage: Stage, config: Config) -> Objective:
         n = draws.steps(1, steps - 1)
         at = abar[n][:, None, None]
         jumped = diffusion.ddim_step(start, first.detach(), abar[steps], at)
-        x_n = torch.where(settled.to(device), jumped, diffusion.diffuse(window.x0, eps, at))
+        # Every second row asks for the lips, beside a face as the sampler draws it, the others for
+        # the rest, beside lips as it draws them.
+        row = torch.arange(draws.rows.start, draws.rows.stop, device=device)
+        lips = (row % 2 == 0)[:, None, None]
+        ours = settled.to(device)
+        x_n = torch.where(ours | lips, jumped, diffusion.diffuse(window.x0, eps, at))
+        later = predict(x_n, n)
+        asked = torch.where(ours == lips, window.x0, later.detach())
         terms: dict[str, Tensor] = {}
-        for name, x0 in (("first", first), ("later", predict(x_n, n))):
-            losses = supervised_terms(x0, window.x0, stage, config, talker.std)
-            terms |= {f"{name}_{key}": 0.5 * value for key, value in losses.items()}
+        for name, x0, truth, weight in (
+            ("first", first, window.x0, 0.5),
+            ("later", later, asked, 1.0),  # of which every row asks half
+        ):
+            losses = supervised_terms(x0, truth, stage, config, talker.std)
+            terms |= {f"{name}_{key}": weight * value for key, value in losses.items()}
         return terms
 
     return objective

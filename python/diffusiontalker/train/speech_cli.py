@@ -18,7 +18,7 @@ from .takes_cli import AddCommand, MakeProgress
 
 def register(add: AddCommand, progress: MakeProgress) -> None:
     """Give dt-train the command."""
-    making = add("speech", "make the speech without faces that configs/default.toml names")
+    making = add("speech", "make the speech without faces that configs/ear.toml names")
     making.add_argument(
         "-o",
         "--out",

@@ -1,4 +1,4 @@
-"""How far the mouth moves: a gain a curve, so that faces move as far as those they were learnt from.
+"""How far the mouth moves: a gain a curve, so that faces move as far as those that were learnt.
 
 What minimises a squared error is a mean over all that the sound leaves open, and a mean moves less
 than what it is a mean of. The gain is about the curve's mean over the data (its `std` in the
