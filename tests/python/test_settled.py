@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from diffusiontalker.train import (  # noqa: E402
     run,
     spread,
     start_from,
+    streams,
 )
 from diffusiontalker.train.config import Config, ConfigError, Stage, check  # noqa: E402
 from diffusiontalker.train.fit import Draws, Window, build  # noqa: E402
@@ -278,3 +280,13 @@ def test_a_wider_talker_says_the_same_about_its_mean(tiny: Config) -> None:
     assert float(wider.std.max()) > 0.05
     torch.testing.assert_close(talker.std, torch.full((52,), 0.05))
     torch.testing.assert_close(wider.mean, talker.mean)
+
+
+def test_lips_meet_between_takes_and_are_back_in_time() -> None:
+    curves = np.full((180, 52), 0.4, np.float32)
+    shut = streams.shut_between(curves, [(1.0, 2.0), (2.5, 2.6)], Fraction(60))
+    jaw, smile = CURVES.index("jawOpen"), CURVES.index("mouthSmileLeft")
+    assert shut[90, jaw] == 0.0
+    assert shut[59, jaw] == shut[121, jaw] == shut[153, jaw] == np.float32(0.4)
+    assert bool((shut[:, smile] == curves[:, smile]).all())
+    assert float(np.abs(np.diff(shut[:, jaw])).max()) < 0.1
