@@ -20,7 +20,7 @@ TAKE_KINDS = ("auto", "beat", "phones", "textgrid", "live_link", "vocaset")
 #: What becomes of a face that is late or early (corpora/sync.py): move it, say so, look away.
 SYNC_MODES = ("shift", "report", "off")
 #: Sounds that are no speech (data/noises.py).
-NOISE_KINDS = ("keys", "breath", "tones")
+NOISE_KINDS = ("keys", "breath", "tones", "swell")
 
 
 class ConfigError(ValueError):
@@ -35,7 +35,9 @@ class Source:
     path: str  # relative to the configuration file
     licence: str = ""
     citation: str = ""
-    speaker: str = ""  # for takes whose file does not say
+    #: For takes whose file does not say; for all takes where it has a *, which stands for what the
+    #: file says.
+    speaker: str = ""
     hold_out: int = 0  # recordings kept aside
     hold_out_per_speaker: int = 0
     max_gap_s: float = 1.5  # longest silence put between two takes
@@ -150,6 +152,7 @@ class LossWeights:
     contrast: float = 0.007
     velocity: float = 0.5
     distillation: float = 0.1
+    axes: float = 0.0  # of the lips' axes (lip_axes.py), their changes included
     temperature: float = 0.07
 
 
@@ -194,6 +197,11 @@ class Stage:
     start: float = 0.0
     #: And of a later one, from where the sampler's own course leads: of curves without noise.
     rollout: float = 0.0
+    #: In place of the paper's draw of x_t: what the sampler's own first prediction makes of the
+    #: curves whose `noise_scale` is 0 (settled.py). It learns both of its predictions.
+    settled: bool = False
+    dropout: float = 0.0  # share of the audio features' channels that a window goes without
+    weight_decay: float = 0.0  # of the matrices (AdamW); 0: Adam
     #: The stage starts from the mean of the weights that the last so many of its steps ended on.
     average: int = 1
     #: No diffusion: the same network predicts from zeros, in one step. After other stages it goes
@@ -210,6 +218,12 @@ class Config:
     name: str
     sources: tuple[Source, ...]
     stages: tuple[Stage, ...]
+    #: Speakers of whom nothing is learnt: all their takes are held out, to measure strangers on.
+    strangers: tuple[str, ...] = ()
+    #: An identity that is nobody's: it learns from a share of everyone's windows, and is meant for
+    #: voices outside the library (`default_identity`). Empty: none.
+    anyone: str = ""
+    anyone_share: float = 0.5
     seed: int = 0
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
@@ -217,6 +231,8 @@ class Config:
     #: The talker starts from this bundle's weights (start_from.py): a folder, relative to this
     #: file, or "default" for the embedded one. Empty: from nothing.
     start_from: str = ""
+    #: The curves' units: those of the bundle that training starts from, or the data's own ("data").
+    start_units: str = "bundle"
     identity: bool = True  # false: the decoder is not told who speaks, and L_con is off
     precision: str = "fp32"  # of the forward pass in training: fp32, bf16 or fp16
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
@@ -225,6 +241,9 @@ class Config:
     dtype: str = "float32"  # of the exported weights
     #: The model is the mean of the weights that the last so many stages of its steps ended on.
     average: int = 1
+    #: Share of the spread that the mouth's curves lack against the data, given back at export by a
+    #: gain (spread.py).
+    match_spread: float = 0.0
     save_every_s: float = 60.0
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
@@ -289,11 +308,12 @@ class Config:
             "unknown_cosine",
             "dtype",
             "average",
+            "match_spread",
             "noise_scale",
             "postprocess",
         ]
         plain["stages"] = plain["stages"][:stages]
-        if any(stage["start"] or stage["rollout"] for stage in plain["stages"]):
+        if any(stage["start"] or stage["rollout"] or stage["settled"] for stage in plain["stages"]):
             export.remove("noise_scale")
         for key in (*machine, *export):
             del plain[key]
@@ -306,12 +326,20 @@ class Config:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "start_from", ""),
+            (plain, "start_units", "bundle"),
+            (plain, "strangers", []),
+            (plain, "anyone", ""),
+            (plain, "anyone_share", 0.5),
+            (plain["losses"], "axes", 0.0),
             (plain["augmentation"], "other_kinds", [*NOISE_KINDS]),
             (plain, "identity", True),
             (plain, "precision", "fp32"),
             *((stage, "regression", False) for stage in plain["stages"]),
             *((stage, "start", 0.0) for stage in plain["stages"]),
             *((stage, "rollout", 0.0) for stage in plain["stages"]),
+            *((stage, "settled", False) for stage in plain["stages"]),
+            *((stage, "dropout", 0.0) for stage in plain["stages"]),
+            *((stage, "weight_decay", 0.0) for stage in plain["stages"]),
             *((stage, "average", 1) for stage in plain["stages"]),
             *((stage, "train_context", False) for stage in plain["stages"]),
         ):
@@ -427,6 +455,8 @@ def check(config: Config, where: str) -> None:
         )
     if not -1.0 <= config.unknown_cosine <= 1.0:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
+    if not 0.0 <= config.match_spread <= 1.0:
+        raise ConfigError(f"{where}: match_spread: expected 0 to 1, got {config.match_spread:g}")
     if config.average < 1:
         raise ConfigError(f"{where}: average: expected at least 1 stage, got {config.average}")
     if config.device not in ("auto", "cpu", "cuda"):
@@ -457,10 +487,24 @@ def check(config: Config, where: str) -> None:
         )
     if config.start_from and not config.identity:
         raise ConfigError(f"{where}: start_from: expected identity = true, got false")
+    if not 0.0 < config.anyone_share <= 1.0:
+        raise ConfigError(
+            f"{where}: anyone_share: expected above 0, at most 1, got {config.anyone_share:g}"
+        )
+    if config.start_units not in ("bundle", "data"):
+        raise ConfigError(
+            f"{where}: start_units: expected bundle or data, got {config.start_units!r}"
+        )
     if config.start_from and frozen.kind:
         raise ConfigError(f"{where}: start_from: no bundle hears through encoder.frozen")
     if config.context_trains() and config.context is None:
         raise ConfigError(f"{where}: stages.train_context: there is no encoder.context to train")
+    _check_order(config, where)
+    _check_stages(config, where)
+
+
+def _check_order(config: Config, where: str) -> None:
+    """Which stage may follow which."""
     steps = [stage.steps for stage in config.stages]
     if steps[0] < 1 or config.train_steps % steps[0]:
         raise ConfigError(
@@ -477,6 +521,10 @@ def check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: after a regression comes no stage of another kind")
     if any(stage.regression and stage.steps != 1 for stage in config.stages):
         raise ConfigError(f"{where}: a regression has steps = 1")
+
+
+def _check_stages(config: Config, where: str) -> None:
+    """Each stage by itself, and beside the one before it."""
     for index, stage in enumerate(config.stages):
         for key in ("start", "rollout"):
             weight = getattr(stage, key)
@@ -489,6 +537,16 @@ def check(config: Config, where: str) -> None:
             raise ConfigError(
                 f"{where}: stages.rollout: expected more than one step and a noise_scale of 0 for "
                 f"some curve, got {stage.steps} steps and noise_scale = {config.noise_scale}"
+            )
+        if stage.settled and (stage.steps == 1 or stage.regression):
+            raise ConfigError(
+                f"{where}: stages.settled: expected more than one step and no regression, got "
+                f"{stage.steps} steps"
+            )
+        if not 0.0 <= stage.dropout < 1.0 or stage.weight_decay < 0.0:
+            raise ConfigError(
+                f"{where}: expected stages.dropout from 0 to under 1 and stages.weight_decay of at "
+                f"least 0, got {stage.dropout:g} and {stage.weight_decay:g}"
             )
         first = index == 0 or not stage.goes_on_from(config.stages[index - 1])
         if stage.average < 1 or (stage.average > 1 and first):

@@ -27,7 +27,7 @@ examples:
   dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere
   dt-train evaluate my_bundle --config configs/default.toml
   dt-train evaluate default --data ~/takes --out report  any folder of takes, all of them
-  dt-train table4 configs/default.toml --out tables --epochs 0.25 --clips 50
+  dt-train table4 configs/tables.toml --out tables --epochs 0.25 --clips 50
   dt-train capture film.mov -o takes/ --model face_landmarker.task        a face from a video
   dt-train add-speaker default takes/ --name anna -o my_bundle            one more voice
   dt-train speech -o ../speech                           the speech without faces, from Debian

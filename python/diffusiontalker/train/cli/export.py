@@ -143,7 +143,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     from .. import checkpoint
     from ..networks.manifest import refuse_frozen
     from ..networks.model import build
-    from ..recipes.run import write_bundle
+    from ..recipes.run import identities_of, write_bundle
     from ..stages.finish import average
     from . import screen
     from .bars import bars_on
@@ -156,11 +156,11 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     final = folder / config.stage_folder(len(config.stages) - 1) / "final.pt"
     if not final.exists():
         raise ConfigError(f"{final} does not exist: the run is not finished")
-    talker = build(config, data.speakers)
+    talker = build(config, identities_of(config, data))
     talker.load_state_dict(checkpoint.load(final)["talker"])
     average(talker, config.stages, config.average, config, folder)
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
     numbers = json.loads(report_file.read_text()) if report_file.exists() else None
-    write_bundle(talker, data.speakers, config, data, folder, target, metrics=numbers)
+    write_bundle(talker, identities_of(config, data), config, data, folder, target, metrics=numbers)
     console.print(f"bundle in {target}")

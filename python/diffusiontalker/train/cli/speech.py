@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def register(add: AddCommand) -> None:
     """Give dt-train the command."""
-    making = add("speech", "make the speech without faces that configs/default.toml names")
+    making = add("speech", "make the speech without faces that configs/ear.toml names")
     making.add_argument(
         "-o",
         "--out",

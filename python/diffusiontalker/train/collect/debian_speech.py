@@ -1,4 +1,4 @@
-"""Speech without faces from Debian's packages: the folders that `configs/default.toml` names.
+"""Speech without faces from Debian's packages: the folders that `configs/ear.toml` names.
 
 A folder is made of one package: its sounds are cut out, decoded and written as mono flac files at
 their own rate, 16 bits. `listen.py` reads them at any rate.

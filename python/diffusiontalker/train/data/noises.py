@@ -81,10 +81,23 @@ def tones(samples: int, rng: np.random.Generator) -> Sound:
     return sound.astype(np.float32)
 
 
+def swell(samples: int, rng: np.random.Generator) -> Sound:
+    """Plain noise, white to brown, that slowly rises and falls: wind, a fan, a car going by.
+
+    Nothing in it rings, so nothing but its level tells it from a breath that is mere hiss.
+    """
+    period_s = np.exp(rng.uniform(np.log(0.8), np.log(12.0)))
+    phase = np.arange(samples) / RATE_HZ / period_s + rng.uniform()
+    level = np.sin(np.pi * (phase % 1.0)) ** rng.choice([1.0, 2.0])
+    noise = coloured_noise(samples, rng.choice([0.0, rng.uniform(0.0, 2.0)]), rng)
+    return np.asarray(noise * level, dtype=np.float32)
+
+
 KINDS: dict[str, Callable[[int, np.random.Generator], Sound]] = {
     "keys": keys,
     "breath": breath,
     "tones": tones,
+    "swell": swell,
 }
 
 

@@ -20,7 +20,7 @@ import samplerate
 from numpy.typing import NDArray
 
 from ... import _core
-from ...curves import CURVES
+from ...curves import CURVES, indices
 from ..clock import COLUMNS_A_TOKEN, alignment_period_frames, columns_for, token_count
 from ..config import NOISE_KINDS, Augmentation, Config
 from ..corpora import SAMPLE_RATE_HZ, Phone, Recording
@@ -156,6 +156,41 @@ def _sound(take: Recording, how: Draw, rng: np.random.Generator) -> NDArray[np.f
     return np.asarray(np.clip(audio * np.float32(how.gain), -1.0, 1.0), dtype=np.float32)
 
 
+#: What parts the lips, and mouthClose, which only means something where the jaw is open.
+PARTING = indices(
+    (
+        "jawOpen",
+        "mouthClose",
+        "mouthFunnel",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+    )
+)
+SHUTS_S = 0.15  # how long a mouth takes to shut, and to be back
+
+
+def shut_between(
+    curves: NDArray[np.float32], gaps_s: Sequence[tuple[float, float]], rate: Fraction
+) -> NDArray[np.float32]:
+    """Curves (frames, 52) whose lips meet between takes, where the face is only filled in.
+
+    Short clips begin and end with an open mouth, which would else stay open through the pause and
+    whatever is heard there. Pauses of less than twice SHUTS_S are left as they are.
+    """
+    times_s = np.arange(len(curves)) / float(rate)
+    shut = np.zeros(len(curves), np.float32)
+    for start_s, end_s in gaps_s:
+        if end_s - start_s < 2 * SHUTS_S:
+            continue
+        share = np.minimum(times_s - start_s, end_s - times_s) / SHUTS_S
+        shut = np.maximum(shut, 0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0.0, 1.0)))
+    kept = curves.copy()
+    kept[:, PARTING] *= (1.0 - shut)[:, None]
+    return np.asarray(kept, dtype=np.float32)
+
+
 def make_stream(
     takes: list[Recording],
     draws: list[Draw],
@@ -209,6 +244,7 @@ def make_stream(
     if values:
         frame_times = np.arange(frames, dtype=np.float64) / float(rate)
         curves = monotone_cubic(np.concatenate(times), np.concatenate(values), frame_times)
+        curves = shut_between(curves, [(gap.start / 100, gap.stop / 100) for gap in gaps], rate)
     else:
         curves = perform(
             phones,
@@ -296,7 +332,7 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
     kept["lookahead"] = config.encoder.lookahead_columns
     kept["context"] = context
     kept["borrowing"] = described.get("borrowing")
-    kept["format"] = 4  # raise it when streams or performances change
+    kept["format"] = 6  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:

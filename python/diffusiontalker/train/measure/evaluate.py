@@ -42,6 +42,7 @@ def clips_to_play(judged: Bundle | Reference, takes: Sequence[Recording]) -> int
         parts * len(takes)
         + spread
         + len(sounds.not_speech())
+        + 1
         + min(len(takes), sounds.CLOSING_CLIPS)
     )
 

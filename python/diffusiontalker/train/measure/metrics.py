@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...curves import CURVES, LIPS, LIPS_REFERENCE, UPPER_FACE, UPPER_FACE_REFERENCE, indices
 from ..corpora import Phone
 from ..mesh import Head
+from . import lips
 
 Curves = NDArray[np.float32]
 
@@ -299,6 +300,12 @@ DEFINITIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("lve", lip_vertex_error),
     ("r_*", curve_correlation),
     ("curves_*.png", curve_errors),
+    ("r_gap, r_width, r_upper_raise, r_lower_drop, r_protrusion, r_jawOpen", lips.axes_correlation),
+    ("gap_lag_ms", lips.gap_lag_ms),
+    ("range_*", lips.ranges),
+    ("lbe_over_still, lbe_centred_over_still", lips.lip_error),
+    ("curves_moving_true, curves_moving", lips.moving),
+    ("*blink*", lips.blinking),
     ("velocity_error_lips", velocity_error),
     ("jerk_ratio_*", jerk_ratio),
     ("lag_*", lag_frames),

@@ -21,7 +21,7 @@ from ..data.performer import perform, style_of
 from ..data.voice import voiced_columns
 from ..mesh import Head
 from ..networks.identity import matched, pool
-from . import metrics
+from . import lips, metrics
 from .metrics import Curves
 from .players import OnClips, Player, Reference, batch_features, play, reference_of
 
@@ -73,6 +73,18 @@ def at_true_instants(takes: Sequence[Recording], predicted: list[Curves], rate: 
     return Pairs(pairs_predicted, pairs_true, rate_hz)
 
 
+def clips_of(
+    takes: Sequence[Recording], predicted: Sequence[Curves], rate: Fraction
+) -> list[lips.Clip]:
+    """Predictions (at the model's `rate`) beside measured truth; takes made by rule are left
+    out."""
+    return [
+        lips.Clip(take.speaker, curves, float(rate), take.curves, take.times_s)
+        for take, curves in zip(takes, predicted, strict=True)
+        if take.curves is not None and take.times_s is not None
+    ]
+
+
 def scores(
     takes: Sequence[Recording],
     pairs: Pairs,
@@ -121,6 +133,12 @@ def scores(
     result["jawOpen_std_ratio"] = float(
         np.concatenate(p)[:, jaw].std() / max(np.concatenate(t)[:, jaw].std(), 1e-9)
     )
+    seen = clips_of(takes, predicted, rate)
+    result |= lips.viewed(seen)
+    if seen:
+        result |= lips.blinking(predicted, float(rate))
+        measured = lips.blinking([clip.true for clip in seen], pairs.rate_hz)
+        result |= {f"{name}_true": value for name, value in measured.items()}
     timed = [(c, take.phones) for c, take in zip(predicted, takes, strict=True) if take.phones]
     if timed:
         counted = [metrics.closures(c, phones, float(rate)) for c, phones in timed]

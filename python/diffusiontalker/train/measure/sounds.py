@@ -12,10 +12,11 @@ import numpy as np
 from ... import _core
 from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..data.noises import coloured_noise, noise_below
-from . import metrics
+from . import lips, metrics
 from .players import OnClips, Player, play
 
 CLOSING_CLIPS = 8  # clips that are cut into silence
+SILENCE_S = 60.0  # in which blinks are counted
 
 
 def in_noise(takes: Sequence[Recording], snr_db: float) -> list[Recording]:
@@ -34,7 +35,8 @@ def in_noise(takes: Sequence[Recording], snr_db: float) -> list[Recording]:
 
 def not_speech() -> list[Recording]:
     """Ten seconds each of sounds that are no speech, the same on every call: digital silence,
-    noise at -60 dBFS, pink noise at -30 dBFS, breaths, a keyboard, chords."""
+    noise at -60 dBFS, pink noise at -30 dBFS, breaths, white noise that swells once (to 0.1 of full
+    scale), a keyboard, chords."""
     count = 10 * SAMPLE_RATE_HZ
     time_s = np.arange(count) / SAMPLE_RATE_HZ
     rng = np.random.default_rng(0)
@@ -58,6 +60,7 @@ def not_speech() -> list[Recording]:
         "faint_noise": 1e-3 * white,
         "pink_noise": 10**-1.5 * coloured_noise(count, 1.0, rng),
         "breath": 0.1 * breath * coloured_noise(count, 0.5, rng),
+        "swell": 0.1 * np.sin(np.pi * time_s / 10.0) ** 2 * white,
         "keyboard": 0.3 * keys,
         "music": 0.1 * chords,
     }
@@ -78,6 +81,9 @@ def at_rest(
         result[f"{sound.id}_open_share"] = share
         result[f"{sound.id}_flaps_a_minute"] = rate_a_minute
         result[f"{sound.id}_jawOpen_max"] = float(curves[30:, metrics.JAW_OPEN].max())
+    silence = Recording("silence", "", "", np.zeros(int(SILENCE_S * SAMPLE_RATE_HZ), np.float32))
+    still = lips.blinking(play(player, [silence], 0, "auto", on_clips), float(rate))
+    result |= {f"silence_{name}": value for name, value in still.items()}
     cut: list[Recording] = []
     for take in takes[:CLOSING_CLIPS]:
         level_db = _core.log_mel(take.audio, True)[1]

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...curves import LIPS, indices
+from .. import lip_axes
 
 LIP_INDEX = indices(LIPS)
 
@@ -100,6 +102,16 @@ def expression_loss(x0: Tensor, truth: Tensor) -> Tensor:
 def lip_loss(x0: Tensor, truth: Tensor) -> Tensor:
     """L_lip: the same over the jaw and mouth curves."""
     return (x0 - truth)[..., LIP_INDEX].square().mean()
+
+
+def axes_loss(x0: Tensor, truth: Tensor, std: Tensor, velocity: float = 0.0) -> Tensor:
+    """Squared error of the lips' five axes (lip_axes.py), each over its spread, and `velocity`
+    times that of their change from frame to frame. Ours: a curve counts for what a viewer sees of
+    it, and so do curves that share a movement. `std` (52,) brings back the curves' own units."""
+    axes = torch.from_numpy(lip_axes.matrix() / np.array(lip_axes.SPREAD, np.float32))
+    error = ((x0 - truth) * std) @ axes.to(x0)
+    change = error[:, 1:] - error[:, :-1]
+    return error.square().mean() + velocity * change.square().mean()
 
 
 def velocity_loss(x0: Tensor, truth: Tensor) -> Tensor:

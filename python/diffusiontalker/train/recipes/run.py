@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ from ..stages.distil import student_objective
 from ..stages.finish import average, finish_pooled_mean
 from ..stages.fit import fit
 from ..stages.parallel import ALONE, Ranks, processes_here
+from ..stages.settled import settled_objective
 from ..stages.teacher import regression_objective, teacher_objective, with_sampling
 from ..stages.trainer import OnStep
 from ..stages.windows import Objective
+from . import spread
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def write_bundle(
     """The bundle of a run whose stages are done, with what `train` has returned."""
     torch.set_num_threads(config.threads)
     finish(talker, speakers, config, data, shared or folder)
+    learnt = [take for takes in data.train for take in takes]
+    talker = spread.matched(talker, config, speakers, learnt)
     made_of = provenance(config, data, folder)
     if metrics is not None:
         made_of["metrics"] = metrics
@@ -118,7 +122,7 @@ def read_data(
         corpus = corpora.load(
             config.source_path(source),
             kind=source.kind,
-            speaker=source.speaker,
+            speaker="" if "*" in source.speaker else source.speaker,
             licence=source.licence,
             hold_out=source.hold_out,
             hold_out_per_speaker=source.hold_out_per_speaker,
@@ -128,6 +132,19 @@ def read_data(
             cache=cache,
             on_take=on_take,
         )
+        if "*" in source.speaker:
+            corpus = replace(
+                corpus,
+                train=[_renamed(take, source.speaker) for take in corpus.train],
+                held_out=[_renamed(take, source.speaker) for take in corpus.held_out],
+            )
+        unheard = [take for take in corpus.train if take.speaker in config.strangers]
+        if unheard:
+            corpus = replace(
+                corpus,
+                train=[take for take in corpus.train if take.speaker not in config.strangers],
+                held_out=corpus.held_out + unheard,
+            )
         if source.rest_curves or source.gain:
             corpus = corpora.calibrate(
                 corpus,
@@ -139,6 +156,27 @@ def read_data(
         held_out.append(corpus.held_out)
         skipped += corpus.skipped
     return Data(train, held_out, skipped)
+
+
+def _renamed(take: corpora.Recording, pattern: str) -> corpora.Recording:
+    return replace(take, speaker=pattern.replace("*", take.speaker))
+
+
+def identities_of(config: Config, data: Data) -> list[str]:
+    """Names of the library's rows: the speakers, and `config.anyone` after them."""
+    if config.anyone in data.speakers:
+        raise ValueError(f"anyone = {config.anyone!r} is the name of a speaker: choose another")
+    return data.speakers + ([config.anyone] if config.anyone else [])
+
+
+def lent_windows(config: Config, data: Data) -> torch.Tensor | None:
+    """(identities,) how likely a window of each speaker teaches `config.anyone` in place of him.
+
+    Alike for all, so that anyone is what the sound tells of a face when nobody says whose it is.
+    """
+    if not config.anyone:
+        return None
+    return torch.tensor([config.anyone_share] * len(data.speakers) + [0.0])
 
 
 def data_report(config: Config, data: Data) -> dict[str, object]:
@@ -251,9 +289,10 @@ def train(
     runs that differ in neither. Processes that train together (`ranks`) all call this.
     """
     torch.set_num_threads(max(1, config.threads // processes_here()))
-    speakers = data.speakers
-    if not speakers:
+    if not data.speakers:
         raise ValueError("no usable takes: see the list of skipped ones in the report")
+    speakers = identities_of(config, data)
+    lent = lent_windows(config, data)
     folder.mkdir(parents=True, exist_ok=True)
     shared = shared or folder
     if ranks.writes:
@@ -281,7 +320,7 @@ def train(
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
     if start is not None:
-        start_from.begin(talker, start, speakers)
+        start_from.begin(talker, start, speakers, own_units=config.start_units == "data")
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
         if stage.average > 1:
@@ -299,6 +338,7 @@ def train(
             folder=stage_folder,
             on_step=progress.on_step,
             ranks=ranks,
+            lent=lent,
         )
         if ranks.writes and plots.available():
             plots.loss_curve(folder, folder / "loss.png")
@@ -389,6 +429,9 @@ def objective_of(talker: Talker, index: int, config: Config) -> Objective:
     stage = config.stages[index]
     if stage.regression:
         return regression_objective(stage, config)
+    if stage.settled:
+        objective = settled_objective(stage, config)
+        return with_sampling(objective, stage, config) if stage.rollout else objective
     fewer = index > 0 and stage.steps < config.stages[index - 1].steps
     if fewer and config.losses.distillation:
         objective = student_objective(copy.deepcopy(talker), stage, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -62,6 +63,18 @@ def autocast(config: Config, device: torch.device) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=kind)
 
 
+def optimiser_of(trained: list[torch.nn.Parameter], stage: Stage) -> torch.optim.Optimizer:
+    """Adam; with `weight_decay` AdamW, which shrinks matrices and leaves biases and norms alone."""
+    betas = (0.9, 0.999)
+    if not stage.weight_decay:
+        return torch.optim.Adam(trained, lr=stage.learning_rate, betas=betas)
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": stage.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1]},
+    ]
+    return torch.optim.AdamW(groups, lr=stage.learning_rate, betas=betas, weight_decay=0.0)
+
+
 @dataclass
 class TalkerTask:
     """Stage `index` of a configuration, as what a Trainer learns."""
@@ -73,6 +86,8 @@ class TalkerTask:
     speakers: list[str]
     versions: list[Path]  # of the streams; an epoch goes through one
     ranks: Ranks
+    #: (identities,): how likely a window of each teaches the last identity in its speaker's place
+    lent: Tensor | None = None
     batches: list[Callable[[], Batch]] = field(default_factory=list)  # of the epoch
 
     @property
@@ -120,6 +135,7 @@ class TalkerTask:
         with autocast(self.config, device):
             window = to_window(self.talker, rows_of(batch, rows), self.stage.train_encoder, live)
             contrast, hits = identity_terms(self.talker, window, self.config, self.ranks)
+            window = self.disguised(window, draws)
             terms = self.objective(self.talker, window, draws)
         # Losses are means over the rows: each process answers for its share of them.
         share = (rows.stop - rows.start) / whole
@@ -129,6 +145,17 @@ class TalkerTask:
         ) * contrast
         loss = torch.stack(list(terms.values())).sum()
         return Losses(loss, terms, {} if hits is None else {"identity_hits": hits})
+
+    def disguised(self, window: Window, draws: Draws) -> Window:
+        """As the objective meets it: some windows lent to the last identity, channels left out."""
+        if self.lent is not None:
+            given = draws.chance(self.lent[window.speaker.cpu()].to(window.speaker.device))
+            who = torch.where(given, len(self.speakers) - 1, window.speaker)
+            window = dataclasses.replace(window, speaker=who)
+        if self.stage.dropout:
+            heard = window.features * draws.kept(self.stage.dropout, window.features)
+            window = dataclasses.replace(window, features=heard)
+        return window
 
     def line(self, at: Trainer, seconds: float, means: dict[str, float]) -> dict[str, float]:
         rounded = {key: round(value, 5) for key, value in means.items()}
@@ -146,8 +173,12 @@ def fit(
     folder: Path,
     on_step: OnStep,
     ranks: Ranks = ALONE,
+    lent: Tensor | None = None,
 ) -> None:
     """Train `talker` through stage `index` in place, from its checkpoint in `folder` if it has one.
+
+    `lent` (identities,): how likely a window of each teaches the last of the identities in place of
+    its own speaker.
 
     Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
     Processes that train together (`ranks`) all call this; the first of them writes.
@@ -160,7 +191,7 @@ def fit(
     trainer = trainer_of(talker, config, index, ranks)
     if resume.exists():
         trainer.restore(_load_same(resume, described))
-    task = TalkerTask(talker, index, objective, config, speakers, versions, ranks)
+    task = TalkerTask(talker, index, objective, config, speakers, versions, ranks, lent)
     log = StepLog(folder, trainer.steps) if ranks.writes else None
     trainer.train(
         task, folder, described, save_every_s=config.save_every_s, on_step=on_step, log=log
@@ -173,13 +204,13 @@ def fit(
 
 
 def trainer_of(talker: Talker, config: Config, index: int, ranks: Ranks = ALONE) -> Trainer:
-    """Adam over what stage `index` trains of the talker."""
+    """The optimiser over what stage `index` trains of the talker."""
     stage = config.stages[index]
     talker.encoder.requires_grad_(stage.train_encoder)
     if talker.encoder.context is not None:
         talker.encoder.context.requires_grad_(stage.train_context)
     trained = [p for p in talker.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=stage.learning_rate, betas=(0.9, 0.999))
+    optimiser = optimiser_of(trained, stage)
     # Gradients of float16 underflow: the loss is scaled up, and the scale is part of the state.
     device = talker.mean.device.type
     scaler = torch.amp.GradScaler(device, enabled=config.precision == "fp16")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ... import bundle as bundles
 from ...bundle import Bundle
@@ -54,17 +55,21 @@ def context_of(bundle: Bundle) -> Context:
     return context
 
 
-def begin(talker: Talker, bundle: Bundle, speakers: list[str]) -> None:
+def begin(talker: Talker, bundle: Bundle, speakers: list[str], *, own_units: bool = False) -> None:
     """Put the bundle's weights into `talker`, whose library has the rows of `speakers`.
 
     A voice that the bundle knows keeps its row; another starts at the mean of all rows. `talker`
     comes with the statistics of its own data: they stay for the curves that nothing has moved in
-    the bundle's, all others keep the units that the weights were learnt in.
+    the bundle's, all others keep the units that the weights were learnt in. With `own_units` all
+    get the data's: the head says the same faces in them; how x_t is read has to be learnt anew. A
+    curve that hardly moved in the bundle's data and moves in these would else outweigh all others.
     """
     known = load_talker(bundle)
     for name in still_curves(known):
         index = bundle.manifest["curves"].index(name)
         known.mean[index], known.std[index] = talker.mean[index], talker.std[index]
+    if own_units:
+        _change_units(known, talker.mean, talker.std)
     rows = known.identity.embeddings
     at = {name: row for row, name in enumerate(bundle.identities)}
     weights = known.state_dict()
@@ -72,3 +77,13 @@ def begin(talker: Talker, bundle: Bundle, speakers: list[str]) -> None:
         [rows[at[name]] if name in at else rows.mean(dim=0) for name in speakers]
     )
     talker.load_state_dict(weights)
+
+
+def _change_units(known: Talker, mean: Tensor, std: Tensor) -> None:
+    """Let `known` predict the same curves in units of (mean, std), each (52,)."""
+    head = known.decoder.head
+    factor = known.std / std
+    head.weight.mul_(factor[:, None])
+    head.bias.mul_(factor).add_((known.mean - mean) / std)
+    known.mean.copy_(mean)
+    known.std.copy_(std)

@@ -50,6 +50,19 @@ class Draws:
         """One step 1..steps for all windows of the batch."""
         return int(torch.randint(1, steps + 1, (1,), generator=self.generator))
 
+    def chance(self, likely: Tensor) -> Tensor:
+        """(own rows,) true as often as `likely` (own rows,) says."""
+        return self._own(torch.rand(self.whole, generator=self.generator), 1) < likely
+
+    def kept(self, share: float, like: Tensor) -> Tensor:
+        """(own rows, 1, A): 0 for that share of the channels, else 1 / (1 - share).
+
+        One draw for all of a window's frames: what differs from frame to frame averages out in a
+        recurrent network, and teaches it to lag.
+        """
+        drawn = torch.rand((self.whole, 1, like.shape[-1]), generator=self.generator)
+        return self._own((drawn >= share).float() / (1.0 - share), 1)
+
     def noise(self, draws: int, like: Tensor) -> Tensor:
         """(draws x own rows, F, 52) of normal noise; `like` (own rows, F, 52) gives the shape."""
         shape = (draws * self.whole, *like.shape[1:])

@@ -38,7 +38,7 @@ from diffusiontalker.train.collect.sentences import sentences
 from diffusiontalker.train.corpora import BrokenTake
 from diffusiontalker.train.stages import listen
 
-DEFAULT = CONFIGS / "default.toml"
+DEFAULT = CONFIGS / "ear.toml"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are shell scripts")
 
 # --------------------------------------------------------------------------------- packing RNC

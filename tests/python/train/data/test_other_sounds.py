@@ -71,7 +71,7 @@ def test_every_kind_is_drawn_as_often_as_it_is_named(drawn: list[str]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         noises.draw_noise(10, -20.0, rng)
-    assert {*drawn} == {"keys", "breath", "tones"}
+    assert {*drawn} == {"keys", "breath", "tones", "swell"}
     assert all(drawn.count(kind) > 8 for kind in noises.KINDS)
     drawn.clear()
     for _ in range(300):
@@ -92,7 +92,7 @@ def test_a_pause_takes_the_kinds_that_the_configuration_names(drawn: list[str]) 
 def test_a_kind_that_there_is_not_is_refused(tiny: Config) -> None:
     for kinds, said in ((("sneeze",), "sneeze"), ((), "none")):
         other = replace(tiny, augmentation=replace(tiny.augmentation, other_kinds=kinds))
-        expected = rf"c\.toml: augmentation\.other_kinds: .* keys, breath, tones, got {said}"
+        expected = rf"c\.toml: augmentation\.other_kinds: .* keys, breath, tones, swell, got {said}"
         with pytest.raises(ConfigError, match=expected):
             check(other, "c.toml")
     # Runs from before there was a choice go on.
@@ -110,6 +110,9 @@ def test_each_kind_sounds_like_what_it_is() -> None:
         breathed = envelope(noises.breath(SAMPLES, np.random.default_rng(seed)))
         assert breathed.min() < 0.05
         assert np.mean(breathed > 0.3) > 0.1
+        # A swell is plain noise whose level rises and falls slowly.
+        swollen = envelope(noises.swell(SAMPLES, np.random.default_rng(seed)))
+        assert swollen.min() < 0.3 * swollen.max()
         # Music is a few lines in the spectrum, breath is not.
         lines = []
         for make in (noises.tones, noises.breath):
@@ -183,7 +186,8 @@ def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
         frames = slice(round(60 * (start_s + 0.3)), round(60 * (end_s - 0.1)))
         columns = slice(round(100 * (start_s + 0.3)), round(100 * (end_s - 0.1)))
         rest = filled.curves[frames][:, MOUTH].astype(np.float32)
-        assert np.ptp(rest, axis=0).max() < 0.01
+        # Not to the last: as measured ones do, the performer's lips get ready ahead of a phrase.
+        assert np.ptp(rest, axis=0).max() < 0.04
         assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.02
         assert not filled.voiced[frames].any()
         heard = filled.mel[columns].astype(np.float32) - silent.mel[columns]

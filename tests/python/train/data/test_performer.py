@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diffusiontalker.curves import CURVES
+from diffusiontalker.train import lip_axes
 from diffusiontalker.train.corpora import Phone
 from diffusiontalker.train.data.performer import perform, style_of
 from diffusiontalker.train.measure import metrics
@@ -29,8 +30,9 @@ def at(curves: np.ndarray, name: str, seconds: float) -> float:
 def test_bilabials_close_between_open_vowels(symbol: str) -> None:
     curves, phones = performance(f"ɑ{symbol}ɑ")
     middle_s = phones[2].start_s + 0.05
-    assert at(curves, "jawOpen", middle_s) <= at(curves, "mouthClose", middle_s)
-    assert at(curves, "mouthPressLeft", middle_s) > 0.2
+    gap = (curves @ lip_axes.matrix())[:, 0]  # on the head that the mouth was fitted to
+    assert gap[round(middle_s * 60)] < 0.005
+    assert at(curves, "mouthPressLeft", middle_s) > 0.1  # 0.14 where measured lips close
     assert at(curves, "jawOpen", phones[1].start_s + 0.05) > 0.15
     assert metrics.closures(curves, phones, 60.0) == (1, 1)
 
@@ -39,9 +41,11 @@ def test_the_mouth_is_shut_in_silence_and_alive_in_speech() -> None:
     curves, phones = performance("ɑsuʃifo")
     rest = [0.1, phones[-1].end_s - 0.2]
     for name in ("jawOpen", "mouthFunnel", "mouthPucker", "mouthLowerDownLeft"):
-        assert all(at(curves, name, t) < 0.02 for t in rest), name
+        # Measured jaws begin to open for a wide vowel while it is still silent, and rest is not 0.
+        most = 0.12 if name == "mouthPucker" else 0.05
+        assert all(at(curves, name, t) < most for t in rest), name
     spoken = curves[30 : int(phones[-1].start_s * 60)]
-    for name, least in (("jawOpen", 0.15), ("mouthPucker", 0.2), ("mouthFunnel", 0.1)):
+    for name, least in (("jawOpen", 0.15), ("mouthPucker", 0.1), ("mouthFunnel", 0.03)):
         assert spoken[:, CURVES.index(name)].max() > least, name
     assert curves.min() >= 0.0
     assert curves.max() <= 1.0
