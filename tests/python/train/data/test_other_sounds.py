@@ -188,7 +188,7 @@ def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
         rest = filled.curves[frames][:, MOUTH].astype(np.float32)
         # Not to the last: as measured ones do, the performer's lips get ready ahead of a phrase.
         assert np.ptp(rest, axis=0).max() < 0.04
-        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.02
+        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.05
         assert not filled.voiced[frames].any()
         heard = filled.mel[columns].astype(np.float32) - silent.mel[columns]
         assert heard.max(axis=1).mean() > 0.5  # it is there to be heard, and loud
