@@ -13,7 +13,7 @@ from .recording import SAMPLE_RATE_HZ, BrokenTake
 
 #: Suffixes of files that hold sound, the preferred first; the later ones are containers that
 #: need PyAV.
-SUFFIXES = (".wav", ".flac", ".mov", ".mp4", ".m4a")
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".mov", ".mp4", ".m4a")
 CONTAINERS = frozenset((".mov", ".mp4", ".m4a"))
 
 
