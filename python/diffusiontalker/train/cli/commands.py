@@ -7,6 +7,7 @@ so that `--help` works and is quick on a machine without torch.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +49,9 @@ and VOCASET's folder. See docs/training.md.
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a terminal cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(words, argparse.Namespace(words=words))
     try:
         from rich.console import Console
@@ -58,8 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"dt-train: {error.name} is missing: pip install '.[train]'", file=sys.stderr)
         return 2
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"dt-train: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("dt-train: out of memory: take fewer or shorter takes at once", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dt-train: interrupted; the same command goes on from here", file=sys.stderr)
