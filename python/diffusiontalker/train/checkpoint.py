@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..files import replaced
+from ..files import is_whole, replaced
 
 #: Of a stage that is going on: the newest state, and the one before it.
 NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
@@ -38,6 +38,8 @@ def save(path: Path, content: dict[str, Any], previous: Path | None = None) -> N
 
 def load(path: Path) -> dict[str, Any]:
     """What `save` wrote. Raises FileNotFoundError, or Damaged."""
+    if path.exists() and not is_whole(path):  # torch.load reads past a wrong checksum
+        raise Damaged(path, "a checksum is wrong, or its end is missing")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, MemoryError):

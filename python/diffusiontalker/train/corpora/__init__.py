@@ -126,7 +126,7 @@ def takes(
             )
         corpus = Vocaset(folder, read_deltas(deltas))
         for subject, sequence in corpus.takes():
-            path = folder / VERTICES / subject / sequence
+            path = folder / VERTICES / printable(str(subject)) / printable(str(sequence))
             yield Take(
                 path, "vocaset", (folder / VERTICES, deltas), corpus.reader(subject, sequence)
             )

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ...curves import CURVES
+from ...files import is_whole
 from ..clock import COLUMNS_A_TOKEN, alignment_period_frames, columns_for, token_count
 from ..config import NOISE_KINDS, Augmentation, Config
 from ..corpora import SAMPLE_RATE_HZ, Phone, Recording
-from ..files import is_whole, save_arrays
+from ..files import save_arrays
 from .noises import draw_noise, noise_below
 from .performer import perform, style_of
 from .voice import voiced_columns, voiced_frames

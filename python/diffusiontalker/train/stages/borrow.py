@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ...curves import GATED, indices
+from ...files import is_whole
 from ..config import Config, ConfigError
 from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..corpora.audio import read_audio
 from ..data.streams import Stream, make_version
-from ..files import is_whole, save_arrays
+from ..files import save_arrays
 from ..networks.context import Whisper
 from ..networks.whisper_weights import load_whisper
 from .listen import speech_files

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ... import _core
+from ...files import is_whole
 from .. import checkpoint
 from ..clock import COLUMNS_A_TOKEN, token_count
 from ..config import Config, ContextConfig, Listening
@@ -28,7 +29,7 @@ from ..corpora import SAMPLE_RATE_HZ, Recording, Skipped
 from ..corpora.audio import read_audio
 from ..data.noises import noise_below
 from ..data.streams import Hear
-from ..files import is_whole, save_arrays
+from ..files import save_arrays
 from ..networks.context import Context, Whisper, causal_copy
 from ..networks.whisper_weights import load_whisper
 from .trainer import Losses, OnStep, Trainer, learning_rate
