@@ -244,7 +244,7 @@ class Vocaset:
             raise BrokenTake(f"{name}: {len(rows)} frames, some of them beyond {VERTICES}")
         with np.errstate(invalid="ignore"):  # what a damaged mesh holds is refused below
             meshes = np.asarray(self.vertices[places][:, self.moved], np.float64)
-        difference = (meshes - template[self.moved]).reshape(len(rows), -1)
+            difference = (meshes - template[self.moved]).reshape(len(rows), -1)
         if not np.isfinite(difference).all():
             raise BrokenTake(f"{name}: the mesh holds NaN or infinite values")
         if np.issubdtype(samples.dtype, np.integer):

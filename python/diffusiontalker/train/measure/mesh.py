@@ -99,9 +99,9 @@ def _read_glb(file: Path) -> tuple[list[str], NDArray[np.float32]]:
     if file.suffix.lower() == ".gltf":
         raise HeadError(f"{file.name}: export it as .glb, one binary file")
     try:
-        return _targets(file.read_bytes(), file.name)
-    except HeadError:
-        raise
+        return _targets(file.read_bytes())
+    except HeadError as error:
+        raise HeadError(f"{file.name}: {error}") from error
     except OSError as error:
         raise HeadError(f"{file.name} cannot be read: {error}") from error
     except Exception as error:  # a damaged file can raise nearly anything
@@ -109,16 +109,16 @@ def _read_glb(file: Path) -> tuple[list[str], NDArray[np.float32]]:
         raise HeadError(f"{file.name} is not a whole glTF binary: {said}") from error
 
 
-def _targets(data: bytes, file: str) -> tuple[list[str], NDArray[np.float32]]:
+def _targets(data: bytes) -> tuple[list[str], NDArray[np.float32]]:
     """(names, deltas (names, vertices, 3)) of all meshes, each where its node puts it."""
     magic, version, _ = struct.unpack_from("<4sII", data)
     if magic != b"glTF" or version != 2:
-        raise HeadError(f"{file}: expected binary glTF 2, got {magic!r} {version}")
+        raise HeadError(f"expected binary glTF 2, got {magic!r} {version}")
     length = struct.unpack_from("<I", data, 12)[0]
     document = json.loads(data[20 : 20 + length])
     compressed = {"EXT_meshopt_compression", "KHR_draco_mesh_compression"}
     for name in compressed & set(document.get("extensionsRequired", [])):
-        raise HeadError(f"{file} is compressed ({name}): export it without")
+        raise HeadError(f"it is compressed ({name}): export it without")
     binary = memoryview(data)[20 + length + 8 :]
     names: list[str] = []
     parts: list[NDArray[np.float32]] = []
@@ -132,14 +132,14 @@ def _targets(data: bytes, file: str) -> tuple[list[str], NDArray[np.float32]]:
                 continue
             seen.add(position)
             if names and own != names:
-                raise HeadError(f"{file}: its meshes have different morph targets")
+                raise HeadError("its meshes have different morph targets")
             names = own
             targets = [_accessor(document, binary, t["POSITION"]) for t in primitive["targets"]]
             placed = np.stack(targets) @ _placing(document, binary, index).T
             parts.append(placed.astype(np.float32))
     if not names or len(parts[0]) != len(names):
         raise HeadError(
-            f"{file}: expected morph targets named in extras.targetNames, got {len(names)} names"
+            f"expected morph targets named in extras.targetNames, got {len(names)} names"
         )
     return names, np.concatenate(parts, axis=1)
 
