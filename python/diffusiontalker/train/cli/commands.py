@@ -35,10 +35,13 @@ examples:
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
-command goes on from the last checkpoint, at most a minute back, and ends on the same weights.
+command goes on from the last checkpoint, at most a minute back, and ends on the same weights; where
+a file of it is damaged, from the one before.
 
-Forms of takes, found at any depth of a folder, each beside a .wav or .flac (or its video):
+Forms of takes, found at any depth of a folder, each beside its sound (.wav, .flac, .mp3, .ogg, ...)
+or video; what cannot be used is skipped, and listed with the reason:
   .json {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   curves (BEAT's form)
+  .json {"facsNames": [...], "weightMat": [[...]], "exportFps": rate}       curves (Audio2Face's)
   .csv  Timecode,BlendShapeCount,...      curves (Live Link Face, or dt-stream --out)
   .json {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  performed by rule
   .TextGrid with a tier of phones                                             performed by rule

@@ -40,22 +40,23 @@ def amounts(config: Config, data: Data, folder: Path) -> list[StageAmount]:
     Raises ConfigError where no voice has as much as one window of a stage.
     """
     period, rate = alignment_period_frames(config.rate), float(config.rate)
+    streams_s = [*_streams_s(data)]
     found = []
     for index, stage in enumerate(config.stages):
         if (folder / config.stage_folder(index) / "final.pt").exists():
             continue
         window = stage.window_frames // period * period
         name = config.stage_name(index)
-        longest_s = max((most_s for _, most_s in _streams(config, data)), default=0.0)
-        if data.speakers and longest_s * rate < window:
-            spoken_s = max(spoken_s for spoken_s, _ in _streams(config, data))
-            fits = max(period, int(spoken_s * rate / 2) // period * period)
+        longest_s = max(streams_s, default=0.0)
+        if data.speakers and longest_s * rate < window + period:
+            fits = max(period, int(longest_s * rate / 2) // period * period)
+            wanted_s = window / rate
             raise ConfigError(
-                f"stage {name} learns from windows of {window} frames ({window / rate:.1f} s), the "
-                f"takes of one voice add up to {spoken_s:.1f} s: record {window / rate:.0f} s of a "
-                f"voice or more (in any number of takes), or set window_frames = {fits}"
+                f"stage {name} learns from windows of {window} frames ({wanted_s:.1f} s), the "
+                f"takes of one voice add up to {longest_s:.1f} s: record more than {wanted_s:.0f} "
+                f"s of a voice (in any number of takes), or set window_frames = {fits}"
             )
-        windows = sum(_windows(spoken_s * rate, window) for spoken_s, _ in _streams(config, data))
+        windows = sum(_windows(seconds * rate, window) for seconds in streams_s)
         if config.borrowing.face:
             windows += int(3600 * config.borrowing.hours * rate / window)
         least = LEAST_WARMUPS * stage.warmup_steps / stage.epochs
@@ -70,17 +71,13 @@ def amounts(config: Config, data: Data, folder: Path) -> list[StageAmount]:
     return found
 
 
-def _streams(config: Config, data: Data) -> Iterator[tuple[float, float]]:
-    """(seconds of sound, with the longest pauses) of the streams that the takes are put into."""
-    augmentation = config.augmentation
-    other_s = augmentation.other_s[1] if augmentation.other_chance else 0.0
-    for source, takes in zip(config.sources, data.train, strict=True):
+def _streams_s(data: Data) -> Iterator[float]:
+    """Seconds of sound in each of the streams that the takes are put into, without the pauses."""
+    for takes in data.train:
         for speaker in sorted({take.speaker for take in takes}):
             own_s = [take.duration_s for take in takes if take.speaker == speaker]
             for start in range(0, len(own_s), TAKES_A_STREAM):
-                group = own_s[start : start + TAKES_A_STREAM]
-                pause_s = (len(group) + 1) * max(source.max_gap_s, other_s)
-                yield sum(group), sum(group) + pause_s
+                yield sum(own_s[start : start + TAKES_A_STREAM])
 
 
 def _windows(frames: float, window: int) -> int:

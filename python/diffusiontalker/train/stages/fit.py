@@ -88,15 +88,20 @@ class TalkerTask:
         return self.stage.epochs
 
     def begin(self, epoch: int) -> int:
-        self.batches = epoch_batches(
-            load_streams(self.versions[epoch % len(self.versions)]),
-            self.speakers,
-            window_frames=self.stage.window_frames,
-            batch=self.stage.batch,
-            rate=self.config.rate,
-            lookahead_columns=self.config.encoder.lookahead_columns,
-            seed=[self.config.seed, self.index, epoch],
-        )
+        # Where so little was recorded that a version has no window (takes are sped up in it), the
+        # next one that has is gone through.
+        for version in range(epoch, epoch + len(self.versions)):
+            self.batches = epoch_batches(
+                load_streams(self.versions[version % len(self.versions)]),
+                self.speakers,
+                window_frames=self.stage.window_frames,
+                batch=self.stage.batch,
+                rate=self.config.rate,
+                lookahead_columns=self.config.encoder.lookahead_columns,
+                seed=[self.config.seed, self.index, epoch],
+            )
+            if self.batches:
+                break
         if not self.batches:
             raise ValueError(
                 f"no window of {self.stage.window_frames} frames fits the training streams; "

@@ -26,7 +26,7 @@ from .. import checkpoint
 from ..clock import COLUMNS_A_TOKEN, token_count
 from ..config import Config, ContextConfig, Listening
 from ..corpora import SAMPLE_RATE_HZ, Recording, Skipped
-from ..corpora.audio import read_audio
+from ..corpora.audio import CONTAINERS, SUFFIXES, read_audio
 from ..data.noises import noise_below
 from ..data.streams import Hear
 from ..files import save_arrays
@@ -49,10 +49,11 @@ class Segments:
 
 
 def speech_files(folder: Path) -> list[Path]:
-    """Every wav and flac file under a folder, sorted. Raises FileNotFoundError for none."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".wav", ".flac"))
+    """Every sound file under a folder, sorted. Raises FileNotFoundError for none."""
+    kinds = frozenset(SUFFIXES) - CONTAINERS
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in kinds)
     if not files:
-        raise FileNotFoundError(f"no wav or flac file under {folder}")
+        raise FileNotFoundError(f"no sound file under {folder} ({', '.join(sorted(kinds))})")
     return files
 
 
