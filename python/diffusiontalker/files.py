@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,12 @@ def put_in_place(part: Path, path: Path) -> None:
     with part.open("rb+") as written:
         os.fsync(written.fileno())
     part.replace(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a zip (an npz, a torch file) is there, every member with its checksum."""
+    try:
+        with zipfile.ZipFile(path) as members:
+            return members.testzip() is None
+    except Exception:  # a damaged file can raise nearly anything
+        return False

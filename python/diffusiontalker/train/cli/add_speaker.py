@@ -13,6 +13,8 @@ from .options import AddCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..recipes.add_speaker import Added
+
 
 def register(add: AddCommand) -> None:
     """Give dt-train the command."""
@@ -36,8 +38,8 @@ def register(add: AddCommand) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Write the bundle with one more voice. Raises ConfigError, ValueError, BundleError."""
     from ... import bundle as bundles
-    from .. import corpora
     from ..recipes import add_speaker
+    from . import screen
     from .bars import bars_on
 
     if arguments.steps < 1:
@@ -46,13 +48,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     add_speaker.refuse_name(bundle, arguments.name)
     paths = [Path(take).expanduser() for take in arguments.take]
     with bars_on(console) as progress:
-        takes, skipped = add_speaker.read_takes(paths, arguments.name, arguments.licence)
-        for skip in skipped:
-            progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
-        for take in takes:
-            for note in corpora.changes(take):
-                progress.console.print(f"{take.id}: {note}", highlight=False)
+        found = add_speaker.read_takes(paths, arguments.name, arguments.licence)
+        takes = found.takes
+        screen.tell_changes(progress.console, takes)
         if not takes:
+            screen.tell_left_out(progress.console, found.skipped, found.passed_over)
             raise ConfigError("no usable take: nothing to learn the voice from")
         task = progress.add_task(f"adding {arguments.name}", total=arguments.steps, note="")
 
@@ -70,29 +70,46 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             seed=arguments.seed,
             on_step=on_step,
         )
-    console.print(
-        f"started from {', '.join(added.nearest)}; the voice finds {arguments.name} in "
+    for line in _told(added, arguments.name):
+        screen.say(console, line)
+    screen.tell_in_the_end(console, found.skipped, found.passed_over)
+
+
+def _told(added: Added, name: str) -> list[str]:
+    """What was learnt, and what was too little for it, a line each."""
+    from ..recipes.add_speaker import ENOUGH_VOICED_S, WINDOW_S
+
+    lines = [
+        f"started from {', '.join(added.nearest)}; the voice finds {name} in "
         f"{added.matched} of {added.windows} windows (cosine {added.cosine:.2f}, next "
-        f"{added.runner_up} {added.runner_up_cosine:.2f})",
-        highlight=False,
-        soft_wrap=True,
-    )
+        f"{added.runner_up} {added.runner_up_cosine:.2f})"
+    ]
+    little = added.voiced_s < ENOUGH_VOICED_S
+    if little:
+        lines.append(
+            f"the takes hold {added.voiced_s:.1f} s of speech ({added.seconds:.1f} s of sound), "
+            f"{ENOUGH_VOICED_S:.0f} s or more are wanted: the numbers above are of the very speech "
+            "that it learnt from, and say little of other speech"
+        )
     if math.isnan(added.decided_after_s):
-        console.print(
-            f"played as a stream, automatic identity does not settle on {arguments.name}: ask for "
-            f"it by --identity {arguments.name}, or add more takes, or more --steps",
-            soft_wrap=True,
+        remedy = "add more takes" if little else "add more takes, or more --steps"
+        lines.append(
+            f"played as a stream, automatic identity does not settle on {name}: ask for "
+            f"it by --identity {name}, or {remedy}"
         )
     else:
-        console.print(
-            f"played as a stream, automatic identity settles on {arguments.name} after "
-            f"{added.decided_after_s:.1f} s of speech",
-            highlight=False,
-            soft_wrap=True,
+        lines.append(
+            f"played as a stream, automatic identity settles on {name} after "
+            f"{added.decided_after_s:.1f} s of speech"
         )
-    if added.expression is None:
-        console.print("no curves among the takes: the face moves like the rows it started from")
-    else:
+    if added.expression is not None:
         first, last = added.expression
-        console.print(f"expression loss {first:.4f} -> {last:.4f}", highlight=False)
-    console.print(f"bundle in {added.bundle.path}", soft_wrap=True)
+        lines.append(f"expression loss {first:.4f} -> {last:.4f}")
+    elif added.longest_face_s:
+        lines.append(
+            f"the face was not learnt: the longest take with curves has {added.longest_face_s:.1f} "
+            f"s, {WINDOW_S:.0f} s in one piece are needed; it moves like the rows it started from"
+        )
+    else:
+        lines.append("no curves among the takes: the face moves like the rows it started from")
+    return [*lines, f"bundle in {added.bundle.path}"]

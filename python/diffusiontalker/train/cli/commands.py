@@ -7,6 +7,7 @@ so that `--help` works and is quick on a machine without torch.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -34,10 +35,13 @@ examples:
 
 A run keeps everything under runs/NAME (or --out): cache, checkpoints, log.jsonl a stage, data.json
 (hours, held-out takes, broken takes) and the bundle. Cut it anywhere, even with kill -9: the same
-command goes on from the last checkpoint, at most a minute back, and ends on the same weights.
+command goes on from the last checkpoint, at most a minute back, and ends on the same weights; where
+a file of it is damaged, from the one before.
 
-Forms of takes, found at any depth of a folder, each beside a .wav or .flac (or its video):
+Forms of takes, found at any depth of a folder, each beside its sound (.wav, .flac, .mp3, .ogg, ...)
+or video; what cannot be used is skipped, and listed with the reason:
   .json {"names": [...], "frames": [{"weights": [...], "time": seconds}]}   curves (BEAT's form)
+  .json {"facsNames": [...], "weightMat": [[...]], "exportFps": rate}       curves (Audio2Face's)
   .csv  Timecode,BlendShapeCount,...      curves (Live Link Face, or dt-stream --out)
   .json {"speaker": "...", "phones": [{"phone": "a", "start": s, "end": s}]}  performed by rule
   .TextGrid with a tier of phones                                             performed by rule
@@ -48,6 +52,9 @@ and VOCASET's folder. See docs/training.md.
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a terminal cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(words, argparse.Namespace(words=words))
     try:
         from rich.console import Console
@@ -58,8 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"dt-train: {error.name} is missing: pip install '.[train]'", file=sys.stderr)
         return 2
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"dt-train: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("dt-train: out of memory: take fewer or shorter takes at once", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dt-train: interrupted; the same command goes on from here", file=sys.stderr)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from ...bundle import Bundle
-    from ..corpora import Recording
+    from ..corpora import Corpus, Recording
 
 
 def register(add: AddCommand) -> None:
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         else runtime_player(bundle)
     )
     with bars_on(console) as progress:
-        sources = _sources_to_measure(bundle, arguments, progress)
+        sources, left_out = _sources_to_measure(bundle, arguments, progress)
         sources = {name: some(takes, arguments.clips) for name, takes in sources.items()}
         if arguments.snr is not None:
             sources = {name: in_noise(t, arguments.snr) for name, t in sources.items()}
@@ -115,43 +115,59 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         run_folder = Path(arguments.run_folder) if arguments.run_folder else None
         pictures = report.write(Path(arguments.out), about, measured, run_folder)
         if not pictures:
-            console.print("no plots: they need matplotlib, pip install 'diffusiontalker[plots]'")
-        console.print(f"report in {arguments.out}")
+            screen.say(
+                console, "no plots: they need matplotlib, pip install 'diffusiontalker[plots]'"
+            )
+        screen.say(console, f"report in {arguments.out}")
+    screen.tell_in_the_end(console, left_out.skipped, left_out.passed_over)
 
 
 def _sources_to_measure(
     bundle: Bundle, arguments: argparse.Namespace, progress: Bars
-) -> dict[str, list[Recording]]:
-    """Name -> takes of what the command line gives, without those that the bundle learnt from."""
+) -> tuple[dict[str, list[Recording]], Corpus]:
+    """Name -> takes of what the command line gives, without those that the bundle learnt from.
+
+    With them what was left out, in a Corpus without takes.
+    """
     import torch
 
     from .. import corpora
     from ..measure.takes import alike, fair_takes
     from . import screen
 
+    left_out = corpora.Corpus([], [], [])
     if arguments.config:
         config = load(arguments.config, named_folders(arguments.data))
         torch.set_num_threads(config.threads)
-        return screen.held_out(config, screen.read_takes(config, progress))
+        data = screen.read_takes(config, progress)
+        left_out.skipped.extend(data.skipped)
+        left_out.passed_over.extend(data.passed_over)
+        sources = screen.held_out(config, data)
+        if not sources:
+            raise ConfigError(f"{arguments.config} holds no takes out: there is nothing to measure")
+        return sources, left_out
     if not arguments.data:
         raise ConfigError("evaluate needs --config or --data: there is nothing to measure on")
-    sources: dict[str, list[Recording]] = {}
+    sources = {}
     for given in arguments.data:
         folder = Path(given).expanduser()
         task = progress.add_task(f"reading {folder.name}", total=None, note="")
         corpus = corpora.load(folder, on_take=lambda task=task: progress.advance(task))  # type: ignore[misc]
         progress.update(task, total=progress.tasks[task].completed)
-        for skip in corpus.skipped:
-            progress.console.print(f"skipped {skip.path.name}: {skip.reason}")
+        left_out.skipped.extend(corpus.skipped)
+        left_out.passed_over.extend(corpus.passed_over)
+        screen.tell_changes(progress.console, corpus.train)
         if not corpus.train:
+            screen.tell_left_out(progress.console, corpus.skipped, corpus.passed_over)
             raise ConfigError(f"{folder} holds no usable takes")
         takes = corpus.train if arguments.all else fair_takes(bundle, corpus.train)
         if len(takes) < len(corpus.train):
-            progress.console.print(
+            screen.say(
+                progress.console,
                 f"{folder.name}: {len(takes)} recordings that the bundle's training kept aside; "
-                f"{len(corpus.train) - len(takes)} others left out (--all takes them too)"
+                f"{len(corpus.train) - len(takes)} others left out (--all takes them too)",
             )
         groups = alike(takes)
         for kind, group in groups.items():
             sources[folder.name if len(groups) == 1 else f"{folder.name}, {kind}"] = group
-    return sources
+    return sources, left_out

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     frozen = bool(config.encoder.frozen.kind)
     with bars_on(console) as bars:
         data = screen.read_takes(config, bars, folder / "cache" / "takes")
+        screen.tell_amount(bars.console, config, data, folder)
         progress = _progress(bars, config.augmentation.versions)
         if frozen:
             talker, speakers = train(config, data, folder, progress, ranks=ranks)
@@ -66,16 +67,20 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             with bars_on(console) as bars:
                 measured = screen.measured(reference, sources, torch_player(reference), bars)
             screen.show(_report(measured, folder), console)
+        screen.tell_in_the_end(console, data.skipped, data.passed_over)
         return
     assert bundle is not None
     minutes = (time.monotonic() - started) / 60
-    console.print(f"bundle in {bundle.path} after {minutes:.1f} minutes")
-    if not arguments.no_evaluate:
+    screen.say(console, f"bundle in {bundle.path} after {minutes:.1f} minutes")
+    if not arguments.no_evaluate and not sources:
+        screen.say(console, "nothing was measured: no take is kept aside")
+    elif not arguments.no_evaluate:
         with bars_on(console) as bars:
             measured = screen.measured(bundle, sources, runtime_player(bundle), bars)
         numbers = _report(measured, folder)
         add_metrics(bundle, numbers)  # the bundle carries its own numbers
         screen.show(numbers, console)
+    screen.tell_in_the_end(console, data.skipped, data.passed_over)
 
 
 def _progress(bars: Bars, versions: int) -> Progress:
@@ -91,6 +96,7 @@ def _progress(bars: Bars, versions: int) -> Progress:
         on_segment=lambda done, of: bars.update(segments, completed=done, total=of, visible=True),
         on_clip=lambda done, of: bars.update(clips, completed=done, total=of, visible=True),
         on_step=screen.stage_bars(bars),
+        on_note=lambda note: screen.say(bars.console, note),
     )
 
 

@@ -6,11 +6,9 @@ and split by recording (`load`).
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +16,22 @@ import numpy as np
 
 from ...curves import CURVES
 from ..config import SYNC_MODES, TAKE_KINDS
-from .audio import audio_beside, read_audio
+from .audio import SUFFIXES, audio_beside, read_audio
 from .beat import read_beat, speaker_of
-from .live_link import is_live_link, read_live_link, sound_of
+from .forms import DESCRIPTIONS, form_of
+from .live_link import read_live_link, sound_of
 from .phone_timed import read_phone_timed
-from .recording import SAMPLE_RATE_HZ, BrokenTake, Offset, Phone, Recording, Skipped, hold_out_order
+from .recording import (
+    SAMPLE_RATE_HZ,
+    BrokenTake,
+    Offset,
+    Phone,
+    Recording,
+    Skipped,
+    attempt,
+    hold_out_order,
+    printable,
+)
 from .store import remembered
 from .sync import synchronise
 from .textgrid import read_textgrid
@@ -37,11 +46,13 @@ __all__ = [
     "Recording",
     "Skipped",
     "Take",
+    "attempt",
     "calibrate",
     "changes",
     "hold_out_order",
     "load",
     "offset_report",
+    "printable",
     "sound_alone",
     "synchronise",
     "take_at",
@@ -56,6 +67,8 @@ class Corpus:
     train: list[Recording]
     held_out: list[Recording]
     skipped: list[Skipped]
+    #: Files that were taken for no takes: word lists, other descriptions, sounds without any.
+    passed_over: list[Skipped] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,57 +84,40 @@ class Take:
     read: Callable[..., Recording]
 
 
-_LIST = r'"{}"\s*:\s*\['
-_NAMES, _FRAMES, _PHONES = (re.compile(_LIST.format(k)) for k in ("names", "frames", "phones"))
-
-
-def _json_kind(path: Path) -> str:
-    """The kind of take in a JSON file; "" for other files.
-
-    Broken JSON counts as "beat", whose reader can say what is wrong with it.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        # Told by its keys: parsing is what takes time, and the reader does it.
-        if _NAMES.search(text) and _FRAMES.search(text):
-            return "beat"
-        if _PHONES.search(text):
-            return "phones"
-        json.loads(text)
-    except (ValueError, OSError):
-        return "beat"
-    return ""
+_READERS: dict[str, Callable[..., Recording]] = {
+    "beat": read_beat,
+    "phones": read_phone_timed,
+    "textgrid": read_textgrid,
+    "live_link": read_live_link,
+}
+DESCRIBED_TWICE = "another file describes the same take"
+SOUND_ALONE = "sound without a face or phones beside it"
 
 
 def take_at(path: Path, kind: str = "auto") -> Take | None:
     """The take that a file describes, None if it describes none of that kind."""
-    suffix = path.suffix.lower()
-    found = ""
-    if suffix == ".json":
-        found = _json_kind(path)
-    elif suffix == ".textgrid":
-        found = "textgrid"
-    elif suffix == ".csv" and is_live_link(path):
-        found = "live_link"
-    if not found or kind not in ("auto", found):
-        return None
-    readers = {
-        "beat": read_beat,
-        "phones": read_phone_timed,
-        "textgrid": read_textgrid,
-        "live_link": read_live_link,
-    }
-    sound = sound_of(path) if found == "live_link" else audio_beside(path)
-    return Take(path, found, (path, sound), partial(readers[found], path))
+    found = form_of(path)[0] if path.suffix.lower() in DESCRIPTIONS else ""
+    return _take(path, found) if found and kind in ("auto", found) else None
 
 
-def takes(folder: Path, kind: str = "auto", deltas: Path | None = None) -> Iterator[Take]:
+def _take(path: Path, form: str) -> Take:
+    sound = sound_of(path) if form == "live_link" else audio_beside(path)
+    return Take(path, form, (path, sound), partial(_READERS[form], path))
+
+
+def takes(
+    folder: Path,
+    kind: str = "auto",
+    deltas: Path | None = None,
+    pass_over: Callable[[Path, str], None] = lambda path, reason: None,
+) -> Iterator[Take]:
     """Every take under a folder, at any depth, in the order of their paths.
 
-    Files that describe no take (word lists, indices) are passed over. Where one take is described
-    twice (BEAT has a TextGrid beside each JSON), measured curves come before phones. `deltas` is
-    VOCASET's npz of blendshapes. Raises FileNotFoundError or ValueError where a folder is not what
-    `kind` says.
+    `pass_over` is told of every other file that might have been meant as one, with the reason. A
+    description of an unknown form beside a sound counts as a take that cannot be read. Where one
+    take is described twice (BEAT has a TextGrid beside each JSON), measured curves come before
+    phones. `deltas` is VOCASET's npz of blendshapes. Raises FileNotFoundError or ValueError where
+    a folder is not what `kind` says.
     """
     if kind == "vocaset" or (kind == "auto" and (folder / VERTICES).is_file()):
         if deltas is None:
@@ -130,34 +126,54 @@ def takes(folder: Path, kind: str = "auto", deltas: Path | None = None) -> Itera
             )
         corpus = Vocaset(folder, read_deltas(deltas))
         for subject, sequence in corpus.takes():
-            path = folder / VERTICES / subject / sequence
+            path = folder / VERTICES / printable(str(subject)) / printable(str(sequence))
             yield Take(
                 path, "vocaset", (folder / VERTICES, deltas), corpus.reader(subject, sequence)
             )
         return
-    for path in sorted(_files(folder)):
-        take = take_at(path, kind)
-        if take is None or (kind == "auto" and _better_beside(path)):
-            continue
-        yield take
+    files = sorted(_files(folder, pass_over))
+    described = [path for path in files if path.suffix.lower() in DESCRIPTIONS]
+    forms = {path: form_of(path) for path in described}
+    curves = {p.with_suffix("") for p, (f, _) in forms.items() if f in ("beat", "live_link")}
+    known = {path.with_suffix("") for path, (form, _) in forms.items() if form}
+    used: set[Path] = set()
+    for path in described:
+        form, reason = forms[path]
+        stem = path.with_suffix("")
+        if kind not in ("auto", form) and form:
+            pass_over(path, f"a take of the kind {form}, {kind} is asked for")
+        elif kind == "auto" and form == "textgrid" and stem in curves:
+            pass_over(path, DESCRIBED_TWICE)
+        elif form:
+            take = _take(path, form)
+            used.add(take.files[1].with_suffix(""))
+            yield take
+        elif stem in known:
+            pass_over(path, DESCRIBED_TWICE)
+        elif audio_beside(path).exists() and kind == "auto":
+            used.add(stem)
+            yield Take(path, "", (path,), partial(_refuse, reason))
+        else:
+            pass_over(path, reason)
+    for path in files:
+        if path.suffix.lower() in SUFFIXES and path.with_suffix("") not in used:
+            pass_over(path, SOUND_ALONE)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(folder):
+def _refuse(reason: str, *, speaker: str = "", licence: str = "") -> Recording:
+    raise BrokenTake(reason)
+
+
+def _files(folder: Path, pass_over: Callable[[Path, str], None]) -> Iterator[Path]:
+    """Descriptions and sounds under a folder."""
+
+    def closed(error: OSError) -> None:
+        pass_over(Path(os.fsdecode(error.filename)), f"a folder that cannot be read: {error}")
+
+    for root, _, names in os.walk(folder, onerror=closed):
         for name in names:
-            if name.lower().endswith((".json", ".textgrid", ".csv")):
+            if name.lower().endswith((*DESCRIPTIONS, *SUFFIXES)):
                 yield Path(root) / name
-
-
-def _better_beside(path: Path) -> bool:
-    """Whether the same take is described better by another file: curves, or the project's JSON."""
-    if path.suffix.lower() != ".textgrid":
-        return False
-    return any(
-        take_at(path.with_suffix(suffix)) is not None
-        for suffix in (".json", ".csv")
-        if path.with_suffix(suffix).exists()
-    )
 
 
 def sound_alone(path: Path, *, speaker: str = "", licence: str = "") -> Recording:
@@ -184,10 +200,11 @@ def load(
     """Read a folder of takes of one of TAKE_KINDS ("auto": any mixture of them).
 
     The `hold_out` takes whose id hashes lowest are kept aside, and `hold_out_per_speaker` of each
-    speaker's: whole recordings, so that no part of one is on both sides. `sync` says what becomes
-    of a face that is late or early (`synchronise`). What was read is kept in the folder `cache`,
-    if given, so that a run that was cut does not read it again. Raises FileNotFoundError if the
-    folder is missing; a broken take is skipped and named in the result.
+    speaker's, as long as one is left to learn from: whole recordings, so that no part of one is on
+    both sides. `sync` says what becomes of a face that is late or early (`synchronise`). What was
+    read is kept in the folder `cache`, if given, so that a run that was cut does not read it again.
+    Raises FileNotFoundError if the folder is missing; a take that cannot be used, whatever is wrong
+    with it, is skipped and named in the result.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"corpus folder {folder} does not exist")
@@ -197,25 +214,46 @@ def load(
         raise ValueError(f"corpus sync: expected one of {', '.join(SYNC_MODES)}, got {sync!r}")
     recordings: list[Recording] = []
     skipped: list[Skipped] = []
-    for take in takes(folder, kind, deltas):
+    passed: list[Skipped] = []
+
+    def pass_over(path: Path, reason: str) -> None:
+        passed.append(Skipped(path, reason))
+
+    for take in takes(folder, kind, deltas, pass_over):
         try:
             read = partial(take.read, speaker=speaker, licence=licence)
-            recording = remembered(cache, (take.path, *take.files), (speaker, licence), read)
-            recordings.append(synchronise(recording, sync, max_offset_s))
+            files = (take.path, *take.files)
+            kept = partial(remembered, cache, files, (speaker, licence), read)
+            in_sync = partial(_synchronised, kept, sync, max_offset_s)
+            recordings.append(attempt(take.path, in_sync))
         except BrokenTake as reason:
-            skipped.append(Skipped(take.path, str(reason)))
+            skipped.append(Skipped(take.path, printable(str(reason))))
         on_take()
+    aside = _kept_aside(recordings, hold_out, hold_out_per_speaker)
+    return Corpus(
+        train=[r for r in recordings if (r.speaker, r.id) not in aside],
+        held_out=[r for r in recordings if (r.speaker, r.id) in aside],
+        skipped=skipped,
+        passed_over=passed,
+    )
+
+
+def _synchronised(read: Callable[[], Recording], sync: str, max_offset_s: float) -> Recording:
+    return synchronise(read(), sync, max_offset_s)
+
+
+def _kept_aside(
+    recordings: Sequence[Recording], hold_out: int, hold_out_per_speaker: int
+) -> set[tuple[str, str]]:
+    """(speaker, id) of the takes that are held out; of all, and of each speaker, one is not."""
     ranked = sorted(recordings, key=lambda recording: hold_out_order(recording.id))
-    kept_aside = {(r.speaker, r.id) for r in ranked[:hold_out]}
+    aside = {(r.speaker, r.id) for r in ranked[: min(hold_out, len(ranked) - 1)]}
     if hold_out_per_speaker:
         for name in {recording.speaker for recording in recordings}:
             own = [recording for recording in ranked if recording.speaker == name]
-            kept_aside |= {(r.speaker, r.id) for r in own[:hold_out_per_speaker]}
-    return Corpus(
-        train=[r for r in recordings if (r.speaker, r.id) not in kept_aside],
-        held_out=[r for r in recordings if (r.speaker, r.id) in kept_aside],
-        skipped=skipped,
-    )
+            count = min(hold_out_per_speaker, len(own) - 1)
+            aside |= {(r.speaker, r.id) for r in own[:count]}
+    return aside
 
 
 def changes(take: Recording) -> list[str]:
@@ -279,5 +317,8 @@ def calibrate(
         return replace(recording, curves=shifted.astype(np.float32))
 
     return Corpus(
-        [apply(r) for r in corpus.train], [apply(r) for r in corpus.held_out], corpus.skipped
+        [apply(r) for r in corpus.train],
+        [apply(r) for r in corpus.held_out],
+        corpus.skipped,
+        corpus.passed_over,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from .recording import SAMPLE_RATE_HZ, BrokenTake
 
 #: Suffixes of files that hold sound, the preferred first; the later ones are containers that
 #: need PyAV.
-SUFFIXES = (".wav", ".flac", ".mov", ".mp4", ".m4a")
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".mov", ".mp4", ".m4a")
 CONTAINERS = frozenset((".mov", ".mp4", ".m4a"))
 
 
@@ -31,7 +32,9 @@ def read_audio(path: Path) -> NDArray[np.float32]:
         mono, rate_hz = video.read_sound(path)
     else:
         try:
-            samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+            # Of a name that is no UTF-8 soundfile takes the bytes alone (findings/).
+            name = path if os.name == "nt" else os.fsencode(path)
+            samples, rate_hz = soundfile.read(name, dtype="float32", always_2d=True)
         except (RuntimeError, OSError) as error:
             raise BrokenTake(f"cannot read {path.name}: {error}") from error
         mono = samples.mean(axis=1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 from itertools import pairwise
 from pathlib import Path
 
 from .audio import audio_beside, read_audio
 from .phones import LENGTH_MARKS, SILENCE, STRESS_MARKS, to_shapes, unknown_note
-from .recording import BrokenTake, Phone, Recording
+from .recording import BrokenTake, Phone, Recording, told
+from .text import read_json
 
 # A gap between words shorter than this is articulation, not a pause.
 MIN_PAUSE_S = 0.18
@@ -44,11 +45,16 @@ def merge_marks(timed: list[tuple[str, float, float]]) -> tuple[Phone, ...]:
 
 def read_phone_timed(path: Path, *, speaker: str = "", licence: str = "") -> Recording:
     """Read one take. Raises BrokenTake with the reason if it cannot be used."""
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
         timed = [(str(p["phone"]), float(p["start"]), float(p["end"])) for p in document["phones"]]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise BrokenTake(f"{path.name} is not whole phone-timed JSON: {error!r}") from error
+        said = document.get("speaker", "")
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+        raise BrokenTake(f"{path.name} is not whole phone-timed JSON: {told(error)}") from error
+    if not all(math.isfinite(start_s) and math.isfinite(end_s) for _, start_s, end_s in timed):
+        raise BrokenTake(f"{path.name}: phone times hold NaN or infinite values")
+    if any(start_s < 0.0 for _, start_s, _ in timed):
+        raise BrokenTake(f"{path.name}: phone times start before the sound")
     if any(end_s < start_s for _, start_s, end_s in timed) or any(
         later[1] < earlier[1] for earlier, later in pairwise(timed)
     ):
@@ -59,7 +65,7 @@ def read_phone_timed(path: Path, *, speaker: str = "", licence: str = "") -> Rec
         raise BrokenTake(f"{path.name} has no phones")
     if phones[-1].end_s > len(audio) / 16000 + 0.5:
         raise BrokenTake(f"{path.name}: phones end {phones[-1].end_s:.2f} s, after the sound")
-    name = speaker or str(document.get("speaker", "")) or path.parent.name
+    name = speaker or (said if isinstance(said, str) else "") or path.parent.name
     return Recording(
         id=path.stem,
         speaker=name,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...curves import CURVES, remap
+from ...curves import CURVES, curve_of, curves_of, remap
 
 SAMPLE_RATE_HZ = 16000
-# A face that runs this much longer or shorter than its sound was cut differently from it.
+# What sound or face have beyond the other is told from here on.
 MAX_LENGTH_DIFFERENCE_S = 0.5
+# Trackers overshoot a little; beyond this a value is in other units (percent, bytes).
+MOST_VALUE = 2.0
+# Frames further apart or closer than these are in other units of time, or broken.
+FRAME_S = (1e-3, 0.25)
+LEAST_STEP_S = 1e-5
 # Frames this far apart are joined by interpolation; a longer hole is a face that was lost.
 MAX_HOLE_S = 0.25
 # What is left of a take around its holes is of no use if it is shorter.
@@ -78,7 +83,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A take that was left out, and why."""
+    """A take that was left out, or a file that is none, and why."""
 
     path: Path
     reason: str
@@ -110,6 +115,13 @@ def crop(take: Recording, start_s: float, end_s: float) -> Recording:
     )
 
 
+#: Columns that trackers write beside the curves; lower case.
+_EXPECTED = frozenset(
+    ("headyaw", "headpitch", "headroll", "lefteyeyaw", "lefteyepitch", "lefteyeroll",
+     "righteyeyaw", "righteyepitch", "righteyeroll", "_neutral", "neutral")
+)  # fmt: skip
+
+
 def measured(
     *,
     id: str,
@@ -120,11 +132,14 @@ def measured(
     values: NDArray[np.floating],
     names: Sequence[str],
     times_s: NDArray[np.float64],
+    others: Sequence[str] = (),
 ) -> Recording:
     """A take with curves from what a file says: values (frames, len(names)) at times (frames,).
 
-    Curves go by name (any case), those that the file lacks stay 0. A face that was lost for a
-    while leaves the longest stretch without a hole. Raises BrokenTake, `file` named in its message.
+    Curves go by name (`curves.curve_of`), those that the file lacks stay 0; names that are none,
+    and `others` that the reader left out as such, are noted. Sound and face begin together; what
+    one has beyond the other's end is left out. A face that was lost for a while leaves the longest
+    stretch without a hole. Raises BrokenTake, `file` named in its message.
     """
     if values.shape != (len(times_s), len(names)):
         raise BrokenTake(f"{file}: values {values.shape}, expected {len(names)} a frame")
@@ -132,35 +147,106 @@ def measured(
         raise BrokenTake(f"{file} has {len(times_s)} frames")
     if not (np.isfinite(values).all() and np.isfinite(times_s).all()):
         raise BrokenTake(f"{file} holds NaN or infinite values")
-    if (np.diff(times_s) <= 0).any():
+    steps_s = np.diff(times_s)
+    if (steps_s <= 0).any():
         raise BrokenTake(f"{file}: frame times do not rise")
-    known = {name.lower() for name in CURVES}
-    if not any(name.lower() in known for name in names):
-        raise BrokenTake(f"{file} names no ARKit curve")
+    frame_s = float(np.median(steps_s))
+    if not FRAME_S[0] <= frame_s <= FRAME_S[1] or float(steps_s.min()) < LEAST_STEP_S:
+        raise BrokenTake(
+            f"{file}: frames are {frame_s:.3g} s apart ({steps_s.min():.3g} at least): expected "
+            "times in seconds"
+        )
     try:
+        placed = curves_of(names)
         curves = remap(values, names)
     except ValueError as error:
         raise BrokenTake(f"{file}: {error}") from error
-    frame_s = float(np.median(np.diff(times_s)))
-    difference_s = len(audio) / SAMPLE_RATE_HZ - (float(times_s[-1]) + frame_s)
-    if abs(difference_s) > MAX_LENGTH_DIFFERENCE_S:
-        raise BrokenTake(f"{file}: sound is {difference_s:+.2f} s longer than the face")
+    here = {curve for curve in placed if curve is not None}
+    if not here:
+        raise BrokenTake(f"{file} names no ARKit curve{_others_form(names)}")
+    _refuse_other_units(curves, file)
+    notes = _unknown_note([*names, *others])
+    sound_s, face_s = len(audio) / SAMPLE_RATE_HZ, float(times_s[-1]) + frame_s
     # What lies outside the sound would run into the next take of a stream.
-    heard = (times_s >= 0.0) & (times_s < len(audio) / SAMPLE_RATE_HZ)
+    heard = (times_s >= 0.0) & (times_s < sound_s)
     if int(heard.sum()) < 2:
         raise BrokenTake(f"{file}: {int(heard.sum())} frames lie within the sound")
-    curves, times_s = curves[heard], times_s[heard]
-    here = {name.lower() for name in names}
+    if abs(sound_s - face_s) > MAX_LENGTH_DIFFERENCE_S:
+        longer, shorter = ("sound", "face") if sound_s > face_s else ("face", "sound")
+        if min(sound_s, face_s) < MIN_STRETCH_S:
+            raise BrokenTake(f"{file}: sound is {sound_s:.2f} s, the face {face_s:.2f} s long")
+        past_s = abs(sound_s - face_s)
+        notes += (f"the {longer} runs {past_s:.2f} s longer than the {shorter}: left out",)
+        if sound_s > face_s:
+            audio = np.ascontiguousarray(audio[: round(face_s * SAMPLE_RATE_HZ)])
     take = Recording(
         id=id,
         speaker=speaker,
         licence=licence,
         audio=audio,
-        curves=curves,
-        times_s=times_s,
-        curve_names=tuple(name for name in CURVES if name.lower() in here),
+        curves=curves[heard],
+        times_s=times_s[heard],
+        curve_names=tuple(name for name in CURVES if name in here),
+        notes=notes,
     )
     return _without_holes(take, file, frame_s)
+
+
+def _others_form(names: Sequence[str]) -> str:
+    if any("ctrl_" in name.lower() for name in names):
+        return ": these are MetaHuman's controls; record or export ARKit's curves"
+    return f" (it names {', '.join(printable(name[:24]) for name in names[:4])})" if names else ""
+
+
+def _refuse_other_units(curves: NDArray[np.float32], file: str) -> None:
+    largest = float(np.abs(curves).max())
+    if largest <= MOST_VALUE:
+        return
+    name = CURVES[int(np.abs(curves).max(axis=0).argmax())]
+    raise BrokenTake(
+        f"{file}: {name} reaches {largest:.4g}, a curve at its full is 1: percent are to be "
+        "divided by 100, bytes by 255"
+    )
+
+
+def _unknown_note(names: Sequence[str]) -> tuple[str, ...]:
+    unknown = [n for n in names if curve_of(n) is None and n.lower() not in _EXPECTED]
+    if not unknown:
+        return ()
+    shown = ", ".join(printable(name[:32]) for name in unknown[:8])
+    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    return (f"no ARKit curve, left out: {shown}{more}",)
+
+
+def printable(name: str) -> str:
+    """A name that can be printed and encoded, whatever bytes a file or a folder is called by."""
+    encoded = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in encoded
+    )
+
+
+def told(error: BaseException) -> str:
+    """An error that nobody thought of, in a line: its kind and what it says, not too long."""
+    said = printable(" ".join(str(error).split()))
+    said = said if len(said) <= 200 else said[:200] + "..."
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def attempt(path: Path, read: Callable[[], Recording]) -> Recording:
+    """What `read` gives, its names fit to be printed.
+
+    Raises BrokenTake, whatever is wrong: what a file's bytes can bring about has no end, and one
+    take is never to end a run over many.
+    """
+    try:
+        take = read()
+    except BrokenTake:
+        raise
+    except Exception as error:
+        raise BrokenTake(f"{printable(path.name)} cannot be read: {told(error)}") from error
+    return replace(take, id=printable(take.id), speaker=printable(take.speaker))
 
 
 def _without_holes(take: Recording, file: str, frame_s: float) -> Recording:

@@ -6,9 +6,10 @@ on where it was.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import zipfile
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from ..files import save_arrays
 from .recording import Phone, Recording
 
-FORMAT = 1  # raise it when a reader gives another Recording for the same files
+FORMAT = 2  # raise it when a reader gives another Recording for the same files
 
 
 def remembered(
@@ -32,21 +33,23 @@ def remembered(
     """
     if folder is None:
         return read()
-    described = [str(FORMAT), *options]
+    described = [str(FORMAT).encode(), *(option.encode("utf-8", "replace") for option in options)]
     for file in files:
-        described.append(str(file))
+        described.append(os.fsencode(file))
         if file.is_file():
             state = file.stat()
-            described += [str(state.st_size), str(state.st_mtime_ns)]
-    name = hashlib.sha256("\0".join(described).encode()).hexdigest()[:24]
+            described += [b"%d" % state.st_size, b"%d" % state.st_mtime_ns]
+    name = hashlib.sha256(b"\0".join(described)).hexdigest()[:24]
     path = folder / f"{name}.npz"
     if path.exists():
         try:
             return _load(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            path.unlink(missing_ok=True)  # damaged: read the take again
+        except Exception:  # a damaged file can raise nearly anything: read the take again
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
     recording = read()
-    _save(path, recording)
+    with contextlib.suppress(OSError):  # without room the take is no worse
+        _save(path, recording)
     return recording
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from .audio import audio_beside, read_audio
 from .beat import speaker_of
 from .phones import to_shapes, unknown_note
-from .recording import SAMPLE_RATE_HZ, BrokenTake, Phone, Recording
+from .recording import SAMPLE_RATE_HZ, BrokenTake, Phone, Recording, told
+from .text import read_text
 
 #: Names of tiers that hold phones (compared in lower case), the likeliest first. WebMAUS writes
 #: MAU; the Montreal aligner puts "SPEAKER - " before its own.
@@ -23,27 +27,13 @@ def read_textgrid(path: Path, *, speaker: str = "", licence: str = "") -> Record
 
     Raises BrokenTake with the reason if it cannot be used.
     """
-    try:
-        from praatio import textgrid
-        from praatio.utilities.errors import PraatioException
-    except ImportError:
-        raise BrokenTake(
-            f"{path.name} needs praatio: pip install 'diffusiontalker[train]'"
-        ) from None
-    try:
-        # Empty intervals are pauses, and missing ends would otherwise move what follows.
-        grid = textgrid.openTextgrid(
-            str(path),
-            includeEmptyIntervals=True,
-            reportingMode="error",
-            duplicateNamesMode="rename",
-        )
-    except (PraatioException, ValueError, LookupError, TypeError, OSError, AttributeError) as error:
-        raise BrokenTake(f"{path.name} is not a whole TextGrid: {error!r}") from error
+    grid = _open(path)
     tier = _phone_tier(grid, path)
     timed = [Phone(str(e.label), float(e.start), float(e.end)) for e in tier.entries]
     if not timed:
         raise BrokenTake(f"{path.name} has no phones")
+    if not all(0.0 <= p.start_s <= p.end_s and math.isfinite(p.end_s) for p in timed):
+        raise BrokenTake(f"{path.name}: phone times are no times from 0 on")
     # The short form cut at a line's end still parses: its tier then stops before its own end.
     if timed[-1].end_s < float(tier.maxTimestamp) - MAX_SHORTFALL_S:
         raise BrokenTake(
@@ -67,6 +57,33 @@ def read_textgrid(path: Path, *, speaker: str = "", licence: str = "") -> Record
         phones=phones,
         notes=unknown_note(unknown),
     )
+
+
+def _open(path: Path) -> Any:
+    """praatio's Textgrid. Raises BrokenTake."""
+    try:
+        from praatio import textgrid
+        from praatio.utilities.errors import PraatioException
+    except ImportError:
+        raise BrokenTake(
+            f"{path.name} needs praatio: pip install 'diffusiontalker[train]'"
+        ) from None
+    text = read_text(path)
+    if text.startswith("ooBinaryFile"):
+        raise BrokenTake(f"{path.name} is in Praat's binary form: save it as a text file")
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "take.TextGrid"  # praatio reads UTF-8 without a mark, and UTF-16
+        plain.write_text(text, encoding="utf-8")
+        try:
+            # Empty intervals are pauses, and missing ends would otherwise move what follows.
+            return textgrid.openTextgrid(
+                str(plain),
+                includeEmptyIntervals=True,
+                reportingMode="error",
+                duplicateNamesMode="rename",
+            )
+        except (PraatioException, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise BrokenTake(f"{path.name} is not a whole TextGrid: {told(error)}") from error
 
 
 def _phone_tier(grid, path: Path):  # type: ignore[no-untyped-def]  # praatio has no types

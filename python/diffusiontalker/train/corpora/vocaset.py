@@ -9,10 +9,11 @@ user supplies for the corpus's topology (5023 vertices, FLAME's), over a whole t
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,23 @@ def unpickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
+            _refuse_wide_memo(file)
+            file.seek(0)
             return _Restricted(file, encoding="latin1").load()
     except FileNotFoundError:
         raise
     except Exception as error:  # a broken pickle can raise nearly anything
         raise ValueError(f"{path}: cannot be read as a pickle of arrays: {error}") from error
+
+
+def _refuse_wide_memo(file: BinaryIO) -> None:
+    """Raises UnpicklingError for a memo entry beyond what so many bytes can have named.
+
+    The unpickler makes room for it first: a damaged number would take all memory.
+    """
+    for code, value, at in pickletools.genops(file):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and (value or 0) > (at or 0):
+            raise pickle.UnpicklingError(f"memo entry {value} at byte {at}")
 
 
 # ------------------------------------------------------------------------------- the least squares
@@ -160,7 +173,7 @@ def read_deltas(path: Path) -> Deltas:
         with np.load(path, allow_pickle=False) as arrays:
             names = tuple(str(name) for name in arrays["names"])
             values = np.asarray(arrays["deltas"], dtype=np.float64)
-    except (KeyError, ValueError, OSError) as error:
+    except Exception as error:  # a damaged file can raise nearly anything
         raise ValueError(f"{path}: expected an npz with names and deltas: {error}") from error
     if values.ndim != 3 or values.shape[2] != 3 or len(values) != len(names):
         raise ValueError(f"{path}: expected deltas ({len(names)}, vertices, 3), got {values.shape}")
@@ -180,7 +193,10 @@ class Vocaset:
         for name in (VERTICES, AUDIO, TEMPLATES, INDEX):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"VOCASET in {folder}: {name} is missing")
-        self.vertices = np.load(folder / VERTICES, mmap_mode="r", allow_pickle=False)
+        try:
+            self.vertices = np.load(folder / VERTICES, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # a damaged file can raise nearly anything
+            raise ValueError(f"{folder / VERTICES} cannot be read: {error}") from error
         if self.vertices.ndim != 3 or self.vertices.shape[1:] != deltas.values.shape[1:]:
             raise ValueError(
                 f"{folder / VERTICES}: expected (N, {deltas.values.shape[1]}, 3) as in the deltas, "
@@ -200,9 +216,11 @@ class Vocaset:
         self.gram = self.basis @ self.basis.T
 
     def takes(self) -> Iterator[tuple[str, str]]:
-        """(subject, sequence) of every take in the index."""
-        for subject in sorted(self.index):
-            for sequence in sorted(self.index[subject]):
+        """(subject, sequence) of every take in the index. Raises ValueError."""
+        for subject, sequences in sorted(self.index.items(), key=lambda entry: str(entry[0])):
+            if not isinstance(sequences, Mapping):
+                raise ValueError(f"{INDEX}: expected sequences of {subject!r}")
+            for sequence in sorted(sequences, key=str):
                 yield subject, sequence
 
     def read(self, subject: str, sequence: str, *, licence: str = "") -> Recording:
@@ -221,10 +239,12 @@ class Vocaset:
             raise BrokenTake(f"{name}: no audio: {error!r}") from error
         if template.shape != self.vertices.shape[1:]:
             raise BrokenTake(f"{name}: template {template.shape}, mesh {self.vertices.shape[1:]}")
-        if len(rows) < 2 or rows[0][1] < 0 or max(r for _, r in rows) >= len(self.vertices):
+        places = [row for _, row in rows]
+        if len(rows) < 2 or min(places) < 0 or max(places) >= len(self.vertices):
             raise BrokenTake(f"{name}: {len(rows)} frames, some of them beyond {VERTICES}")
-        meshes = np.asarray(self.vertices[[row for _, row in rows]][:, self.moved], np.float64)
-        difference = (meshes - template[self.moved]).reshape(len(rows), -1)
+        with np.errstate(invalid="ignore"):  # what a damaged mesh holds is refused below
+            meshes = np.asarray(self.vertices[places][:, self.moved], np.float64)
+            difference = (meshes - template[self.moved]).reshape(len(rows), -1)
         if not np.isfinite(difference).all():
             raise BrokenTake(f"{name}: the mesh holds NaN or infinite values")
         if np.issubdtype(samples.dtype, np.integer):
@@ -232,7 +252,7 @@ class Vocaset:
         return measured(
             id=f"{subject}_{sequence}",
             file=name,
-            speaker=subject,
+            speaker=str(subject),
             licence=licence,
             audio=to_core_rate(samples.astype(np.float32).reshape(-1), rate_hz, name),
             values=solve_weights(self.gram, difference @ self.basis.T).astype(np.float32),

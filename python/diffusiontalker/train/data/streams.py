@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ...curves import CURVES, indices
+from ...files import is_whole
 from ..clock import COLUMNS_A_TOKEN, alignment_period_frames, columns_for, token_count
 from ..config import NOISE_KINDS, Augmentation, Config
 from ..corpora import SAMPLE_RATE_HZ, Phone, Recording
@@ -374,15 +375,16 @@ def prepare(
     context: str = "",
     borrow: Callable[[], list[Recording]] = list,
 ) -> list[Path]:
-    """Make every version that the cache lacks; returns their files.
+    """Make every version that the cache lacks, or holds damaged; returns their files.
 
     `borrow` gives the takes with a borrowed face, if any are asked for: each version has its own.
     """
     key = cache_key(takes_by_source, config, context)
     paths = [folder / f"{key}-{version}.npz" for version in range(config.augmentation.versions)]
-    borrowed = [] if all(path.exists() for path in paths) else borrow()
+    lacking = {path for path in paths if not is_whole(path)}
+    borrowed = borrow() if lacking else []
     for version, path in enumerate(paths):
-        if not path.exists():
+        if path in lacking:
             own = borrowed[version :: len(paths)]
             save_streams(path, make_version(takes_by_source, config, version, hear, own))
         on_version(version)

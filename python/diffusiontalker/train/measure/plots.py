@@ -38,9 +38,18 @@ def _figure(rows: int, columns: int, size: tuple[float, float], **options: Any) 
 
 
 def read_log(log: Path) -> list[dict[str, float]]:
-    """The epochs of a stage's log.jsonl; an epoch that a cut run repeated counts once."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    epochs = {line["epoch"]: line for line in map(json.loads, lines)}
+    """The epochs of a stage's log.jsonl; an epoch that a cut run repeated counts once.
+
+    A line that a cut has left half written is no epoch.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    epochs = {}
+    for written in text.splitlines():
+        try:
+            line = json.loads(written)
+            epochs[line["epoch"]] = line
+        except (ValueError, TypeError, KeyError):
+            continue
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 

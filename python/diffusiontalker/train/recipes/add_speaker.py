@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ BATCH = 4  # windows a step for L_exp
 NEAREST = 3  # rows whose mean the new one starts from
 LEARNING_RATE = 0.03
 LEAST_VOICED_S = 0.5  # of a window; less says too little of a voice
+ENOUGH_VOICED_S = 10.0  # of all takes; less is learnt, and told
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Voice:
     features: Tensor  # (windows with curves, F, A)
     x0: Tensor  # (windows with curves, F, 52), standardised
     seconds: float  # of the takes
+    voiced_s: float  # of it, where the runtime hears a voice
+    longest_face_s: float  # the longest take with curves; 0 without
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,10 @@ class Added:
     runner_up: str  # the next best row by mean cosine
     runner_up_cosine: float
     decided_after_s: float  # of speech, until the runtime's automatic identity is the new one; nan
-    expression: tuple[float, float] | None  # L_exp over the first and last tenth; None: no curves
+    expression: tuple[float, float] | None  # L_exp over the first and last tenth; None: not learnt
+    seconds: float  # of the takes
+    voiced_s: float  # of it, where the runtime hears a voice
+    longest_face_s: float  # the longest take with curves; 0 without any
 
 
 def refuse_name(bundle: Bundle, name: str) -> None:
@@ -77,34 +84,53 @@ def refuse_name(bundle: Bundle, name: str) -> None:
         raise ValueError(f"--name {name!r}: expected a name of its own, not empty, auto or own")
 
 
-def read_takes(
-    paths: Sequence[Path], name: str, licence: str = ""
-) -> tuple[list[Recording], list[corpora.Skipped]]:
-    """Takes and folders of takes -> recordings of `name`, and those that were skipped.
+@dataclass(frozen=True)
+class Found:
+    """What paths gave."""
+
+    takes: list[Recording]
+    skipped: list[corpora.Skipped]
+    passed_over: list[corpora.Skipped]
+
+
+def read_takes(paths: Sequence[Path], name: str, licence: str = "") -> Found:
+    """Takes and folders of takes -> recordings of `name`, and what was left out.
 
     A sound file is its take's curves where a description lies beside it, otherwise sound alone.
     A folder without any description is taken as sound alone. Raises FileNotFoundError for a path
     that does not exist or a folder without sound.
     """
-    found: list[tuple[Path, Callable[..., Recording]]] = []
+    read: list[tuple[Path, Callable[..., Recording]]] = []
+    passed: list[corpora.Skipped] = []
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"take {path} does not exist")
         if path.is_dir():
-            described = [(take.path, take.read) for take in corpora.takes(path)]
-            # A folder of nothing but sound is a voice without a face.
-            found += described or [(file, _reader_of(file)) for file in speech_files(path)]
+            others: list[corpora.Skipped] = []
+
+            def pass_over(file: Path, reason: str, others: list[corpora.Skipped] = others) -> None:
+                others.append(corpora.Skipped(file, reason))
+
+            described = [(t.path, t.read) for t in corpora.takes(path, pass_over=pass_over)]
+            if described:
+                read += described
+            else:  # a folder of nothing but sound is a voice without a face
+                read += [(file, _reader_of(file)) for file in speech_files(path)]
+                heard = {file for file, _ in read}
+                others = [other for other in others if other.path not in heard]
+            passed += others
         else:
-            found.append((path, _reader_of(path)))
+            read.append((path, _reader_of(path)))
     takes: list[Recording] = []
     skipped: list[corpora.Skipped] = []
-    for path, read in found:
+    for path, reader in read:
         try:
-            take = read(speaker=name, licence=licence)
-            takes.append(corpora.synchronise(take, "shift", 0.25))
+            take = corpora.attempt(path, partial(reader, speaker=name, licence=licence))
+            in_sync = partial(corpora.synchronise, take, "shift", 0.25)
+            takes.append(corpora.attempt(path, in_sync))
         except corpora.BrokenTake as reason:
-            skipped.append(corpora.Skipped(path, str(reason)))
-    return takes, skipped
+            skipped.append(corpora.Skipped(path, corpora.printable(str(reason))))
+    return Found(takes, skipped, passed)
 
 
 def _reader_of(path: Path) -> Callable[..., Recording]:
@@ -128,8 +154,10 @@ def listen(talker: Talker, takes: Sequence[Recording], gate: _core.GateOptions) 
     rate = float(talker.rate)
     window = round(WINDOW_S * rate)
     pooled, features, curves = [], [], []
+    voiced_s = 0.0
     for take in takes:
         audio, voiced, (count,) = batch_features(talker, [take], gate=gate)
+        voiced_s += int(voiced[0, :count].sum()) / rate
         x0 = _curves_at(talker, take, count)
         # The last window reaches back, so that a take's end is not lost.
         starts = sorted({*range(0, max(count - window, 0) + 1, window), max(count - window, 0)})
@@ -150,6 +178,8 @@ def listen(talker: Talker, takes: Sequence[Recording], gate: _core.GateOptions) 
         features=torch.stack(features) if features else empty,
         x0=torch.stack(curves) if curves else empty,
         seconds=sum(take.duration_s for take in takes),
+        voiced_s=voiced_s,
+        longest_face_s=max((t.duration_s for t in takes if t.curves is not None), default=0.0),
     )
 
 
@@ -280,6 +310,9 @@ def add_speaker(
         runner_up=bundle.identities[other],
         runner_up_cosine=float(mean[other]),
         decided_after_s=played["decided_after_s_median"],
+        seconds=voice.seconds,
+        voiced_s=voice.voiced_s,
+        longest_face_s=voice.longest_face_s,
         expression=(
             (float(np.mean(expression[:tenth])), float(np.mean(expression[-tenth:])))
             if expression

@@ -83,7 +83,7 @@ def make(
     for done, row in enumerate(rows):
         progress.on_row(row.label, done, len(rows))
         file = out / "rows" / f"{row.key}.json"
-        saved = json.loads(file.read_text()) if file.exists() else None
+        saved = _read(file) if file.exists() else None
         if saved is not None and saved["asked"] != _asked(row, data, options):
             raise ValueError(
                 f"{file} belongs to another configuration or other options: choose another --out, "
@@ -110,12 +110,23 @@ def make(
     return target
 
 
+def _read(file: Path) -> dict[str, Any]:
+    """The numbers of a finished row. Raises ValueError where the file is damaged."""
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return {**saved, "asked": saved["asked"]}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{file} is damaged ({error}): remove it, it is made again") from error
+
+
 def _asked(row: Row, data: run.Data, options: Options) -> dict[str, Any]:
     """What decides a row's numbers, as plain JSON values."""
     config = row.config
+    report = run.data_report(config, data)
+    del report["passed_over"]  # what is no take decides nothing
     asked: dict[str, Any] = {
         "run": config.describe(row.stage + 1),
-        "data": run.data_report(config, data),
+        "data": report,
         "noise_scale": noise_scale_of(config),
         "postprocess": postprocess_of(config),
         "measured": options.describe(),

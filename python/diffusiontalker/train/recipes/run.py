@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Data:
     train: list[list[corpora.Recording]]
     held_out: list[list[corpora.Recording]]
     skipped: list[corpora.Skipped]
+    passed_over: list[corpora.Skipped] = field(default_factory=list)
 
     @property
     def speakers(self) -> list[str]:
@@ -57,6 +58,7 @@ class Progress:
     on_segment: Callable[[int, int], None] = lambda done, of: None  # for the context to learn from
     on_clip: borrow.OnClip = lambda done, of: None  # of the borrowed face
     on_step: OnStep = lambda *_: None
+    on_note: Callable[[str], None] = lambda note: None  # a damaged file, and what is done about it
 
 
 def train_bundle(
@@ -117,7 +119,7 @@ def read_data(
 
     Raises FileNotFoundError for a missing folder.
     """
-    train, held_out, skipped = [], [], []
+    train, held_out, skipped, passed_over = [], [], [], []
     for source in config.sources:
         corpus = corpora.load(
             config.source_path(source),
@@ -155,7 +157,8 @@ def read_data(
         train.append(corpus.train)
         held_out.append(corpus.held_out)
         skipped += corpus.skipped
-    return Data(train, held_out, skipped)
+        passed_over += corpus.passed_over
+    return Data(train, held_out, skipped, passed_over)
 
 
 def _renamed(take: corpora.Recording, pattern: str) -> corpora.Recording:
@@ -201,8 +204,13 @@ def data_report(config: Config, data: Data) -> dict[str, object]:
             "offsets": corpora.offset_report(takes),
             "notes": {take.id: list(take.notes) for take in takes if take.notes},
         }
-    report["skipped"] = [f"{skip.path.name}: {skip.reason}" for skip in data.skipped]
+    report["skipped"] = _lines(data.skipped)
+    report["passed_over"] = _lines(data.passed_over)
     return report
+
+
+def _lines(left_out: list[corpora.Skipped]) -> list[str]:
+    return [f"{corpora.printable(skip.path.name)}: {skip.reason}" for skip in left_out]
 
 
 def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
@@ -290,7 +298,10 @@ def train(
     """
     torch.set_num_threads(max(1, config.threads // processes_here()))
     if not data.speakers:
-        raise ValueError("no usable takes: see the list of skipped ones in the report")
+        raise ValueError(
+            f"no usable takes: {len(data.skipped)} skipped, {len(data.passed_over)} other files "
+            "passed over"
+        )
     speakers = identities_of(config, data)
     lent = lent_windows(config, data)
     folder.mkdir(parents=True, exist_ok=True)
@@ -337,6 +348,7 @@ def train(
             versions=versions,
             folder=stage_folder,
             on_step=progress.on_step,
+            on_note=progress.on_note,
             ranks=ranks,
             lent=lent,
         )
@@ -372,6 +384,7 @@ def ears(
             shared / "context",
             on_step=progress.on_step,
             on_segment=progress.on_segment,
+            on_note=progress.on_note,
         )
     digest = checkpoint.weights_digest(context.state_dict())
     return context, listen.hearing(context, config.context), digest

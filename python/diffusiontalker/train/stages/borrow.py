@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ...curves import GATED, indices
+from ...files import is_whole
 from ..config import Config, ConfigError
-from ..corpora import SAMPLE_RATE_HZ, BrokenTake, Recording
+from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..corpora.audio import read_audio
 from ..data.streams import Stream, make_version
 from ..files import save_arrays
@@ -159,7 +160,7 @@ def _sounds(config: Config, train: list[list[Recording]], name: str) -> Iterator
             for i in rng.permutation(len(files)):
                 try:
                     yield read_audio(files[i])
-                except BrokenTake:
+                except Exception:  # one broken file of thousands is left out, whatever it is
                     continue
             return
     raise ConfigError(f"borrowing.voices: no source and no listening.speech is named {name!r}")
@@ -254,7 +255,7 @@ def borrowed(
     if not config.borrowing.face:
         return []
     path = folder / f"borrowed-{_digest(config, train)}.npz"
-    if not path.exists():
+    if not is_whole(path):
         arrays: dict[str, NDArray[np.generic]] = {}
         for i, take in enumerate(perform_voices(config, train, on_clip)):
             assert take.curves is not None

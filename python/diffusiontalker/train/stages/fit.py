@@ -103,15 +103,20 @@ class TalkerTask:
         return self.stage.epochs
 
     def begin(self, epoch: int) -> int:
-        self.batches = epoch_batches(
-            load_streams(self.versions[epoch % len(self.versions)]),
-            self.speakers,
-            window_frames=self.stage.window_frames,
-            batch=self.stage.batch,
-            rate=self.config.rate,
-            lookahead_columns=self.config.encoder.lookahead_columns,
-            seed=[self.config.seed, self.index, epoch],
-        )
+        # Where so little was recorded that a version has no window (takes are sped up in it), the
+        # next one that has is gone through.
+        for version in range(epoch, epoch + len(self.versions)):
+            self.batches = epoch_batches(
+                load_streams(self.versions[version % len(self.versions)]),
+                self.speakers,
+                window_frames=self.stage.window_frames,
+                batch=self.stage.batch,
+                rate=self.config.rate,
+                lookahead_columns=self.config.encoder.lookahead_columns,
+                seed=[self.config.seed, self.index, epoch],
+            )
+            if self.batches:
+                break
         if not self.batches:
             raise ValueError(
                 f"no window of {self.stage.window_frames} frames fits the training streams; "
@@ -172,6 +177,7 @@ def fit(
     versions: list[Path],
     folder: Path,
     on_step: OnStep,
+    on_note: Callable[[str], None] = lambda note: None,
     ranks: Ranks = ALONE,
     lent: Tensor | None = None,
 ) -> None:
@@ -180,25 +186,33 @@ def fit(
     `lent` (identities,): how likely a window of each teaches the last of the identities in place of
     its own speaker.
 
-    Leaves `folder`/final.pt. Raises ValueError when the checkpoint is of another configuration.
+    Leaves `folder`/final.pt. A damaged file counts as missing, and `on_note` is told. Raises
+    ValueError when the checkpoint is of another configuration.
     Processes that train together (`ranks`) all call this; the first of them writes.
     """
-    final, resume = folder / "final.pt", folder / "checkpoint.pt"
+    final = folder / "final.pt"
     described = json.dumps(config.describe(index + 1), sort_keys=True)
-    if final.exists():
-        talker.load_state_dict(_load_same(final, described)["talker"])
+    done = checkpoint.load_whole(final, on_note)
+    if done is not None:
+        _refuse_other(final, done, described)
+        with checkpoint.restoring(final):
+            talker.load_state_dict(done["talker"])
         return
     trainer = trainer_of(talker, config, index, ranks)
-    if resume.exists():
-        trainer.restore(_load_same(resume, described))
+    going_on = checkpoint.resume(folder, on_note)
+    if going_on is not None:
+        path, saved = going_on
+        _refuse_other(path, saved, described)
+        with checkpoint.restoring(path):
+            trainer.restore(saved)
     task = TalkerTask(talker, index, objective, config, speakers, versions, ranks, lent)
     log = StepLog(folder, trainer.steps) if ranks.writes else None
     trainer.train(
         task, folder, described, save_every_s=config.save_every_s, on_step=on_step, log=log
     )
     if log is not None:
-        done = {"config": described, "talker": talker.state_dict(), "step": trainer.steps}
-        checkpoint.save(final, done)
+        ended = {"config": described, "talker": talker.state_dict(), "step": trainer.steps}
+        checkpoint.save(final, ended)
         log.close()
     ranks.wait()
 
@@ -217,13 +231,11 @@ def trainer_of(talker: Talker, config: Config, index: int, ranks: Ranks = ALONE)
     return Trainer({"talker": talker}, optimiser, scaler=scaler, largest_norm=1.0, ranks=ranks)
 
 
-def _load_same(path: Path, described: str) -> dict[str, Any]:
-    """A checkpoint, refused where it belongs to another configuration.
+def _refuse_other(path: Path, saved: dict[str, Any], described: str) -> None:
+    """Raises ValueError where what `path` holds belongs to another configuration.
 
     Stages to come may differ: what is done can be gone on from in another way.
     """
-    saved = checkpoint.load(path)
     before, now = json.loads(saved["config"]), json.loads(described)
     before["stages"] = before["stages"][: len(now["stages"])]
     checkpoint.refuse_other(path, same=before == now)
-    return saved

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ... import _core
+from ...files import is_whole
 from .. import checkpoint
 from ..clock import COLUMNS_A_TOKEN, token_count
 from ..config import Config, ContextConfig, Listening
-from ..corpora import SAMPLE_RATE_HZ, BrokenTake, Recording, Skipped
-from ..corpora.audio import read_audio
+from ..corpora import SAMPLE_RATE_HZ, Recording, Skipped
+from ..corpora.audio import CONTAINERS, SUFFIXES, read_audio
 from ..data.noises import noise_below
 from ..data.streams import Hear
 from ..files import save_arrays
@@ -48,10 +49,11 @@ class Segments:
 
 
 def speech_files(folder: Path) -> list[Path]:
-    """Every wav and flac file under a folder, sorted. Raises FileNotFoundError for none."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".wav", ".flac"))
+    """Every sound file under a folder, sorted. Raises FileNotFoundError for none."""
+    kinds = frozenset(SUFFIXES) - CONTAINERS
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in kinds)
     if not files:
-        raise FileNotFoundError(f"no wav or flac file under {folder}")
+        raise FileNotFoundError(f"no sound file under {folder} ({', '.join(sorted(kinds))})")
     return files
 
 
@@ -65,7 +67,7 @@ def read_speech(
         for path in speech_files(config.source_path(source)):
             try:
                 clips.append(read_audio(path))
-            except BrokenTake as error:
+            except Exception as error:  # whatever it is, the others are heard
                 skipped.append(Skipped(path, str(error)))
             on_file()
     return clips, skipped
@@ -184,29 +186,35 @@ def train_context(
     *,
     on_step: OnStep = lambda *_: None,
     on_segment: Callable[[int, int], None] = lambda done, of: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Context:
     """Tune the causal copy, or read it if `folder`/final.pt has it; resumes after a cut.
+
+    A damaged file counts as missing, and `on_note` is told.
 
     Raises FileNotFoundError for missing weights or speech, ValueError for another configuration.
     """
     shape, options = config.encoder.context, config.listening
     described = _described(config, takes)
-    final, resume = folder / "final.pt", folder / "checkpoint.pt"
-    if final.exists():
-        done = checkpoint.load(final)
+    final = folder / "final.pt"
+    done = checkpoint.load_whole(final, on_note)
+    if done is not None:
         checkpoint.refuse_other(final, same=done["config"] == described)
         context = Context(shape)
-        context.load_state_dict(done["context"])
+        with checkpoint.restoring(final):
+            context.load_state_dict(done["context"])
         return context.eval()
     segments = _segments(config, takes, folder, on_segment)
     whisper = load_whisper((Path(config.folder) / options.weights).resolve())
     context = causal_copy(whisper, shape)
     task = ContextTask(context, first_reader(context, segments, options), segments, config)
     trainer = trainer_of(task)
-    if resume.exists():
-        saved = checkpoint.load(resume)
-        checkpoint.refuse_other(resume, same=saved["config"] == described)
-        trainer.restore(saved)
+    going_on = checkpoint.resume(folder, on_note)
+    if going_on is not None:
+        path, saved = going_on
+        checkpoint.refuse_other(path, same=saved["config"] == described)
+        with checkpoint.restoring(path):
+            trainer.restore(saved)
     trainer.train(task, folder, described, save_every_s=config.save_every_s, on_step=on_step)
     checkpoint.save(final, {"config": described, "context": context.state_dict()})
     return context.eval().requires_grad_(False)
@@ -327,7 +335,7 @@ def _segments(
     }
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"segments-{digest}.npz"
-    if not path.exists():
+    if not is_whole(path):
         folder.mkdir(parents=True, exist_ok=True)
         speech, _ = read_speech(config)
         pieces = cut([take.audio for take in takes] + speech, options, config.seed)

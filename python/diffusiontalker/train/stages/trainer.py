@@ -124,9 +124,13 @@ class Trainer:
             state |= {"epoch": self.epoch, "position": self.position}
         return {**state, "step": self.steps}
 
-    def save(self, path: Path, described: str) -> None:
-        """A checkpoint of the configuration that `described` tells from others."""
-        checkpoint.save(path, {"config": described, **self.state()})
+    def save(self, folder: Path, described: str) -> None:
+        """A checkpoint of the configuration that `described` tells from others.
+
+        The one before it stays beside it: it is what is left where the newest is damaged.
+        """
+        state = {"config": described, **self.state()}
+        checkpoint.save(folder / checkpoint.NEWEST, state, folder / checkpoint.PREVIOUS)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Stand where `state` was taken."""
@@ -168,7 +172,7 @@ class Trainer:
                 means = so_far.add({**values, **losses.others})
                 on_step(task.name, self.epoch, task.epochs, self.position, steps, means)
                 if self.ranks.writes and time.monotonic() - saved_at > save_every_s:
-                    self.save(folder / "checkpoint.pt", described)
+                    self.save(folder, described)
                     saved_at = time.monotonic()
             if means and self.ranks.writes:  # none: the checkpoint stood at the epoch's very end
                 line = task.line(self, time.monotonic() - started, means)

@@ -97,7 +97,7 @@ def test_a_telephone_keeps_the_voice_and_loses_the_hiss() -> None:
 def test_missing_speech_and_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no Whisper weights"):
         load_whisper(tmp_path / "none.npz")
-    with pytest.raises(FileNotFoundError, match="no wav or flac file"):
+    with pytest.raises(FileNotFoundError, match="no sound file"):
         listen.speech_files(tmp_path)
 
 
