@@ -21,6 +21,25 @@ double hz_from_mel(double mel) {
   return mel < 15.0 ? mel * 200.0 / 3.0 : 1000.0 * std::exp((mel - 15.0) * std::log(6.4) / 27.0);
 }
 
+// Sum of squares; about the mean where that holds more than half of it (a microphone's DC offset).
+// The bits of any window with sound in it stay those of the plain sum.
+float energy_of(const float* window) {
+  float energy = 0.0F, sum = 0.0F;
+  for (int n = 0; n < LogMel::kWindowSamples; ++n) {
+    energy += window[n] * window[n];
+    sum += window[n];
+  }
+  const float mean = sum / LogMel::kWindowSamples;
+  if (mean * sum <= 0.5F * energy) {
+    return energy;
+  }
+  energy = 0.0F;
+  for (int n = 0; n < LogMel::kWindowSamples; ++n) {
+    energy += (window[n] - mean) * (window[n] - mean);
+  }
+  return energy;
+}
+
 }  // namespace
 
 LogMel::LogMel() : cosine_(kBins * kBins), sine_(kBins * kBins) {
@@ -58,10 +77,7 @@ LogMel::LogMel() : cosine_(kBins * kBins), sine_(kBins * kBins) {
 }
 
 float LogMel::column(const float* window, float* bands) const {
-  float energy = 0.0F;
-  for (int n = 0; n < kWindowSamples; ++n) {
-    energy += window[n] * window[n];
-  }
+  const float energy = energy_of(window);
   float even[kBins], odd[kBins];
   even[0] = window[0] * hann_[0];
   odd[0] = 0.0F;

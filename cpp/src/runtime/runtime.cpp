@@ -41,7 +41,7 @@ void check_samples(const float* samples, std::int64_t count) {
       } else {
         text << samples[i];
       }
-      text << "; expected finite values with full scale 1.0";
+      text << "; expected finite values, full scale is 1.0";
       throw std::invalid_argument(text.str());
     }
   }

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from ...curves import CURVES
+from ...sound import write as write_sound
 from ..corpora import video
 from ..corpora.recording import MAX_HOLE_S, BrokenTake
 
@@ -170,7 +170,7 @@ def capture(
     target = folder / f"{film.stem}.json"
     wav = target.with_suffix(".wav")
     part = wav.with_suffix(".wav.part")
-    soundfile.write(part, sound, rate_hz, format="WAV", subtype="PCM_16")
+    write_sound(part, sound, rate_hz, "WAV", "PCM_16")
     os.replace(part, wav)
     part = target.with_suffix(".json.part")
     part.write_text(json.dumps({"names": NAMES, "frames": kept}), encoding="utf-8")

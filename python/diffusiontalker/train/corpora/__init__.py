@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...curves import CURVES
-from .audio import audio_beside, read_audio
+from .audio import audio_beside, read_sound
 from .beat import read_beat, speaker_of
 from .live_link import is_live_link, read_live_link, sound_of
 from .phone_timed import read_phone_timed
@@ -167,8 +167,13 @@ def _better_beside(path: Path) -> bool:
 
 def sound_alone(path: Path, *, speaker: str = "", licence: str = "") -> Recording:
     """A sound file without a face and without phones. Raises BrokenTake."""
+    audio, notes = read_sound(path)
     return Recording(
-        id=path.stem, speaker=speaker or speaker_of(path), licence=licence, audio=read_audio(path)
+        id=path.stem,
+        speaker=speaker or speaker_of(path),
+        licence=licence,
+        audio=audio,
+        notes=tuple(notes),
     )
 
 
