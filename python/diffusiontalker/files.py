@@ -37,3 +37,15 @@ def put_in_place(part: Path, path: Path) -> None:
     with part.open("rb+") as written:
         os.fsync(written.fileno())
     part.replace(path)
+
+
+def is_stdout(path: str | Path) -> bool:
+    """Whether writing there is writing to standard output: "-", /dev/stdout and its other names."""
+    if str(path) == "-":
+        return True
+    try:
+        there, here = os.stat(path), os.fstat(1)
+    except (OSError, ValueError):
+        return False
+    # Each null device is the same one, and nobody reads it.
+    return os.path.samestat(there, here) and not os.path.samefile(path, os.devnull)

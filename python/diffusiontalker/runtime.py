@@ -21,6 +21,7 @@ from .clock import CORE_RATE_HZ
 from .curves import CURVES
 from .resample import Resampler, delay_samples
 from .scale import is_audio, what_is_wrong
+from .spelling import meant
 from .tensorrt import engines
 from .tensorrt.engines import BackendError
 
@@ -211,7 +212,7 @@ class Runtime:
         except ValueError:
             raise ValueError(
                 f"identity: expected 'auto' or one of {', '.join(self._bundle.identities)}, "
-                f"got {identity!r}"
+                f"got {identity!r}{meant(identity, (*self._bundle.identities, 'auto'))}"
             ) from None
 
     # ---- synchronous use ------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""libsndfile: FLAC, Ogg Vorbis, Opus, MP3 and the rarer WAVs. The only module that knows soundfile."""
+"""libsndfile: FLAC, Ogg Vorbis, Opus, MP3, rarer WAVs. The only module that knows soundfile."""
 
 from __future__ import annotations
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 import samplerate
@@ -101,7 +102,7 @@ class SoundReader:
         if isinstance(source, str | Path):
             self.name = name or str(source)
             try:
-                file: BinaryIO = self._stack.enter_context(open(source, "rb"))  # noqa: SIM115
+                file = self._stack.enter_context(_forwards(io.FileIO(str(source), "r")))
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise SoundError(f"cannot open {_clean(self.name)}: {reason}") from None
@@ -429,8 +430,15 @@ def read_all(source: str | Path | BinaryIO, *, name: str = "") -> tuple[FloatArr
 
 def stdin() -> BinaryIO:
     """Standard input as bytes. Raises SoundError where it is a terminal or closed."""
-    if sys.stdin is None or sys.stdin.closed:
-        raise SoundError("standard input is closed")
-    if sys.stdin.isatty():
-        raise SoundError("standard input is a terminal: pipe sound into it")
-    return sys.stdin.buffer
+    try:
+        if os.isatty(0):
+            raise SoundError("standard input is a terminal: pipe sound into it")
+        return _forwards(io.FileIO(os.dup(0), "r"))
+    except OSError:
+        raise SoundError("standard input is closed") from None
+
+
+def _forwards(file: io.FileIO) -> BinaryIO:
+    """With a buffer if it is a file, without for a pipe: the interpreter cannot end while a thread
+    waits in one."""
+    return cast(BinaryIO, io.BufferedReader(file) if file.seekable() else file)

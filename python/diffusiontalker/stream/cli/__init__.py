@@ -8,22 +8,24 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `dt-stream`; returns the exit code."""
-    from .. import StreamError
-    from . import options
-    from .command import complain
+    try:
+        from .command import guarded
+    except KeyboardInterrupt:
+        return 130
+    return guarded("dt-stream", lambda: _run(sys.argv[1:] if argv is None else list(argv)))
 
-    arguments = sys.argv[1:] if argv is None else list(argv)
+
+def _run(arguments: list[str]) -> int:
+    from . import options
+    from .command import raised
+
     if not arguments:
         options.parser().print_help()
         return 0
-    try:
-        args = options.parser().parse_args(arguments)
-        options.check(args)
-        # Not before: who asks for --help waits for no sound library and no ZeroMQ.
-        from .stream import run
+    args = options.parser().parse_args(arguments)
+    options.check(args)
+    # Not before: who asks for --help waits for no sound library and no ZeroMQ.
+    from .stream import run
 
+    with raised():
         return run(args)
-    except StreamError as error:
-        return complain("dt-stream", error)
-    except KeyboardInterrupt:
-        return 130

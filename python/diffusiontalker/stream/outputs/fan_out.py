@@ -67,6 +67,11 @@ class FanOut:
         """Call it every few milliseconds."""
         self._each(lambda output: output.serve())
 
+    def hurry(self) -> None:
+        """Nobody is waited for any more; may be called from another thread."""
+        for output in tuple(self._all):
+            output.hurry()
+
     def _each(self, call: Callable[[Output], None]) -> None:
         """Calls all of them, then raises the first failure. Whoever failed is left out later."""
         before = len(self._failures)
