@@ -393,9 +393,7 @@ def _as_float32(chunk: object) -> FloatArray:
     if isinstance(chunk, bytes | bytearray | memoryview):
         chunk = _from_bytes(chunk)
     if not isinstance(chunk, np.ndarray):
-        raise ValueError(
-            f"chunk: expected a NumPy array or the bytes of int16, got {type(chunk).__name__}"
-        )
+        raise ValueError(f"chunk: expected a NumPy array, got {type(chunk).__name__}")
     if chunk.ndim != 1:
         raise ValueError(
             f"chunk: expected mono samples of shape (n,), got shape {chunk.shape}; "

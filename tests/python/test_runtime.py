@@ -165,7 +165,7 @@ def test_int16_is_float32(bundle_at_60: Bundle) -> None:
         (np.zeros((), np.float32), r"shape \(\)"),
         (np.zeros(4, np.float64), "got float64"),
         (np.zeros(4, np.int32), "got int32"),
-        (np.array([0, 0, np.nan], np.float32), "sample 2 is nan"),
+        (np.array([0, 0, np.nan], np.float32), "sample 2 is NaN"),
         (np.array([0, np.inf, np.nan], np.float32), "sample 1 is inf"),
     ],
 )

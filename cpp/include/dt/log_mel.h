@@ -28,6 +28,10 @@ class LogMel {
   // depends on its own window only, so any chunking of the audio gives the same bits.
   float column(const float* window, float* bands) const;
 
+  // The mean of `count` > 0 samples where it holds more than half of their power, as a sound card's
+  // DC offset does in silence; 0 otherwise.
+  static float offset(const float* samples, std::int64_t count);
+
   // Whole-signal form: ceil-free count of the columns whose windows end within the audio when
   // `pad_end` is false; with `pad_end` the audio is followed by zeros and every column centred
   // inside it is given. Row-major (columns, kBands).

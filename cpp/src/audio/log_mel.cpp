@@ -21,21 +21,13 @@ double hz_from_mel(double mel) {
   return mel < 15.0 ? mel * 200.0 / 3.0 : 1000.0 * std::exp((mel - 15.0) * std::log(6.4) / 27.0);
 }
 
-// Sum of squares; about the mean where that holds more than half of it (a microphone's DC offset).
-// The bits of any window with sound in it stay those of the plain sum.
+// Sum of squares; about the mean where that is an offset. The bits of any window with sound in it
+// stay those of the plain sum.
 float energy_of(const float* window) {
-  float energy = 0.0F, sum = 0.0F;
+  const float offset = LogMel::offset(window, LogMel::kWindowSamples);
+  float energy = 0.0F;
   for (int n = 0; n < LogMel::kWindowSamples; ++n) {
-    energy += window[n] * window[n];
-    sum += window[n];
-  }
-  const float mean = sum / LogMel::kWindowSamples;
-  if (mean * sum <= 0.5F * energy) {
-    return energy;
-  }
-  energy = 0.0F;
-  for (int n = 0; n < LogMel::kWindowSamples; ++n) {
-    energy += (window[n] - mean) * (window[n] - mean);
+    energy += (window[n] - offset) * (window[n] - offset);
   }
   return energy;
 }
@@ -74,6 +66,16 @@ LogMel::LogMel() : cosine_(kBins * kBins), sine_(kBins * kBins) {
     }
     band.first_bin = std::max(band.first_bin, 0);
   }
+}
+
+float LogMel::offset(const float* samples, std::int64_t count) {
+  float energy = 0.0F, sum = 0.0F;
+  for (std::int64_t n = 0; n < count; ++n) {
+    energy += samples[n] * samples[n];
+    sum += samples[n];
+  }
+  const float mean = sum / static_cast<float>(count);
+  return mean * sum > 0.5F * energy ? mean : 0.0F;
 }
 
 float LogMel::column(const float* window, float* bands) const {

@@ -186,6 +186,8 @@ void Runtime::flush(float* frames) {
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
   const std::int64_t total = impl_->time.total_frames(impl_->position_samples);
+  // Silence as this microphone gives it: a step from an offset to zero would be a sound.
+  std::fill(impl_->silence.begin(), impl_->silence.end(), impl_->log_mel.offset());
   while (impl_->frames < total) {
     const std::int64_t missing = impl_->time.samples_for(total) - impl_->heard_samples;
     frames += impl_->run(impl_->silence.data(), std::min(kBlockSamples, missing), frames) *

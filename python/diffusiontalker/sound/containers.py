@@ -69,9 +69,16 @@ class AvDecoder:
             if self.start_s is None:
                 self.start_s = 0.0 if frame.time is None else float(frame.time)
             for out in resampler.resample(frame):
-                yield np.asarray(out.to_ndarray(), np.float32).T
+                yield self._rows(out)
         for out in resampler.resample(None):
-            yield np.asarray(out.to_ndarray(), np.float32).T
+            yield self._rows(out)
+
+    def _rows(self, frame: Any) -> FloatArray:
+        rows = np.asarray(frame.to_ndarray(), np.float32).T
+        if rows.shape[1] == self.channels:
+            return rows
+        # The channel count changed on the way, or the header lied about it.
+        return np.repeat(rows.mean(axis=1, keepdims=True), self.channels, axis=1)
 
     def read(self, count: int) -> FloatArray:
         """Up to `count` rows, none at the end. Raises SoundError."""

@@ -101,7 +101,6 @@ class Header:
     rate_hz: int
     size: int | None  #: bytes of samples; None: all that comes
     frames: int | None  #: as the header announces; None where it does not
-    joins: bool = False  #: another file may follow
 
 
 class PcmDecoder:
@@ -131,20 +130,20 @@ class PcmDecoder:
 
     def next_part(self) -> PcmDecoder | None:
         """The file that follows this one in the same stream, if one does."""
-        if not self._header.joins or self._header.size is None:
+        if self._header.size is None or self.form == "raw":
             return None
         self._stream.skip(self._left or 0)
-        if self._header.size % 2:
+        order = _CHUNK_ORDERS.get(self.form)
+        if order and self._header.size % 2:
             self._stream.skip(1)
         while len(head := self._stream.peek(12)) == 12:
-            if head[:4] in _RIFF_ORDERS and head[8:] == b"WAVE":
-                header = read_header(self._stream)
-                return None if header is None else PcmDecoder(self._stream, header)
-            name, (size,) = head[:4], struct.unpack("<I", head[4:8])
+            if head.startswith(_MAGICS) and (header := read_header(self._stream)) is not None:
+                return PcmDecoder(self._stream, header)
             left = self._stream.left
-            if not all(32 <= c < 127 for c in name) or size > (left if left is not None else 1e8):
-                rows = 0 if left is None else left // self._block
-                if rows > 0.1 * self.rate_hz:
+            size = struct.unpack(order + "I", head[4:8])[0] if order else 0
+            is_chunk = order and all(32 <= c < 127 for c in head[:4])
+            if not is_chunk or size > (_LONGEST_HEADER if left is None else left):
+                if left is not None and left // self._block > 0.1 * self.rate_hz:
                     self.notes.append(
                         f"{left} bytes follow the end that its header gives: not read"
                     )
@@ -169,7 +168,7 @@ def read_header(stream: ByteStream) -> Header | None:
             if head.startswith(magic):
                 header = reader(stream)
                 break
-    except struct.error:
+    except (struct.error, OverflowError, ValueError):
         header = None  # it ends within its header: libsndfile says how it sees it
     if header is None:
         stream.back()
@@ -237,7 +236,7 @@ def _riff(stream: ByteStream) -> Header | None:
                 # A closed and empty file ends where its RIFF chunk says.
                 closed = stream.size is not None and riff_size + 8 == stream.size - begin
                 size_known = _sized(stream, size, block, never_closed=not closed)
-            return Header("WAV", coding, channels, rate_hz, *size_known, joins=True)
+            return Header("WAV", coding, channels, rate_hz, *size_known)
         if size > _LONGEST_HEADER:
             return None
         data = stream.read(size + size % 2)
@@ -390,3 +389,6 @@ _READERS: tuple[tuple[bytes, Callable[[ByteStream], Header | None]], ...] = (
     (b"caff", _caf),
     (b".snd", _au),
 )
+_MAGICS = tuple(magic for magic, _ in _READERS)
+# Byte order of the chunks that may stand behind samples.
+_CHUNK_ORDERS = {"WAV": "<", "AIFF": ">"}

@@ -34,6 +34,9 @@ QUIET_DB = -48.0
 _UNIT_S, _PIPE_UNIT_S = 1.0, 0.02
 # A mix that has less than this share of what unrelated channels would leave is a cancellation.
 _CANCELLED = 0.1
+# A mean of the first unit of a file beyond this is an offset, which is taken out of all of it.
+# Speech stays far below: it has nothing under 50 Hz.
+_OFFSET = 0.005
 # Frames that may be missing without a word, seconds: encoders round their lengths.
 _SLACK_S = 0.1
 # Rows of all channels in memory at a time.
@@ -327,12 +330,14 @@ class _Mixer:
 
     def __init__(self, rate_hz: int) -> None:
         self._window = max(1, rate_hz // 10)
+        self._least = rate_hz // 4  # samples that can tell an offset from a voice
         self._rest: FloatArray = np.empty(0, np.float32)
         self._loudest = -1.0
         self._mixed = 0.0
         self._powers: NDArray[np.float64] = np.zeros(0)
         self._channel: int | None = None
         self._told: int | None = None
+        self._offset: np.float32 | None = None
 
     def mix(self, rows: FloatArray) -> FloatArray:
         """(n, channels) -> (n,)."""
@@ -351,6 +356,11 @@ class _Mixer:
                 self._channel = self._told = int(np.argmax(self._powers))
             if self._channel is not None:
                 mono = np.ascontiguousarray(rows[:, self._channel])
+        if self._offset is None:
+            mean = float(mono.mean(dtype=np.float64)) if len(mono) >= self._least else 0.0
+            self._offset = np.float32(mean if abs(mean) > _OFFSET else 0.0)
+        if self._offset:
+            mono = mono - self._offset
         self._measure(mono)
         return mono
 
@@ -366,6 +376,10 @@ class _Mixer:
     def notes(self) -> list[str]:
         """What is worth telling of all that was mixed."""
         told = []
+        if self._offset:
+            told.append(
+                f"has a DC offset of {100 * float(self._offset):.1f} % of full scale: taken out"
+            )
         if self._told is not None:
             told.append(
                 "its channels cancel (one is the other upside down): channel "
