@@ -1,8 +1,8 @@
 """Speech in, a moving face out, live: 52 ARKit curves a frame from a streaming diffusion model."""
 
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING
+from importlib import import_module
 
+TYPE_CHECKING = False  # typing's own takes milliseconds to load
 if TYPE_CHECKING:
     from .bundle import BundleError
     from .curves import CURVES
@@ -36,6 +36,8 @@ _ROOMS = ("bundle", "clock", "curves", "files", "frames", "resample", "runtime",
 def __getattr__(name: str) -> object:
     value: object
     if name == "__version__":
+        from importlib import metadata
+
         try:
             value = metadata.version("diffusiontalker")
         except metadata.PackageNotFoundError:

@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from .errors import SoundError
-from .stream import Slice
+from .stream import Part, Slice
 
 FloatArray = NDArray[np.float32]
 
@@ -57,13 +57,13 @@ def _decoder_is_quiet(noisy: bool) -> Iterator[None]:
 class SndfileDecoder:
     """Samples (n, channels) of one part of a file."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int, *, mp3: bool = False) -> None:
+    def __init__(self, file: BinaryIO, part: Part, *, mp3: bool = False) -> None:
         """Raises SoundError with libsndfile's reason."""
         self.notes: list[str] = []
         self._mp3 = mp3
         try:
             with _decoder_is_quiet(mp3):
-                self._file = _Forward(Slice(file, start, end))
+                self._file = _Forward(Slice(file, part.start, part.end, part.before))
         except (RuntimeError, TypeError, ValueError, OSError) as error:
             raise SoundError(_reason(error)) from None
         self.form = str(self._file.format)

@@ -74,11 +74,12 @@ class AvDecoder:
             yield self._rows(out)
 
     def _rows(self, frame: Any) -> FloatArray:
-        rows = np.asarray(frame.to_ndarray(), np.float32).T
+        rows: FloatArray = np.asarray(frame.to_ndarray(), np.float32).T
         if rows.shape[1] == self.channels:
             return rows
         # The channel count changed on the way, or the header lied about it.
-        return np.repeat(rows.mean(axis=1, keepdims=True), self.channels, axis=1)
+        mono: FloatArray = rows.mean(axis=1, keepdims=True, dtype=np.float32)
+        return np.repeat(mono, self.channels, axis=1)
 
     def read(self, count: int) -> FloatArray:
         """Up to `count` rows, none at the end. Raises SoundError."""

@@ -7,12 +7,13 @@ header says. Speech services return answers joined so.
 from __future__ import annotations
 
 import re
+import struct
 from typing import BinaryIO
 
-Span = tuple[int, int]
+from .stream import Part
 
 
-def split(file: BinaryIO, size: int) -> tuple[str, list[Span]]:
+def split(file: BinaryIO, size: int) -> tuple[str, list[Part]]:
     """("mp3", "ogg", "flac" or "", byte ranges of the parts in order). Raises OSError."""
     start = _after_id3(file, 0, size)
     head = _at(file, start, 4)
@@ -21,13 +22,13 @@ def split(file: BinaryIO, size: int) -> tuple[str, list[Span]]:
     if head == b"fLaC":
         return "flac", _spans(_flac_starts(file, start, size), size)
     if _mp3_length(head) and _mp3_length(_at(file, start + _mp3_length(head), 4)):
-        return "mp3", _spans(_mp3_starts(file, start, size), size)
+        return "mp3", _mp3_parts(file, start, size)
     if not _OTHERS.match(_at(file, 0, 12)):
         # An MP3 that was cut begins within a frame.
         found = _resync(file, start, min(size, start + _LONGEST_FRAME))
         if _is_run(file, found):
-            return "mp3", _spans(_mp3_starts(file, found, size), size)
-    return ("mp3" if _mp3_length(head) else ""), [(0, size)]
+            return "mp3", _mp3_parts(file, found, size)
+    return ("mp3" if _mp3_length(head) else ""), [Part(0, size)]
 
 
 # What begins so is no MP3, whatever stands in it.
@@ -46,8 +47,8 @@ def _is_run(file: BinaryIO, at: int) -> bool:
     return True
 
 
-def _spans(starts: list[int], size: int) -> list[Span]:
-    return list(zip(starts, [*starts[1:], size], strict=True))
+def _spans(starts: list[int], size: int) -> list[Part]:
+    return [Part(*ends) for ends in zip(starts, [*starts[1:], size], strict=True)]
 
 
 def _at(file: BinaryIO, offset: int, count: int) -> bytes:
@@ -158,13 +159,26 @@ def _info_frames(frame: bytes) -> int | None:
 _SYNC = re.compile(rb"\xff[\xe2-\xff]|ID3")
 
 
-def _mp3_starts(file: BinaryIO, start: int, size: int) -> list[int]:
-    """Every place where a decoder must begin anew.
+def _info_of(head: bytes, frames: int) -> bytes:
+    """A frame that announces how many follow; libsndfile reads no more than it takes for the length
+    of an MP3, which it guesses from the first frames where nothing announces it."""
+    first = (head[1] >> 3) & 3 == 3
+    # Without a checksum, and large enough at any rate.
+    made = bytes([0xFF, head[1] | 1, 0xA0 | (head[2] & 0x0C), head[3]])
+    side = (17 if head[3] >> 6 == 3 else 32) if first else (9 if head[3] >> 6 == 3 else 17)
+    frame = made + bytes(side) + b"Info" + struct.pack(">II", 1, frames)
+    return frame.ljust(_mp3_length(made), b"\0")
+
+
+def _mp3_parts(file: BinaryIO, start: int, size: int) -> list[Part]:
+    """Cut at every place where a decoder must begin anew.
 
     That is at a tag, at a header of a file (Xing, Info, VBRI), where more frames follow than the
     last of those announced, and where rate or channel count change.
     """
     starts: list[int] = []
+    heads: list[bytes | None] = []  # a part's first frame, where nothing announces its length
+    counts: list[int] = []
     at, tag_at = start, start
     form: tuple[int, ...] | None = None
     left: int | None = None
@@ -183,14 +197,24 @@ def _mp3_starts(file: BinaryIO, start: int, size: int) -> list[int]:
         info = _info_frames(frame)
         here = (head[1] & 0xFE, head[2] & 0x0C, int(head[3] >> 6 == 3))
         if form is None or here != form or info is not None or left == 0:
-            starts.append(tag_at if form is None else at)
+            # What libsndfile shall read after a frame of ours must begin with a frame.
+            starts.append(tag_at if form is None and info is not None else at)
+            heads.append(None if info else head)
+            counts.append(0)
             left = info or None
         elif left is not None:
             left -= 1
+        counts[-1] += info is None
         form = here
         at += length
         tag_at = at
-    return starts or [start]
+    if not starts:
+        return [Part(start, size)]
+    found = []
+    for part, head_of, count in zip(_spans(starts, size), heads, counts, strict=True):
+        before = b"" if head_of is None else _info_of(head_of, count)
+        found.append(Part(part.start, part.end, before))
+    return found
 
 
 def _resync(file: BinaryIO, at: int, size: int) -> int:

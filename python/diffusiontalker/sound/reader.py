@@ -164,20 +164,22 @@ class SoundReader:
     def _coded(self, file: BinaryIO) -> Decoder:
         """The first part of a file that needs a codec; the others wait."""
         size = file.seek(0, 2)
-        kind, spans = parts.split(file, size)
+        kind, found = parts.split(file, size)
         try:
-            first = SndfileDecoder(file, *spans[0], mp3=kind == "mp3")
+            first = SndfileDecoder(file, found[0], mp3=kind == "mp3")
         except SoundError as error:
             return self._foreign(file, str(error))
-        if len(spans) == 1:
+        if len(found) == 1:
             self.frames = first.frames
 
         def further() -> Iterator[Decoder]:
-            for span in spans[1:]:
+            for part in found[1:]:
                 try:
-                    yield SndfileDecoder(file, *span, mp3=kind == "mp3")
+                    yield SndfileDecoder(file, part, mp3=kind == "mp3")
                 except SoundError as error:
-                    self.notes.append(f"a part of {span[1] - span[0]} bytes is left out: {error}")
+                    self.notes.append(
+                        f"a part of {part.end - part.start} bytes is left out: {error}"
+                    )
 
         self._waiting = further()
         return first

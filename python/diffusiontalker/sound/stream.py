@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from typing import BinaryIO
 
 
@@ -77,14 +78,25 @@ class ByteStream:
         self._since_mark = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A file within a file: the bytes from `start` to `end`, with `before` in front of them."""
+
+    start: int
+    end: int
+    before: bytes = b""
+
+
 class Slice(io.RawIOBase):
     """A part of a file as a file of its own. Seeks beyond it stop at its ends: no decoder's
     callback may raise."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+    def __init__(self, file: BinaryIO, start: int, end: int, before: bytes = b"") -> None:
+        """The bytes from `start` to `end`, with `before` in front of them."""
         self._file = file
-        self._start = start
-        self._length = max(0, end - start)
+        self._before = before
+        self._start = start - len(before)
+        self._length = len(before) + max(0, end - start)
         self._at = 0
 
     def readable(self) -> bool:
@@ -104,8 +116,11 @@ class Slice(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]
         wanted = min(len(view), self._length - self._at)
-        self._file.seek(self._start + self._at)
-        data = self._file.read(wanted)
+        if self._at < len(self._before):
+            data = self._before[self._at : self._at + wanted]
+        else:
+            self._file.seek(self._start + self._at)
+            data = self._file.read(wanted)
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

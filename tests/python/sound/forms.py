@@ -71,7 +71,9 @@ def rf64(pcm: np.ndarray, data: int) -> bytes:
 def coded(pcm: np.ndarray, form: str, subtype: str | None = None, rate_hz: int = RATE_HZ) -> bytes:
     """By libsndfile: "FLAC", "OGG" with "VORBIS" or "OPUS", "MP3"."""
     file = io.BytesIO()
-    soundfile.write(file, pcm, rate_hz, format=form, subtype=subtype)
+    # As floats: libsndfile 1.2.2 spoils an MP3 of two channels that it is given as int16.
+    samples = pcm / np.float32(32768) if form == "MP3" else pcm
+    soundfile.write(file, samples, rate_hz, format=form, subtype=subtype)
     return file.getvalue()
 
 

@@ -90,7 +90,9 @@ def test_files_put_end_to_end_are_heard_to_the_end(name: str) -> None:
     files = [forms.coded(part, *PARTS[name]) for part in parts]
     samples, rate_hz, notes = read(b"".join(files))
     assert (len(samples), rate_hz, notes) == (sum(map(len, parts)), 16000, [])
-    np.testing.assert_allclose(samples, as_float(np.concatenate(parts)), atol=0.03)
+    # Opus spoils the last 5 ms of each.
+    wrong = np.abs(samples - as_float(np.concatenate(parts))) > 0.03
+    assert wrong.mean() < 0.01
     alone = np.concatenate([read(file)[0] for file in files])
     np.testing.assert_array_equal(samples, alone)
 
@@ -252,7 +254,11 @@ def _every_form() -> list[bytes]:
 EVERY_FORM = _every_form()
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=5000 if os.environ.get("CI") else 1500,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     form=st.integers(0, len(EVERY_FORM) - 1),
     cut=st.floats(0, 1),
@@ -273,8 +279,12 @@ def test_damage_gives_sound_or_one_named_error(
     try:
         samples, rate_hz, notes = read(bytes(data), "damaged.bin")
     except SoundError as error:
-        assert "damaged.bin" in str(error)
-        assert "\n" not in str(error)
+        said = str(error)
+    else:
+        said = ""
+    if said:
+        assert "damaged.bin" in said
+        assert "\n" not in said
         return
     assert len(samples) > 0
     assert rate_hz > 0

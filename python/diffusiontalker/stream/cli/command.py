@@ -52,6 +52,10 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--version", action=Version)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse passes over a disk that is full.
+        (file or sys.stderr).write(message)
+
     def error(self, message: str) -> NoReturn:
         unknown = re.search(r"unrecognized arguments:.*?(--[\w-]+)", message)
         if unknown:
