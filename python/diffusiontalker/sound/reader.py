@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float32]
 RATES_HZ = (1000, 768000)
 #: Below this, dBFS, the loudest 0.1 s is no speech that a face could follow.
 QUIET_DB = -48.0
+# Of 0.1 s; less may well be a pause.
+_LEAST_WINDOWS = 10
 # Read at a time, seconds: from a file, and from a pipe, which may be live.
 _UNIT_S, _PIPE_UNIT_S = 1.0, 0.02
 # A mix that has less than this share of what unrelated channels would leave is a cancellation.
@@ -335,6 +337,7 @@ class _Mixer:
         self._least = rate_hz // 4  # samples that can tell an offset from a voice
         self._rest: FloatArray = np.empty(0, np.float32)
         self._loudest = -1.0
+        self._measured = 0  # windows
         self._mixed = 0.0
         self._powers: NDArray[np.float64] = np.zeros(0)
         self._channel: int | None = None
@@ -373,6 +376,7 @@ class _Mixer:
             windows = joined[:whole].reshape(-1, self._window).astype(np.float64)
             # About its mean: an offset is no loudness.
             self._loudest = max(self._loudest, float(windows.var(axis=1).max()))
+            self._measured += len(windows)
         self._rest = joined[whole:]
 
     def notes(self) -> list[str]:
@@ -387,6 +391,8 @@ class _Mixer:
                 "its channels cancel (one is the other upside down): channel "
                 f"{self._told + 1} alone is heard"
             )
+        if self._measured < _LEAST_WINDOWS:
+            return told
         if self._loudest == 0.0:
             told.append("holds nothing but silence")
         elif 0.0 < self._loudest < 10 ** (QUIET_DB / 10):

@@ -7,6 +7,12 @@ import sys
 
 def main() -> int:
     """Entry point; returns the exit status (2 for an error the user can mend)."""
+    if sys.argv[1:] == ["--version"]:
+        # Not behind torch.
+        from .. import __version__
+
+        print(f"dt-train {__version__}")
+        return 0
     try:
         from .cli.commands import main as commands
     except ModuleNotFoundError as error:

@@ -15,6 +15,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded("dt-stream", lambda: _run(sys.argv[1:] if argv is None else list(argv)))
 
 
+def watch_main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `dt-watch`; returns the exit code."""
+    try:
+        from .command import guarded
+    except KeyboardInterrupt:
+        return 130
+
+    def body() -> int:
+        from .watch import run
+
+        return run(argv)
+
+    return guarded("dt-watch", body)
+
+
 def _run(arguments: list[str]) -> int:
     from . import options
     from .command import raised

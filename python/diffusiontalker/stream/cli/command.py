@@ -152,6 +152,23 @@ def raised() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """As `raised`, but only once the `with` block is over: what is being opened must be known to
+    whoever closes it. A second one does not wait."""
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if noted:
+            raise Left(number)
+        noted.append(number)
+
+    with _handling(note):
+        yield
+    if noted:
+        raise Left(noted[0])
+
+
+@contextlib.contextmanager
 def _handling(handler: Callable[[int, object], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield

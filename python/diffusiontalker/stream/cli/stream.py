@@ -23,7 +23,7 @@ from ..sources.microphone import Microphone
 from ..sources.source import Source
 from ..sources.wav import PacedSource, WavSource, demo_path
 from . import devices, doctor, identities
-from .command import cannot_print, complain, forget_stdout, on_leave, remark, say
+from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
 from .options import destinations
 from .view import Picture, Screen
 
@@ -58,7 +58,9 @@ def _stream(args: argparse.Namespace) -> int:
     runtime = _load_runtime(args, source.sample_rate)
     meter = Meter(runtime.curve_names)
     aside = _is_aside(args)
-    with _open_outputs(args, destinations(args)) as outputs:
+    with contextlib.ExitStack() as stack:
+        with deferred():
+            outputs = stack.enter_context(_open_outputs(args, destinations(args)))
         session = LiveSession(
             runtime,
             source,
@@ -128,7 +130,10 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
     with contextlib.closing(source):
         runtime = _load_runtime(args, source.sample_rate)
         begun = time.monotonic()
-        with _open_outputs(args, places) as outputs, Patience(args, source) as patience:
+        with contextlib.ExitStack() as stack:
+            with deferred():
+                outputs = stack.enter_context(_open_outputs(args, places))
+            patience = stack.enter_context(Patience(args, source))
             frames = render(runtime, source, outputs, args.subject, patience.progress)
     took_s = time.monotonic() - begun
     if not args.quiet:

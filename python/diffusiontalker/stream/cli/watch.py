@@ -88,11 +88,12 @@ def _parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `dt-watch`; returns the exit code."""
-    return guarded("dt-watch", lambda: _run(argv))
+    """`dt-watch`; returns the exit code."""
+    return guarded("dt-watch", lambda: run(argv))
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def run(argv: Sequence[str] | None) -> int:
+    """Does what `argv` says. Raises StreamError."""
     args = _parser().parse_args(argv)
     if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise StreamError(f"--seconds: expected more than 0, got {args.seconds:g}")

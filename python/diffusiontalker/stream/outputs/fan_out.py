@@ -100,6 +100,12 @@ class FanOut:
                 output.close(bye if keep or output.live else None)
             except StreamError as error:
                 self._failures.append(error)
+            except BaseException:
+                # Ctrl-C while files are completed: those that are not yet are withdrawn.
+                for other in self._all:
+                    with contextlib.suppress(StreamError):
+                        other.close(None)
+                raise
         if self._failures:
             raise self._failures[0]
 

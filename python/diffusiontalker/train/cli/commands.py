@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ... import __version__
 from ... import bundle as bundles
 from .. import checkpoint, corpora
 from ..config import Config, ConfigError, load
@@ -36,6 +37,7 @@ from ..stages import parallel
 from ..stages.trainer import OnStep, build, stage_name
 from . import speech as speech_cli
 from . import takes as takes_cli
+from .parser import Parser
 
 EPILOG = """\
 examples:
@@ -86,12 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dt-train",
         description="Train the talker: teacher (32 steps), distilled to 16 and 8, to a bundle.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, help_text: str) -> argparse.ArgumentParser:
@@ -567,8 +570,10 @@ def _evaluate(arguments: argparse.Namespace, console: Console) -> None:
         run_folder = Path(arguments.run_folder) if arguments.run_folder else None
         pictures = report.write(Path(arguments.out), about, measured, run_folder)
         if not pictures:
-            console.print("no plots: they need matplotlib, pip install 'diffusiontalker[plots]'")
-        console.print(f"report in {arguments.out}")
+            console.print(
+                "no plots: they need matplotlib, pip install 'diffusiontalker[plots]'", markup=False
+            )
+        console.print(f"report in {arguments.out}", markup=False)
 
 
 def _sources_to_measure(
