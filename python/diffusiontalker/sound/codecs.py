@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float32]
 
 # A length that no file has is one that the header left open.
 _ABSURD_FRAMES = 1 << 60
+# A guess of an MP3's length that is nearer than this, two frames, is one.
+_GUESS = 2 * 1152
 _stderr_lock = threading.Lock()
 
 
@@ -63,7 +65,10 @@ class SndfileDecoder:
         self._mp3 = mp3
         try:
             with _decoder_is_quiet(mp3):
-                self._file = _Forward(Slice(file, part.start, part.end, part.before))
+                self._file = _Forward(Slice(file, part.start, part.end))
+                if part.samples is not None and abs(self._file.frames - part.samples) > _GUESS:
+                    self._file.close()
+                    self._file = _Forward(Slice(file, part.start, part.end, part.before))
         except (RuntimeError, TypeError, ValueError, OSError) as error:
             raise SoundError(_reason(error)) from None
         self.form = str(self._file.format)

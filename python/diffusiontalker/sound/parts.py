@@ -144,6 +144,14 @@ def _mp3_length(head: bytes) -> int:
     return (144 if layer == 2 or family == 1 else 72) * bits // rate_hz + padding
 
 
+def _samples_in(head: bytes) -> int:
+    """Samples in a frame with this header."""
+    layer = 4 - ((head[1] >> 1) & 3)
+    if layer == 1:
+        return 384
+    return 576 if layer == 3 and (head[1] >> 3) & 3 != 3 else 1152
+
+
 def _info_frames(frame: bytes) -> int | None:
     """Frames that a Xing, Info or VBRI header announces, 0 if it does not say; None: no header."""
     mono, first = frame[3] >> 6 == 3, (frame[1] >> 3) & 3 == 3
@@ -212,8 +220,10 @@ def _mp3_parts(file: BinaryIO, start: int, size: int) -> list[Part]:
         return [Part(start, size)]
     found = []
     for part, head_of, count in zip(_spans(starts, size), heads, counts, strict=True):
-        before = b"" if head_of is None else _info_of(head_of, count)
-        found.append(Part(part.start, part.end, before))
+        if head_of is not None:
+            samples = count * _samples_in(head_of)
+            part = Part(part.start, part.end, samples, _info_of(head_of, count))
+        found.append(part)
     return found
 
 

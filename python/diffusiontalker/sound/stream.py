@@ -80,10 +80,15 @@ class ByteStream:
 
 @dataclass(frozen=True)
 class Part:
-    """A file within a file: the bytes from `start` to `end`, with `before` in front of them."""
+    """A file within a file: the bytes from `start` to `end`.
+
+    Where nothing in it announces its length, `samples` were counted, and with `before` in front of
+    it that is announced.
+    """
 
     start: int
     end: int
+    samples: int | None = None
     before: bytes = b""
 
 
