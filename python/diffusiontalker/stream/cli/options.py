@@ -23,8 +23,8 @@ examples:
   dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
   dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
   dt-stream --wav *.wav --out curves/               many files, as fast as possible, a CSV each
-  say.sh | dt-stream --wav - --to json:-            a pipe in, a pipe out
-  say.sh | dt-stream --pcm s16le:24000:1 -          samples without a header: coding, rate, channels
+  espeak-ng --stdout Hi | dt-stream --wav - --to json:-    a pipe in, a pipe out
+  ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
