@@ -125,16 +125,33 @@ class PcmDecoder:
         data = self._stream.read(wanted)
         if self._left is not None:
             self._left -= len(data)
+        elif self.form == "WAV":
+            data = self._up_to_next(data)
         whole = len(data) - len(data) % self._block
         return self._header.coding.decode(data[:whole]).reshape(-1, self.channels)
 
+    def _up_to_next(self, data: bytes) -> bytes:
+        """Samples of unknown number end at the latest where another WAV begins."""
+        at = data.find(b"RIFF")
+        if at < 0:
+            at = next((len(data) - n for n in (3, 2, 1) if data.endswith(b"RIFF"[:n])), -1)
+        if at < 0:
+            return data
+        head = (data[at:] + self._stream.peek(16))[:16]
+        if head[:4] != b"RIFF" or head[8:] != b"WAVEfmt ":
+            return data
+        self._stream.unread(data[at:])
+        self._left = 0
+        self.frames = None  # what was announced was all of it, the next file too
+        return data[:at]
+
     def next_part(self) -> PcmDecoder | None:
         """The file that follows this one in the same stream, if one does."""
-        if self._header.size is None or self.form == "raw":
+        if self._left is None:
             return None
-        self._stream.skip(self._left or 0)
+        self._stream.skip(self._left)
         order = _CHUNK_ORDERS.get(self.form)
-        if order and self._header.size % 2:
+        if order and self._header.size and self._header.size % 2:
             self._stream.skip(1)
         while len(head := self._stream.peek(12)) == 12:
             if head.startswith(_MAGICS) and (header := read_header(self._stream)) is not None:

@@ -334,11 +334,12 @@ class _Mixer:
 
     def __init__(self, rate_hz: int) -> None:
         self._window = max(1, rate_hz // 10)
-        self._least = rate_hz // 4  # samples that can tell an offset from a voice
+        self._least = rate_hz // 4  # samples that tell an offset, or a cancellation, from chance
         self._rest: FloatArray = np.empty(0, np.float32)
         self._loudest = -1.0
         self._measured = 0  # windows
         self._mixed = 0.0
+        self._seen = 0
         self._powers: NDArray[np.float64] = np.zeros(0)
         self._channel: int | None = None
         self._told: int | None = None
@@ -353,11 +354,14 @@ class _Mixer:
             mono = rows.mean(axis=1, dtype=np.float32)
             if len(self._powers) != channels:
                 self._powers, self._mixed, self._channel = np.zeros(channels), 0.0, None
+                self._seen = 0
             centred = rows - rows.mean(axis=0, dtype=np.float64)
             self._powers += (centred**2).sum(axis=0)
             self._mixed += float((centred.mean(axis=1) ** 2).sum())
             unrelated = float(self._powers.sum()) / channels**2
-            if self._channel is None and self._mixed < _CANCELLED * unrelated:
+            self._seen += len(rows)
+            decides = self._channel is None and self._seen >= self._least
+            if decides and self._mixed < _CANCELLED * unrelated:
                 self._channel = self._told = int(np.argmax(self._powers))
             if self._channel is not None:
                 mono = np.ascontiguousarray(rows[:, self._channel])

@@ -45,6 +45,11 @@ class ByteStream:
             self._since_mark += data
         return data
 
+    def unread(self, data: bytes) -> None:
+        """Puts back what was read last."""
+        self._ahead = data + self._ahead
+        self.position -= len(data)
+
     def skip(self, count: int) -> None:
         """Passes over bytes."""
         while count > 0:

@@ -97,6 +97,20 @@ def test_files_put_end_to_end_are_heard_to_the_end(name: str) -> None:
     np.testing.assert_array_equal(samples, alone)
 
 
+@pytest.mark.parametrize("samples", [16000, 16001, 320, 319, 1])
+def test_wavs_of_unknown_length_end_to_end(samples: int) -> None:
+    pcm = forms.tone(2.0)[-samples:]
+    part = forms.riff(pcm, size=0xFFFFFFFF, data=0xFFFFFFFF)
+    last = forms.riff(pcm, size=None, data=None)
+    got, _, notes = read(part + part + last)
+    assert not any("early" in note for note in notes)
+    np.testing.assert_array_equal(got, as_float(np.tile(pcm, 3)))
+    # What only looks like a header is sound.
+    odd = np.concatenate([pcm, np.frombuffer(b"RIFFRIFF", "<i2"), pcm])
+    got, _, _ = read(forms.riff(odd, size=0, data=0))
+    np.testing.assert_array_equal(got, as_float(odd))
+
+
 @pytest.mark.parametrize("tag", [b"", b"TAG".ljust(128, b"\0"), b"ID3\4\0\0\0\0\0\x0a" + bytes(10)])
 def test_mp3_parts_with_and_without_a_header_or_tags(tag: bytes) -> None:
     pcm = forms.tone(2.0)
