@@ -14,15 +14,19 @@ from .stream import Part
 
 
 def split(file: BinaryIO, size: int) -> tuple[str, list[Part]]:
-    """("mp3", "ogg", "flac" or "", byte ranges of the parts in order). Raises OSError."""
+    """("mp3", "ogg", "flac", "mp4", "ebml" (WEBM) or "", the parts in order). Raises OSError."""
     start = _after_id3(file, 0, size)
     head = _at(file, start, 4)
     if head == b"OggS":
         return "ogg", _spans(_ogg_starts(file, start, size), size)
     if head == b"fLaC":
-        return "flac", _spans(_flac_starts(file, start, size), size)
+        return "flac", _spans(_found(file, _FLAC, start, 8), size)
     if _mp3_length(head) and _mp3_length(_at(file, start + _mp3_length(head), 4)):
         return "mp3", _mp3_parts(file, start, size)
+    if head == b"\x1aE\xdf\xa3":
+        return "ebml", _spans(_found(file, _EBML, start, 64), size)
+    if _at(file, start + 4, 4) == b"ftyp":
+        return "mp4", _spans(_mp4_starts(file, start, size), size)
     if not _OTHERS.match(_at(file, 0, 12)):
         # An MP3 that was cut begins within a frame.
         found = _resync(file, start, min(size, start + _LONGEST_FRAME))
@@ -85,11 +89,32 @@ def _find(file: BinaryIO, pattern: re.Pattern[bytes], at: int, longest: int) -> 
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 
-def _flac_starts(file: BinaryIO, start: int, size: int) -> list[int]:
+_EBML = re.compile(rb"\x1aE\xdf\xa3.{1,48}?(?:webm|matroska)", re.DOTALL)
+
+
+def _found(file: BinaryIO, pattern: re.Pattern[bytes], start: int, longest: int) -> list[int]:
+    """`start`, and every further place that looks like the beginning of a file."""
     starts = [start]
-    while (found := _find(file, _FLAC, starts[-1] + 8, 8)) is not None:
+    while (found := _find(file, pattern, starts[-1] + 4, longest)) is not None:
         starts.append(found)
     return starts
+
+
+def _mp4_starts(file: BinaryIO, start: int, size: int) -> list[int]:
+    """The boxes at the top level that say what kind of file begins."""
+    starts: list[int] = []
+    at = start
+    while at + 8 <= size:
+        head = _at(file, at, 16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if head[4:8] == b"ftyp":
+            starts.append(at)
+        if length < 8:
+            break
+        at += length
+    return starts or [start]
 
 
 _OGG = re.compile(rb"OggS\x00")

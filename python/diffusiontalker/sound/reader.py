@@ -7,7 +7,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -22,7 +22,7 @@ from .codecs import SndfileDecoder
 from .containers import REMEDY, AvDecoder
 from .errors import SoundError
 from .pcm import RAW_CODINGS, Coding, Header, PcmDecoder, read_header
-from .stream import ByteStream
+from .stream import ByteStream, Part, Slice
 
 FloatArray = NDArray[np.float32]
 
@@ -170,38 +170,49 @@ class SoundReader:
         try:
             first = SndfileDecoder(file, found[0], mp3=kind == "mp3")
         except SoundError as error:
-            return self._foreign(file, str(error))
+            return self._foreign(file, found if kind in ("mp4", "ebml") else [], str(error))
         if len(found) == 1:
             self.frames = first.frames
 
-        def further() -> Iterator[Decoder]:
-            for part in found[1:]:
-                try:
-                    yield SndfileDecoder(file, part, mp3=kind == "mp3")
-                except SoundError as error:
-                    self.notes.append(
-                        f"a part of {part.end - part.start} bytes is left out: {error}"
-                    )
-
-        self._waiting = further()
+        self._waiting = self._further(
+            found[1:], lambda part: SndfileDecoder(file, part, mp3=kind == "mp3")
+        )
         return first
 
-    def _foreign(self, file: BinaryIO, reason: str) -> Decoder:
+    def _further(
+        self, found: list[Part], open_part: Callable[[Part], Decoder]
+    ) -> Iterator[Decoder]:
+        for part in found:
+            try:
+                yield open_part(part)
+            except SoundError as error:
+                self.notes.append(f"a part of {part.end - part.start} bytes is left out: {error}")
+
+    def _foreign(self, file: BinaryIO, found: list[Part], reason: str) -> Decoder:
         """A file that libsndfile does not know. Raises SoundError with the way out."""
+
+        def open_part(part: Part) -> Decoder:
+            return AvDecoder(cast(BinaryIO, Slice(file, part.start, part.end)))
+
         what = "is no WAV, FLAC, OGG, AIFF or MP3 file that can be read"
         target = re.sub(r"\.[^./\\]*$", "", _clean(self.name)) + ".converted.wav"
         way = f'ffmpeg -i "{_clean(self.name)}" "{target}"'
         try:
-            decoder = AvDecoder(file)
+            several = len(found) > 1
+            decoder = AvDecoder(
+                cast(BinaryIO, Slice(file, found[0].start, found[0].end)) if several else file
+            )
         except SoundError as error:
             if REMEDY in str(error):
                 reason += f"; to read what FFmpeg reads: {REMEDY}, or convert it: {way}"
             elif "Invalid data" not in str(error):
                 reason += f"; FFmpeg: {error}"
             raise SoundError(f"{_clean(self.name)} {what}: {reason}") from None
-        self.frames = decoder.frames
+        self.frames = None if several else decoder.frames
+        self._waiting = self._further(found[1:], open_part)
         suffix = Path(self.name).suffix.lower()
-        if suffix in (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"):
+        known = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
+        if suffix in known and decoder.container != suffix[1:]:
             self.notes.append(
                 f"is no {suffix[1:].upper()} inside but {decoder.form} ({decoder.container})"
             )
