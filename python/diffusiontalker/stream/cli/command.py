@@ -107,9 +107,10 @@ def guarded(prog: str, body: Callable[[], int]) -> int:
 
     An error of the user's is one line and 2, a signal 128 and its number, neither a traceback.
     """
-    if threading.current_thread() is threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
         # Until what is to be cleaned up is there, nobody waits for imports to end.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show is shown by its numbers.
         if stream is not None and hasattr(stream, "reconfigure"):
@@ -131,6 +132,9 @@ def guarded(prog: str, body: Callable[[], int]) -> int:
         return complain(prog, cannot_print(error))
     except KeyboardInterrupt as left:
         return left.code if isinstance(left, Left) else 130
+    finally:
+        if in_main and before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

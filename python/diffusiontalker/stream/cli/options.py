@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 from collections.abc import Sequence
 
@@ -194,6 +195,8 @@ def destinations(args: argparse.Namespace) -> list[Destination]:
 
 def _check_several(args: argparse.Namespace) -> None:
     """Several files go to a folder, and then --fast is meant: StreamError where it cannot be."""
+    if args.wav:
+        args.wav = [path for text in args.wav for path in _expanded(text)]
     paths = args.wav or []
     if len(paths) > 1 and "-" in paths:
         raise StreamError("--wav -: standard input goes alone, without other files")
@@ -208,6 +211,12 @@ def _check_several(args: argparse.Namespace) -> None:
         if not paths:
             raise StreamError(f"{folders[0].text}: a folder is for what --wav FILE names")
         args.fast = True
+
+
+def _expanded(text: str) -> list[str]:
+    """The files that a pattern names, where the shell left it as it was (Windows does)."""
+    found = [] if os.path.exists(text) or "*" not in text else sorted(glob.glob(text))
+    return found or [text]
 
 
 def _check_destinations(args: argparse.Namespace, found: Sequence[Destination]) -> None:
