@@ -12,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .command import guarded
     except KeyboardInterrupt:
         return 130
-    return guarded("dt-stream", lambda: _run(sys.argv[1:] if argv is None else list(argv)))
+    last = argv is None
+    return guarded("dt-stream", lambda: _run(sys.argv[1:] if last else list(argv or ())), last=last)
 
 
 def watch_main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def watch_main(argv: Sequence[str] | None = None) -> int:
 
         return run(argv)
 
-    return guarded("dt-watch", body)
+    return guarded("dt-watch", body, last=argv is None)
 
 
 def _run(arguments: list[str]) -> int:

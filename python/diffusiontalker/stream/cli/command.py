@@ -102,10 +102,11 @@ def forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def guarded(prog: str, body: Callable[[], int]) -> int:
+def guarded(prog: str, body: Callable[[], int], *, last: bool) -> int:
     """Runs a command; returns its exit code, whatever happens.
 
     An error of the user's is one line and 2, a signal 128 and its number, neither a traceback.
+    `last`: the process ends with it, so that a Ctrl-C that comes later changes nothing any more.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if in_main:
@@ -133,8 +134,8 @@ def guarded(prog: str, body: Callable[[], int]) -> int:
     except KeyboardInterrupt as left:
         return left.code if isinstance(left, Left) else 130
     finally:
-        if in_main and before is not None:
-            signal.signal(signal.SIGINT, before)
+        if in_main and (last or before is not None):
+            signal.signal(signal.SIGINT, signal.SIG_IGN if last else before)
 
 
 @contextlib.contextmanager

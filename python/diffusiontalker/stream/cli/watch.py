@@ -89,7 +89,7 @@ def _parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`dt-watch`; returns the exit code."""
-    return guarded("dt-watch", lambda: run(argv))
+    return guarded("dt-watch", lambda: run(argv), last=argv is None)
 
 
 def run(argv: Sequence[str] | None) -> int:
