@@ -47,3 +47,15 @@ def is_whole(path: Path) -> bool:
             return members.testzip() is None
     except Exception:  # a damaged file can raise nearly anything
         return False
+
+
+def is_stdout(path: str | Path) -> bool:
+    """Whether writing there is writing to standard output: "-", /dev/stdout and its other names."""
+    if str(path) == "-":
+        return True
+    try:
+        there, here = os.stat(path), os.fstat(1)
+    except (OSError, ValueError):
+        return False
+    # Each null device is the same one, and nobody reads it.
+    return os.path.samestat(there, here) and not os.path.samefile(path, os.devnull)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +21,15 @@ from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
 from .knobs import Knobs, Settings
 from .resample import Resampler, delay_samples
+from .scale import is_audio, what_is_wrong
+from .spelling import meant
 from .tensorrt import engines
 from .tensorrt.engines import BackendError
 
 FloatArray = NDArray[np.float32]
+#: What `step` and `push` take: mono float32 with full scale 1.0, int16, or int16 as bytes (this
+#: machine's byte order).
+Chunk = NDArray[np.float32] | NDArray[np.int16] | bytes | bytearray | memoryview
 _Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)
 
 #: Input rates that are accepted, in Hz.
@@ -48,7 +54,7 @@ class RuntimeStats:
     frames: int  #: frames delivered
     dropped_samples: int  #: 16 kHz samples refused by a full ring buffer (live only)
     dropped_frames: int  #: frames that nobody polled in time (live only)
-    invalid_samples: int  #: NaN, infinite or absurd samples taken as silence (live only)
+    invalid_samples: int  #: NaN, infinite or beyond full scale: taken as silence (live only)
     compute_seconds: float  #: time spent computing, one core
     level_db: float  #: level of the newest analysis window, dBFS
 
@@ -155,6 +161,8 @@ class Runtime:
         self._samples = 0
         self._delivered = 0
         self._invalid = 0
+        self._first_invalid: str | None = None
+        self._told_invalid = False
         self._flushed = False
         self._total: int | None = None
         # Frames that the core has computed, but whose instant plus look-ahead the input's own
@@ -235,7 +243,7 @@ class Runtime:
         except ValueError:
             raise ValueError(
                 f"identity: expected 'auto' or one of {', '.join(self._bundle.identities)}, "
-                f"got {identity!r}"
+                f"got {identity!r}{meant(identity, (*self._bundle.identities, 'auto'))}"
             ) from None
 
     # ---- knobs ----------------------------------------------------------------------------
@@ -277,17 +285,19 @@ class Runtime:
 
     # ---- synchronous use ------------------------------------------------------------------
 
-    def step(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> FloatArray:
+    def step(self, chunk: Chunk) -> FloatArray:
         """Takes the next samples and returns the frames they complete.
 
         Args:
-            chunk: (n,) float32 in [-1, 1] or int16, mono, n >= 0, at `sample_rate`.
+            chunk: (n,) float32 in [-1, 1] or int16, mono, n >= 0, at `sample_rate`; or the bytes
+                of int16 samples, as sockets and speech services give them.
 
         Returns:
             (frames, 52) float32 in `curve_names` order, frames >= 0; (frames, 55) with the head.
 
         Raises:
-            ValueError: wrong dtype or rank, NaN or infinity; the state is left as it was.
+            ValueError: wrong dtype or rank, an odd number of bytes, NaN, infinity, or a sample far
+                beyond full scale (int16 values kept as floats); the state is left as it was.
             RuntimeError: after `flush` (call `reset`), or while live.
         """
         self._refuse_live("step")
@@ -357,27 +367,37 @@ class Runtime:
         self.reset()
         self._live = self._new(_core.LiveRuntime)
 
-    def push(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> int:
+    def push(self, chunk: Chunk) -> int:
         """Hands samples to the worker and returns at once; see `step` for the chunk.
 
         A full ring buffer drops the incoming samples and counts them (`stats.dropped_samples`);
-        silence takes their place, so that the clock stays true. Samples that are no number count
-        as silence too (`stats.invalid_samples`): a sound card's thread has nobody to tell. Returns
-        the number of samples taken, at 16 kHz. Call it from one thread only. Raises ValueError
-        for a wrong dtype or rank.
+        silence takes their place, so that the clock stays true. Samples that are no number, or
+        far beyond full scale, count as silence too (`stats.invalid_samples`): a sound card's thread
+        has nobody to tell; `poll` tells the logger "diffusiontalker" of the first. Returns the
+        number of samples taken, at 16 kHz. Call it from one thread only. Raises ValueError for a
+        wrong dtype or rank.
         """
         live = self._running("push")
         samples = _as_float32(chunk)
-        finite = np.isfinite(samples)
-        if not finite.all():
-            self._invalid += int(samples.size - np.count_nonzero(finite))
-            samples = np.where(finite, samples, np.float32(0))
+        good = is_audio(samples)
+        if not good.all():
+            if self._first_invalid is None:
+                where = int(np.argmin(good))
+                self._first_invalid = _about(self._samples + where, float(samples[where]))
+            self._invalid += int(samples.size - np.count_nonzero(good))
+            samples = np.where(good, samples, np.float32(0))
         self._samples += samples.size
         return live.push(samples if self._resampler is None else self._resampler.push(samples))
 
     def poll(self, timeout_s: float = 0.0) -> list[Frame]:
         """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
         live = self._running("poll")
+        if self._first_invalid is not None and not self._told_invalid:
+            self._told_invalid = True
+            logging.getLogger("diffusiontalker").warning(
+                "push: taken as silence, and counted in stats.invalid_samples: %s",
+                self._first_invalid,
+            )
         first, curves = live.poll(timeout_s=timeout_s)
         if self._total is not None:
             curves = curves[: max(self._total - first, 0)]
@@ -438,6 +458,8 @@ class Runtime:
 
 def _as_float32(chunk: object) -> FloatArray:
     """A chunk as float32; ValueError for a wrong dtype or rank."""
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        chunk = _from_bytes(chunk)
     if not isinstance(chunk, np.ndarray):
         raise ValueError(f"chunk: expected a NumPy array, got {type(chunk).__name__}")
     if chunk.ndim != 1:
@@ -453,11 +475,30 @@ def _as_float32(chunk: object) -> FloatArray:
     return np.ascontiguousarray(chunk, dtype=np.float32)
 
 
+def _from_bytes(chunk: bytes | bytearray | memoryview) -> NDArray[np.int16] | FloatArray:
+    """Bytes of int16; a memoryview that knows what it holds is taken at its word."""
+    if isinstance(chunk, memoryview) and chunk.format.lstrip("@=<") not in ("B", "b", "c"):
+        return np.asarray(chunk)
+    size = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
+    if size % 2:
+        raise ValueError(
+            f"chunk: {size} bytes are no whole number of int16 samples; keep the odd byte for the "
+            "next chunk"
+        )
+    # A bytearray may grow again, and a view may have holes: tobytes copies what need be.
+    data = chunk.tobytes() if isinstance(chunk, memoryview) else bytes(chunk)
+    return np.frombuffer(data, np.int16)
+
+
 def _checked(chunk: object) -> FloatArray:
     """A chunk as finite float32, or ValueError. Comes before anything that has a state."""
     samples = _as_float32(chunk)
-    finite = np.isfinite(samples)
-    if not finite.all():
-        where = int(np.argmin(finite))
-        raise ValueError(f"chunk: sample {where} is {samples[where]}; expected finite values")
+    good = is_audio(samples)
+    if not good.all():
+        where = int(np.argmin(good))
+        raise ValueError(f"chunk: {_about(where, float(samples[where]))}")
     return samples
+
+
+def _about(index: int, value: float) -> str:
+    return f"sample {index} is {what_is_wrong(value)}"

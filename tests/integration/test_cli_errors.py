@@ -141,15 +141,36 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("--demo", "--smooth-ms", "nan"), "smooth_ms: expected a number from 0 to 1000, got nan"),
         (("--demo", "--no-publish", "--out", "/no/where/face.csv"), "/no/where/face.csv: No such"),
         (("--demo", "--frobnicate"), "unrecognized arguments: --frobnicate"),
-        (("speech.wav",), "'speech.wav': expected devices or doctor"),
+        (("--demo", "--no-publsh"), "--no-publsh; did you mean --no-publish"),
+        (("--demo", "--identity", "ana"), "got 'ana'; did you mean ann"),
+        (("--demo", "--backend", "tensorr"), "did you mean tensorrt"),
+        (("--demo", "--to", "livelnk://127.0.0.1"), "did you mean livelink"),
+        (("--demo", "--to", "vmc://127.0.0.1?names=arkti"), "did you mean arkit"),
+        (
+            ("--demo", "--fast", "--out", "face.txt"),
+            "--out face.txt: .*csv.*json.*--to csv:face.txt",
+        ),
+        (("--demo", "--fast", "--out", "-"), "--to csv:-"),
+        (("--demo", "--fast", "--out", "folder/"), "a folder is for what --wav FILE names"),
+        (("--wav", "a.wav", "b.wav"), "several files: give --out FOLDER/"),
+        (("--wav", "a.wav", "b.wav", "--out", "a.csv"), "several files: give --out FOLDER/"),
+        (("--wav", "a.wav", "-", "--out", "f/"), "standard input goes alone"),
+        (("--demo", "--fast", "--to", "csv:-", "--to", "json:-"), "something goes there already"),
+        (("--pcm", "s16", "-", "--fast"), "--pcm s16: .*s16le:24000:1"),
+        (("--pcm", "s16le:24k", "-", "--fast"), "--pcm s16le:24k: expected CODING:RATE"),
+        (("--pcm", "s16le:500:1", "-", "--fast"), "8000 to 192000 Hz, got 500"),
+        (("--pcm", "s16le:16000:0", "-", "--fast"), "1 to 64 channels, got 0"),
+        (("--pcm", "s16le:16000:1", "none.raw", "--fast"), "cannot open none.raw"),
+        (("speech.wav",), "'speech.wav': expected devices, doctor or identities"),
     ):
         more = () if "speech.wav" in arguments else ("--bundle", bundle)
         line = error_line(run("dt-stream", *arguments, *more))
+        assert "Traceback" not in line
         assert re.search(words, line), line
     line = error_line(run("dt-stream", "--demo", "--bundle", tmp_path / "none"))
     assert "expected a folder with manifest.json" in line
     soundfile.write(tmp_path / "a.wav", speech(1, 16000), 16000)
-    same = ("--wav", tmp_path / "a.wav", "--out", tmp_path / "a.wav", "--fast")
+    same = ("--wav", tmp_path / "a.wav", "--to", f"csv:{tmp_path}/a.wav", "--fast")
     assert "would overwrite" in error_line(run("dt-stream", *same, "--bundle", bundle))
 
 

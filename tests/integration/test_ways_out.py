@@ -204,7 +204,7 @@ def test_what_makes_no_sense_is_one_line(bundle: Path, tmp_path: Path) -> None:
         (("--to", "livelink//x"), "--to livelink//x: expected .*as in livelink://192.168.1.20"),
         (("--to", "livelink://127.0.0.1?subject="), "subject: expected 1 to 128 bytes"),
         (("--to", "csv:a", "--to", "csv:./a"), "csv:./a: something goes there already"),
-        (("--to", "csv:a", "--out", "a"), "--out a: something goes there already"),
+        (("--to", "csv:a.csv", "--out", "a.csv"), "--out a.csv: something goes there already"),
         (("--to", "zmq://0.0.0.0:5560"), "--allow-remote"),
         (("--to", "vmc://127.0.0.1", "--no-publish"), "--no-publish goes without vmc://127.0.0.1"),
         (("--to", "zmq://127.0.0.1", "--fast"), "--fast goes without zmq://127.0.0.1"),

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from diffusiontalker import Frame, Runtime, bundle
 from diffusiontalker.bundle import Bundle
 from diffusiontalker.curves import GATED, indices
+from diffusiontalker.sound import read_all
+from diffusiontalker.stream.sources.wav import demo_path
 
 RATES = [16000, 8000, 22050, 44100, 48000]
 
@@ -165,8 +167,14 @@ def test_int16_is_float32(bundle_at_60: Bundle) -> None:
         (np.zeros((), np.float32), r"shape \(\)"),
         (np.zeros(4, np.float64), "got float64"),
         (np.zeros(4, np.int32), "got int32"),
-        (np.array([0, 0, np.nan], np.float32), "sample 2 is nan"),
+        (np.array([0, 0, np.nan], np.float32), "sample 2 is NaN"),
         (np.array([0, np.inf, np.nan], np.float32), "sample 1 is inf"),
+        (np.array([0, 3, -12000], np.float32), "sample 2 is -12000; full scale is 1.0"),
+        (b"\0\1\2", "3 bytes are no whole number of int16"),
+        (bytearray(7), "7 bytes are no whole number of int16"),
+        (memoryview(bytes(5)), "5 bytes are no whole number of int16"),
+        (memoryview(np.zeros(4)), "got float64"),
+        ("sound", "NumPy array, got str"),
     ],
 )
 @pytest.mark.parametrize("rate", [16000, 48000])
@@ -333,3 +341,61 @@ def test_bundle_object_and_path_are_the_same(bundle_at_60: Bundle) -> None:
     a = run(Runtime(bundle_at_60), audio)
     np.testing.assert_array_equal(run(Runtime(str(bundle_at_60.path)), audio), a)
     assert bundle.read(bundle_at_60.path).sha256 == bundle_at_60.sha256
+
+
+def test_bytes_of_int16_are_int16(any_bundle: Bundle) -> None:
+    pcm = np.rint(speech_like(0.5, 16000) * 32767).astype(np.int16)
+    rt = Runtime(any_bundle)
+    want = run(rt, pcm)
+    raw = pcm.tobytes()
+    for chunk in (
+        raw,
+        bytearray(raw),
+        memoryview(raw),
+        memoryview(pcm),
+        memoryview(raw).cast("h"),
+        memoryview(np.repeat(pcm, 2))[::2],
+        memoryview((pcm / 32768).astype(np.float32)),
+    ):
+        rt.reset()
+        got = np.concatenate([rt.step(chunk), rt.flush()])
+        np.testing.assert_array_equal(got, want)
+    rt.reset()
+    frames = [rt.step(raw[at : at + 1000]) for at in range(0, len(raw), 1000)]
+    np.testing.assert_array_equal(np.concatenate([*frames, rt.step(b""), rt.flush()]), want)
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_live_samples_beyond_full_scale_are_silence_counted_and_told_once(
+    bundle_at_60: Bundle, rate: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    loud = np.zeros(rate // 10, np.float32)
+    loud[100:103] = 20000.0
+    loud[200] = np.nan
+    with Runtime(bundle_at_60, sample_rate=rate) as rt:
+        rt.start()
+        rt.push(loud)
+        rt.push(np.rint(speech_like(0.1, rate) * 32767).astype(np.int16).tobytes())
+        rt.finish()
+        while not rt.finished:
+            rt.poll(0.01)
+        rt.poll()
+        assert rt.stats.invalid_samples == 4
+    (record,) = [r for r in caplog.records if r.name == "diffusiontalker"]
+    assert "sample 100 is 20000; full scale is 1.0" in record.getMessage()
+
+
+@pytest.mark.parametrize("offset", [0.001, 0.005, 0.02, -0.05, 0.3])
+def test_an_offset_does_not_hold_the_mouth_open(offset: float) -> None:
+    clip = read_all(demo_path())[0]
+    audio = np.concatenate([clip[:32000], np.zeros(48000, np.float32)])
+    rt = Runtime(seed=1)
+    plain = run(rt, audio)
+    rt.reset()
+    moved = run(rt, audio + np.float32(offset), [777] * 60)
+    shut = indices(GATED)
+    np.testing.assert_array_equal(moved[132:][:, shut], plain[132:][:, shut])
+    jaw = indices(["jawOpen"])[0]
+    assert np.corrcoef(moved[:120, jaw], plain[:120, jaw])[0, 1] > 0.95
+    rt.reset()
+    np.testing.assert_array_equal(run(rt, audio + np.float32(offset)), moved)

@@ -23,9 +23,14 @@ class LogMel {
 
   // Computes column m from the kWindowSamples samples [160 m - 200, 160 m + 200). Writes kBands
   // floats to `bands` and returns the window's level in dBFS (mean square; a full-scale sine is
-  // -3 dB; silence is -120 dB). Stateless: a column depends on its own window only, so any chunking
-  // of the audio gives the same bits.
+  // -3 dB; silence is -120 dB). An offset is no loudness: where the window's mean holds more than
+  // half of its power, which no voice's does, the level is that about the mean. Stateless: a column
+  // depends on its own window only, so any chunking of the audio gives the same bits.
   float column(const float* window, float* bands) const;
+
+  // The mean of `count` > 0 samples where it holds more than half of their power, as a sound card's
+  // DC offset does in silence; 0 otherwise.
+  static float offset(const float* samples, std::int64_t count);
 
   // Whole-signal form: ceil-free count of the columns whose windows end within the audio when
   // `pad_end` is false; with `pad_end` the audio is followed by zeros and every column centred

@@ -48,8 +48,8 @@ class Runtime {
   float level_db() const;                             // newest analysis window, dBFS
   double compute_seconds() const;                     // spent in step() and flush()
 
-  // Far beyond any audio, and small enough that no sum in the features overflows.
-  static constexpr float kSampleLimit = 1e6F;
+  // Float audio may exceed full scale a little; beyond this, 16-bit values stand there as floats.
+  static constexpr float kSampleLimit = 16.0F;
 
  private:
   struct Impl;

@@ -21,6 +21,17 @@ double hz_from_mel(double mel) {
   return mel < 15.0 ? mel * 200.0 / 3.0 : 1000.0 * std::exp((mel - 15.0) * std::log(6.4) / 27.0);
 }
 
+// Sum of squares; about the mean where that is an offset. The bits of any window with sound in it
+// stay those of the plain sum.
+float energy_of(const float* window) {
+  const float offset = LogMel::offset(window, LogMel::kWindowSamples);
+  float energy = 0.0F;
+  for (int n = 0; n < LogMel::kWindowSamples; ++n) {
+    energy += (window[n] - offset) * (window[n] - offset);
+  }
+  return energy;
+}
+
 }  // namespace
 
 LogMel::LogMel() : cosine_(kBins * kBins), sine_(kBins * kBins) {
@@ -57,11 +68,18 @@ LogMel::LogMel() : cosine_(kBins * kBins), sine_(kBins * kBins) {
   }
 }
 
-float LogMel::column(const float* window, float* bands) const {
-  float energy = 0.0F;
-  for (int n = 0; n < kWindowSamples; ++n) {
-    energy += window[n] * window[n];
+float LogMel::offset(const float* samples, std::int64_t count) {
+  float energy = 0.0F, sum = 0.0F;
+  for (std::int64_t n = 0; n < count; ++n) {
+    energy += samples[n] * samples[n];
+    sum += samples[n];
   }
+  const float mean = sum / static_cast<float>(count);
+  return mean * sum > 0.5F * energy ? mean : 0.0F;
+}
+
+float LogMel::column(const float* window, float* bands) const {
+  const float energy = energy_of(window);
   float even[kBins], odd[kBins];
   even[0] = window[0] * hann_[0];
   odd[0] = 0.0F;

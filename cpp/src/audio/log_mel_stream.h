@@ -18,6 +18,9 @@ class LogMelStream {
   std::int64_t push(const float* samples, std::int64_t count, float* mel, float* level_db);
   void reset();
 
+  // The offset that the silence after this would have: 0 unless the newest samples are little else.
+  float offset() const { return LogMel::offset(buffer_.data(), filled_); }
+
   static constexpr std::int64_t most_columns(std::int64_t samples) {
     return samples / LogMel::kHopSamples + 1;
   }

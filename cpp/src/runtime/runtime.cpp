@@ -42,7 +42,7 @@ void check_samples(const float* samples, std::int64_t count) {
       } else {
         text << samples[i];
       }
-      text << "; expected finite values with full scale 1.0";
+      text << "; expected finite values, full scale is 1.0";
       throw std::invalid_argument(text.str());
     }
   }
@@ -193,6 +193,8 @@ void Runtime::flush(float* frames) {
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
   const std::int64_t total = impl_->time.total_frames(impl_->position_samples);
+  // Silence as this microphone gives it: a step from an offset to zero would be a sound.
+  std::fill(impl_->silence.begin(), impl_->silence.end(), impl_->log_mel.offset());
   while (impl_->frames < total) {
     const std::int64_t missing = impl_->time.samples_for(total) - impl_->heard_samples;
     frames +=

@@ -113,5 +113,26 @@ TEST(LogMel, IsFiniteForSilenceAndForTheLoudestSample) {
   }
 }
 
+TEST(LogMel, AnOffsetIsNoLoudnessAndLeavesTheLevelOfSoundAlone) {
+  const LogMel features;
+  float bands[LogMel::kBands];
+  std::vector<float> window(LogMel::kWindowSamples);
+  for (const float offset : {0.002F, -0.02F, 0.5F}) {
+    for (std::size_t i = 0; i < window.size(); ++i) {
+      window[i] = offset + (i % 2 == 0 ? 1e-4F : -1e-4F);
+    }
+    EXPECT_NEAR(features.column(window.data(), bands), -80.0F, 0.1F) << offset;
+  }
+  // With sound on top the level has the bits of the plain mean square.
+  const std::vector<float> audio = dt_test::speech_like(LogMel::kWindowSamples);
+  float energy = 0.0F;
+  for (std::size_t i = 0; i < window.size(); ++i) {
+    window[i] = 0.3F * audio[i] + 0.001F;
+    energy += window[i] * window[i];
+  }
+  EXPECT_EQ(features.column(window.data(), bands),
+            10.0F * std::log10(energy / LogMel::kWindowSamples + 1e-12F));
+}
+
 }  // namespace
 }  // namespace dt

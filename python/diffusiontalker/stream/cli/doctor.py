@@ -15,6 +15,7 @@ import zmq
 
 from ... import BundleError, Runtime, _core
 from ... import bundle as bundles
+from ...sound import SoundError, containers
 from ...tensorrt import engines
 from .. import StreamError
 from ..outputs.endpoint import DEFAULT_ENDPOINT
@@ -46,6 +47,7 @@ def examine(bundle: str | Path | None) -> list[Finding]:
         _kernel(),
         *_model(bundle),
         *_sound_input(),
+        _more_files(),
         Finding(
             "ok", "ZeroMQ",
             f"libzmq {zmq.zmq_version()}, pyzmq {zmq.pyzmq_version()}, "
@@ -54,6 +56,14 @@ def examine(bundle: str | Path | None) -> list[Finding]:
         _port(),
         *_gpu(bundle),
     ]  # fmt: skip
+
+
+def _more_files() -> Finding:
+    try:
+        version = containers.load().__version__
+    except SoundError as error:
+        return Finding("note", "sound files", f"no M4A, MP4, WEBM, WMA, AMR: {error}")
+    return Finding("ok", "sound files", f"M4A, MP4, WEBM and others too, by PyAV {version}")
 
 
 def _package() -> Finding:

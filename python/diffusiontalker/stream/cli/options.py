@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 from collections.abc import Sequence
 
 from ...curves import GROUPS
 from ...frames import check_subject
+from ...spelling import meant
 from .. import StreamError
-from ..outputs.destination import Destination, parse
+from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
 from .command import Parser
 
@@ -22,7 +24,11 @@ examples:
   dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
   dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
   dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
+  dt-stream --wav *.wav --out curves/               many files, as fast as possible, a CSV each
+  espeak-ng --stdout Hi | dt-stream --wav - --to json:-    a pipe in, a pipe out
+  ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
   dt-stream devices                                 list the microphones
+  dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
 
 --to names a way out, and may be given several times; a receiver that is slow, deaf or gone delays
@@ -34,14 +40,21 @@ none of the others, and what it misses is counted:
                                           (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
+PATH may be - or /dev/stdout: then nothing else stands there, and what is said goes to stderr. It
+may be FOLDER/ with several --wav files: --fast is meant then, and each gets one of its name there.
 Quote a URL with a ? in it. Without --to it is zmq://127.0.0.1, unless --no-publish is given.
---bind tcp://HOST:PORT is --to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv,
-only that it does not replace the default.
+--bind tcp://HOST:PORT is --to zmq://HOST:PORT by another name; --out FILE.csv is --to csv:FILE.csv
+and --out FILE.json (or .jsonl) is --to json:, only that --out does not replace the default.
 
 Watch what is sent with dt-watch. Ctrl-C (or SIGTERM) closes the face to neutral, tells the
 subscribers, completes the files and leaves with exit code 0; a second Ctrl-C does not wait for the
-face. With --fast it leaves no file and exits with 130. Errors are one line and exit code 2.
+face or for a pipe that takes nothing. With --fast it leaves no file and exits with 130 (SIGTERM
+143, SIGHUP 129). Errors are one line and exit code 2; of several files, one that fails does not end
+the others.
 """
+
+_COMMANDS = ("devices", "doctor", "identities")
+_BACKENDS = ("cpu", "tensorrt", "auto")
 
 _LONGEST_S = 30 * 24 * 3600.0
 
@@ -54,12 +67,24 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     made.add_argument(
-        "command", nargs="?", metavar="devices | doctor", help="list microphones, or examine"
+        "command",
+        nargs="?",
+        metavar="devices | doctor | identities",
+        help="list microphones, examine, or list talking styles",
     )
     group = made.add_argument_group("where the voice comes from (one of)")
     source = group.add_mutually_exclusive_group()
     source.add_argument("--mic", action="store_true", help="a microphone")
-    source.add_argument("--wav", metavar="FILE", help="a WAV, FLAC, OGG, AIFF or MP3 file")
+    source.add_argument(
+        "--wav", nargs="+", metavar="FILE",
+        help="a WAV, FLAC, OGG, AIFF or MP3 file, with PyAV also M4A, MP4, WEBM and others; - is "
+        "standard input; several with --out FOLDER/",
+    )  # fmt: skip
+    source.add_argument(
+        "--pcm", nargs=2, metavar=("FORMAT", "FILE"),
+        help="samples without a header, as in s16le:24000:1 - (s16le, s24le, s32le, f32le; rate in "
+        "Hz; channels)",
+    )  # fmt: skip
     source.add_argument(
         "--demo",
         action="store_true",
@@ -143,7 +168,11 @@ def parser() -> Parser:
         help="publish the sound too, on the clock of the curves (zmq:// only)",
     )  # fmt: skip
     out.add_argument("--no-publish", action="store_true", help="send nothing, record only")
-    out.add_argument("--out", metavar="FILE.csv", help="record a Live Link Face CSV")
+    out.add_argument(
+        "--out", metavar="FILE",
+        help="record a Live Link Face CSV (FILE.csv), JSON lines (FILE.json, .jsonl), or a CSV for "
+        "each file (FOLDER/)",
+    )  # fmt: skip
     out.add_argument(
         "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
     )
@@ -174,16 +203,22 @@ def _numbers(text: str) -> dict[str, float]:
 
 def check(args: argparse.Namespace) -> None:
     """Refuses options that make no sense together, before anything is opened: StreamError."""
-    if args.command is not None and args.command not in ("devices", "doctor"):
-        hint = f"; to play a file: --wav {args.command}" if os.path.exists(args.command) else ""
-        raise StreamError(f"{args.command!r}: expected devices or doctor{hint}")
-    source = next((s for s in ("mic", "wav", "demo") if getattr(args, s)), None)
+    if args.command is not None and args.command not in _COMMANDS:
+        hint = meant(args.command, _COMMANDS)
+        if os.path.exists(args.command):
+            hint = f"; to play a file: --wav {args.command}"
+        raise StreamError(f"{args.command!r}: expected devices, doctor or identities{hint}")
+    source = next((s for s in ("mic", "wav", "pcm", "demo") if getattr(args, s)), None)
     if args.command is not None:
         if source is not None:
             raise StreamError(f"{args.command} goes without --{source}")
         return
     if source is None:
         raise StreamError("no source: give --mic, --wav FILE or --demo (see dt-stream --help)")
+    if args.backend not in _BACKENDS:
+        raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
+                          f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
     if args.fast and args.mic:
@@ -211,8 +246,34 @@ def destinations(args: argparse.Namespace) -> list[Destination]:
     if not found and not args.no_publish and not args.fast:
         found.append(Destination(DEFAULT_ENDPOINT, "zmq", DEFAULT_ENDPOINT))
     if args.out is not None:
-        found.append(Destination(f"--out {args.out}", "csv", args.out))
+        found.append(parse_out(args.out))
     return found
+
+
+def _check_several(args: argparse.Namespace) -> None:
+    """Several files go to a folder, and then --fast is meant: StreamError where it cannot be."""
+    if args.wav:
+        args.wav = [path for text in args.wav for path in _expanded(text)]
+    paths = args.wav or []
+    if len(paths) > 1 and "-" in paths:
+        raise StreamError("--wav -: standard input goes alone, without other files")
+    kept = [parse(text, allow_remote=True) for text in args.to]
+    kept += [parse_out(args.out)] if args.out is not None else []
+    folders = [d for d in kept if d.is_folder]
+    if len(paths) > 1 and len(folders) < max(1, len(kept)):
+        raise StreamError(
+            "several files: give --out FOLDER/ (or --to json:FOLDER/) for what becomes of each"
+        )
+    if folders:
+        if not paths:
+            raise StreamError(f"{folders[0].text}: a folder is for what --wav FILE names")
+        args.fast = True
+
+
+def _expanded(text: str) -> list[str]:
+    """The files that a pattern names, where the shell left it as it was (Windows does)."""
+    found = [] if os.path.exists(text) or "*" not in text else sorted(glob.glob(text))
+    return found or [text]
 
 
 def _check_destinations(args: argparse.Namespace, found: Sequence[Destination]) -> None:
@@ -225,10 +286,14 @@ def _check_destinations(args: argparse.Namespace, found: Sequence[Destination]) 
                     raise StreamError(f"{option} goes without {destination.text}: it sends nothing")
         place = destination.address
         if destination.is_file:
-            if args.wav and os.path.exists(args.wav) and os.path.exists(place) \
-                    and os.path.samefile(args.wav, place):  # fmt: skip
-                raise StreamError(f"{destination.text} would overwrite the file that --wav reads")
-            place = os.path.realpath(place)
+            for path in args.wav or (args.pcm or [])[1:]:
+                if os.path.isfile(path) and os.path.exists(place) and os.path.samefile(path, place):
+                    raise StreamError(
+                        f"{destination.text} would overwrite the file that --wav reads"
+                    )
+            place = "standard output" if destination.is_stdout else os.path.realpath(place)
+            if destination.is_folder:
+                place += destination.scheme
         if (place, destination.port) in places:
             raise StreamError(f"{destination.text}: something goes there already")
         places.add((place, destination.port))

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections import ChainMap
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ... import Runtime
 from .. import StreamError
+from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_outputs
 from ..session.live import LiveSession
 from ..session.meter import Meter
@@ -21,13 +23,15 @@ from ..session.render import render
 from ..sources.microphone import Microphone
 from ..sources.source import Source
 from ..sources.wav import PacedSource, WavSource, demo_path
-from . import devices, doctor
-from .command import forget_stdout, on_leave, say
+from . import devices, doctor, identities
+from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
 from .options import destinations
 from .view import Picture, Screen
 
 # How long a conversion runs before it shows its progress, seconds.
 _PATIENCE_S = 2.0
+# From then on it says so in lines this often, where it cannot draw a bar.
+_LINE_EVERY_S = 10.0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +40,13 @@ def run(args: argparse.Namespace) -> int:
         return devices.show()
     if args.command == "doctor":
         return doctor.show(args.bundle)
-    return _convert(args) if args.fast else _stream(args)
+    if args.command == "identities":
+        return identities.show(args.bundle)
+    if any(d.is_folder for d in destinations(args)):
+        return _convert_each(args)
+    if args.fast:
+        return _convert(args, destinations(args))
+    return _stream(args)
 
 
 def _stream(args: argparse.Namespace) -> int:
@@ -48,7 +58,10 @@ def _stream(args: argparse.Namespace) -> int:
         source = PacedSource(_open_file(args))
     runtime = _load_runtime(args, source.sample_rate)
     meter = Meter(runtime.curve_names)
-    with _open_outputs(args) as outputs:
+    aside = _is_aside(args)
+    with contextlib.ExitStack() as stack:
+        with deferred():
+            outputs = stack.enter_context(_open_outputs(args, destinations(args)))
         session = LiveSession(
             runtime,
             source,
@@ -65,60 +78,129 @@ def _stream(args: argparse.Namespace) -> int:
         def look() -> Picture:
             return _picture(title, session, source, meter, outputs)
 
-        _play(args, session, Screen(Console(), look, plain=args.plain), title)
+        screen = Screen(Console(stderr=aside), look, plain=args.plain)
+        _play(args, session, screen, title, aside=aside)
     if not args.quiet:
+        _tell_notes(source)
         stats = session.stats
         figures = meter.read(time.monotonic_ns())
         audio_s = stats.samples / source.sample_rate
         dropped = _dropped(outputs)
         say(
-            f"{_written(args)}{figures.frames} frames at {float(runtime.frame_rate):g} Hz from "
-            f"{audio_s:.2f} s of audio: real-time factor "
+            f"{_written(destinations(args))}{figures.frames} frames at "
+            f"{float(runtime.frame_rate):g} Hz from {audio_s:.2f} s of audio: real-time factor "
             f"{stats.compute_seconds / max(audio_s, 1e-9):.3f}, look-ahead "
             f"{runtime.lookahead_ms:.1f} ms, latency p50 {figures.latency_p50_ms:.0f} p99 "
             f"{figures.latency_p99_ms:.0f} ms, lost {_lost(session, source)}"
-            + (f", not taken: {dropped}" if dropped else "")
+            + (f", not taken: {dropped}" if dropped else ""),
+            aside=aside,
         )
     return 0
 
 
-def _convert(args: argparse.Namespace) -> int:
+def _convert_each(args: argparse.Namespace) -> int:
+    """Several files to a folder; one that fails does not end the others."""
+    made: dict[str, str] = {}
+    failed = 0
+    for path in args.wav:
+        one = argparse.Namespace(**{**vars(args), "wav": [path]})
+        places = [d.of(path) if d.is_folder else d for d in destinations(args)]
+        try:
+            for place in places:
+                if place.address in made:
+                    raise StreamError(
+                        f"{path}: left out, {place.address} came from {made[place.address]}"
+                    )
+                try:
+                    Path(place.address).parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise StreamError(f"{place.text}: {error.strerror or error}") from None
+            _convert(one, places)
+            made.update({place.address: path for place in places})
+        except StreamError as error:
+            failed += 1
+            complain("dt-stream", error)
+    if failed and not args.quiet:
+        say(f"{len(args.wav) - failed} of {len(args.wav)} files converted", aside=_is_aside(args))
+    return 2 if failed else 0
+
+
+def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
     """--fast: a file to curves without a clock."""
     source = _open_file(args)
-    runtime = _load_runtime(args, source.sample_rate)
-    console = Console(stderr=True)
-    total_s = source.duration_s
-    begun = time.monotonic()
-    with _open_outputs(args) as outputs, contextlib.ExitStack() as stack:
-        shown: Progress | None = None
-
-        def progress(done_s: float) -> None:
-            nonlocal shown
-            if args.quiet or args.plain or not console.is_terminal:
-                return
-            if shown is None and time.monotonic() - begun > _PATIENCE_S:
-                columns = (
-                    TextColumn("{task.description}"),
-                    BarColumn(),
-                    TextColumn("{task.percentage:3.0f} %"),
-                    TimeRemainingColumn(),
-                )
-                shown = stack.enter_context(Progress(*columns, console=console, transient=True))
-                shown.add_task(source.name, total=total_s)
-            if shown is not None:
-                shown.update(shown.task_ids[0], completed=done_s)
-
-        frames = render(runtime, source, outputs, args.subject, progress)
+    with contextlib.closing(source):
+        runtime = _load_runtime(args, source.sample_rate)
+        begun = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            with deferred():
+                outputs = stack.enter_context(_open_outputs(args, places))
+            patience = stack.enter_context(Patience(args, source))
+            frames = render(runtime, source, outputs, args.subject, patience.progress)
     took_s = time.monotonic() - begun
     if not args.quiet:
+        _tell_notes(source)
         audio_s = runtime.stats.samples / source.sample_rate
         say(
-            f"{_written(args)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{_written(places)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
             f"{audio_s:.2f} s of "
             f"audio in {took_s:.2f} s: real-time factor {took_s / audio_s:.3f}, "
-            f"look-ahead {runtime.lookahead_ms:.1f} ms"
+            f"look-ahead {runtime.lookahead_ms:.1f} ms",
+            aside=_is_aside(args),
         )
     return 0
+
+
+class Patience:
+    """Progress of a long conversion: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, args: argparse.Namespace, source: WavSource) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = args.quiet
+        self._lines = args.plain or not self._console.is_terminal
+        self._source = source
+        self._next_s = time.monotonic() + _PATIENCE_S
+        self._bar: Progress | None = None
+
+    def progress(self, done_s: float) -> None:
+        """`done_s` seconds of audio are done."""
+        total_s = self._source.duration_s
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done_s)
+        if self._quiet or self._bar is not None or time.monotonic() < self._next_s:
+            return
+        if self._lines:
+            self._next_s = time.monotonic() + _LINE_EVERY_S
+            of = "" if total_s is None else f" of {total_s:.0f}"
+            share = f" ({100 * done_s / total_s:.0f} %)" if total_s else ""
+            remark("dt-stream", f"{self._source.name}: {done_s:.0f}{of} s of audio{share}")
+            return
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=self._console, transient=True)
+        self._bar.start()
+        self._bar.add_task(self._source.name, total=total_s)
+
+    def __enter__(self) -> Patience:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _tell_notes(source: Source | WavSource) -> None:
+    """What whoever plays the sound should hear of it."""
+    for note in getattr(source, "notes", ()):
+        remark("dt-stream", f"{source.name}: {note}")
+
+
+def _is_aside(args: argparse.Namespace) -> bool:
+    """Whether lines for people go to stderr, since stdout holds the frames."""
+    return any(d.is_stdout for d in destinations(args))
 
 
 def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
@@ -147,25 +229,29 @@ def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
 def _open_file(args: argparse.Namespace) -> WavSource:
     if args.demo:
         return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
-    return WavSource(args.wav, limit_s=args.seconds)
+    if args.pcm:
+        return WavSource(args.pcm[1], limit_s=args.seconds, raw=args.pcm[0])
+    return WavSource(args.wav[0], limit_s=args.seconds)
 
 
-def _open_outputs(args: argparse.Namespace) -> FanOut:
+def _open_outputs(args: argparse.Namespace, places: list[Destination]) -> FanOut:
     return open_outputs(
-        destinations(args),
+        places,
         subject=args.subject,
         allow_remote=args.allow_remote,
         paced=not args.fast,
     )
 
 
-def _written(args: argparse.Namespace) -> str:
+def _written(places: list[Destination]) -> str:
     """The files that were written, as the beginning of a line."""
-    paths = [d.address for d in destinations(args) if d.is_file]
+    paths = ["standard output" if d.is_stdout else d.address for d in places if d.is_file]
     return f"{', '.join(paths)}: " if paths else ""
 
 
-def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title: str) -> None:
+def _play(
+    args: argparse.Namespace, session: LiveSession, screen: Screen, title: str, *, aside: bool
+) -> None:
     """Runs the session on a thread of its own while this one draws. Raises what the session does.
 
     Drawing takes milliseconds; frames must not wait for it.
@@ -183,7 +269,7 @@ def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title:
     worker = threading.Thread(target=work, name="dt-stream session")
     with on_leave(session.stop):
         if not args.quiet and screen.plain:
-            say(title)
+            say(title, aside=aside)
         worker.start()
         try:
             with contextlib.nullcontext() if args.quiet else screen:
@@ -194,6 +280,8 @@ def _play(args: argparse.Namespace, session: LiveSession, screen: Screen, title:
         except BrokenPipeError:
             # Nobody reads the lines any more: as good as Ctrl-C.
             forget_stdout()
+        except OSError as error:
+            raise cannot_print(error) from None
         finally:
             session.stop()
             worker.join()

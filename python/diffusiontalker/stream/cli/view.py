@@ -13,8 +13,17 @@ from rich.text import Text
 from ..session.meter import Figures
 
 _DRAWS_A_SECOND = 12
-_BAR_CELLS = 32
-_MOST_BARS = 14
+# The longest name of a curve, its bar and its value; between two columns of them.
+_NAME_CELLS, _BAR_CELLS, _GAP_CELLS = 19, 14, 2
+_ROW_CELLS = _NAME_CELLS + 1 + _BAR_CELLS + 7
+# Groups of curves in the order in which a viewer wants them, by how their names begin.
+_GROUPS = (
+    ("mouth and jaw", ("jaw", "mouth", "tongue")),
+    ("eyes", ("eye",)),
+    ("brows, cheeks, nose", ("brow", "cheek", "nose")),
+)
+# A heading, or a curve and its value.
+Cell = str | tuple[str, float]
 # The level meter's range, dBFS; above _LOUDEST_DB it turns red.
 _QUIETEST_DB = -70.0
 _LOUDEST_DB = -3.0
@@ -54,8 +63,8 @@ def plain_line(picture: Picture) -> str:
     return " | ".join(parts)
 
 
-def draw(picture: Picture, height: int, ascii_only: bool = False) -> Text:
-    """The screen for a terminal of `height` lines."""
+def draw(picture: Picture, height: int, ascii_only: bool = False, width: int = 80) -> Text:
+    """The screen for a terminal of `height` lines and `width` columns."""
     # One text of plain lines: rich takes milliseconds to lay out a table, and frames would wait.
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(picture.title, style="bold").append(f"\n{picture.status}\n\n")
@@ -64,18 +73,25 @@ def draw(picture: Picture, height: int, ascii_only: bool = False) -> Text:
         cells = bar(share, _BAR_CELLS)
         if ascii_only:
             cells = ("#" * len(cells.strip())).ljust(_BAR_CELLS, ".")
-        text.append(f"{label:18.18} ").append(cells, style=style).append(f" {value:>7}\n")
+        text.append(f"{label:{_NAME_CELLS}} ").append(cells, style=style).append(f" {value:>6}")
 
     taken = 6
     if picture.level_db is not None:
         share = 1.0 - picture.level_db / _QUIETEST_DB
         style = "red" if picture.level_db > _LOUDEST_DB else "green"
         row("level", share, style, f"{max(picture.level_db, _QUIETEST_DB):.0f} dB")
-        text.append("\n")
+        text.append("\n\n")
         taken += 2
     if picture.figures is not None:
-        for name, value in picture.figures.curves[: max(3, min(_MOST_BARS, height - taken))]:
-            row(name, value, "cyan", f"{value:.2f}")
+        columns = max(1, (width + _GAP_CELLS) // (_ROW_CELLS + _GAP_CELLS))
+        for line in _lines(picture.figures, max(3, height - taken), columns):
+            for number, cell in enumerate(line):
+                text.append(" " * _GAP_CELLS if number else "")
+                if isinstance(cell, str):
+                    text.append(f"{cell:{_ROW_CELLS}}", style="bold")
+                else:
+                    row(cell[0], cell[1], "cyan", f"{cell[1]:.2f}")
+            text.append("\n")
         f = picture.figures
         text.append(f"\n{f.rate_hz:.1f}", style="bold").append(" fps   latency p50 ")
         text.append(f"{f.latency_p50_ms:.0f}", style="bold").append(" p99 ")
@@ -83,6 +99,29 @@ def draw(picture: Picture, height: int, ascii_only: bool = False) -> Text:
     for label, fact in picture.facts:
         text.append(f"{label} ").append(fact, style="bold").append("   ")
     return text
+
+
+def _lines(figures: Figures, room: int, columns: int) -> list[list[Cell]]:
+    """The curves in groups, mouth first, column after column; what does not fit is left out.
+
+    Where there is room for a part alone, that are the liveliest of the first groups, in their
+    places.
+    """
+    places = room * columns
+    values = dict(figures.curves)
+    groups = [(title, [n for n in values if n.startswith(starts)]) for title, starts in _GROUPS]
+    named = {n for _, names in groups for n in names}
+    groups.append(("other", [n for n in values if n not in named]))
+    cells: list[Cell] = []
+    for title, names in groups:
+        left = places - len(cells) - 1
+        if not names or left < 1:
+            continue
+        # The liveliest that fit; in the order of their names, so that a bar stays where it is.
+        kept = sorted(names[:left])
+        cells += [title, *((name, values[name]) for name in kept)]
+    depth = min(room, -(-len(cells) // columns))
+    return [cells[line::depth] for line in range(depth)]
 
 
 class Screen:
@@ -116,7 +155,13 @@ class Screen:
         else:
             encoding = self._console.encoding.lower()
             self._live.update(
-                draw(picture, self._console.height, not encoding.startswith("utf")), refresh=True
+                draw(
+                    picture,
+                    self._console.height,
+                    not encoding.startswith("utf"),
+                    self._console.width,
+                ),
+                refresh=True,
             )
 
     def __exit__(

@@ -15,7 +15,7 @@ from ...frames import Audio, Message, StampedFrame, check_subject
 from .. import StreamError
 from ..outputs.endpoint import DEFAULT_ENDPOINT
 from ..session.subscriber import Subscriber
-from .command import Parser, complain, forget_stdout, on_leave, say
+from .command import Parser, guarded, on_leave, raised, say
 from .view import Picture, Screen
 
 
@@ -88,26 +88,26 @@ def _parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `dt-watch`; returns the exit code."""
-    try:
-        args = _parser().parse_args(argv)
-        if args.seconds is not None and not 0 < args.seconds < float("inf"):
-            raise StreamError(f"--seconds: expected more than 0, got {args.seconds:g}")
-        if args.subject is not None:
-            try:
-                check_subject(args.subject)
-            except ValueError as error:
-                raise StreamError(f"--{error}") from None
+    """`dt-watch`; returns the exit code."""
+    return guarded("dt-watch", lambda: run(argv), last=argv is None)
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Does what `argv` says. Raises StreamError."""
+    args = _parser().parse_args(argv)
+    if args.seconds is not None and not 0 < args.seconds < float("inf"):
+        raise StreamError(f"--seconds: expected more than 0, got {args.seconds:g}")
+    if args.subject is not None:
+        try:
+            check_subject(args.subject)
+        except ValueError as error:
+            raise StreamError(f"--{error}") from None
+    with raised():
         subscriber = Subscriber(args.endpoint, args.subject)
         try:
             return _watch(args, subscriber)
         finally:
             subscriber.close()
-    except StreamError as error:
-        return complain("dt-watch", error)
-    except BrokenPipeError:
-        forget_stdout()
-        return 0
 
 
 def _watch(args: argparse.Namespace, subscriber: Subscriber) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from ...files import is_stdout
 from ...frames import check_subject
+from ...spelling import meant
 from .. import StreamError
 from .endpoint import DEFAULT_PORT as ZMQ_PORT
 from .endpoint import check_endpoint
@@ -17,9 +21,12 @@ _EXAMPLES = {
     "zmq": f"zmq://HOST[:{ZMQ_PORT}], as in zmq://127.0.0.1",
     "livelink": f"livelink://HOST[:{LIVELINK_PORT}][?subject=NAME], as in livelink://192.168.1.20",
     "vmc": f"vmc://HOST[:{VMC_PORT}][?names={'|'.join(NAME_STYLES)}], as in vmc://127.0.0.1",
-    "csv": "csv:PATH, as in csv:face.csv",
-    "json": "json:PATH, as in json:face.jsonl",
+    "csv": "csv:PATH, as in csv:face.csv (csv:- is standard output)",
+    "json": "json:PATH, as in json:face.jsonl (json:- is standard output)",
 }
+# What `--out` makes of an ending, and the endings in a folder.
+_ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
+_FOLDER_ENDINGS = {"csv": ".csv", "json": ".jsonl"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,37 @@ class Destination:
     def is_file(self) -> bool:
         return self.scheme in ("csv", "json")
 
+    @property
+    def is_stdout(self) -> bool:
+        """Whether the frames go where human lines would."""
+        return self.is_file and is_stdout(self.address)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether each file of several gets one there."""
+        ends = (os.sep, os.altsep or os.sep)
+        return self.is_file and (self.address.endswith(ends) or os.path.isdir(self.address))
+
+    def of(self, source: str) -> Destination:
+        """In a folder, the file for what was read from `source`."""
+        path = Path(self.address) / (Path(source).stem + _FOLDER_ENDINGS[self.scheme])
+        return replace(self, address=str(path))
+
+
+def parse_out(text: str) -> Destination:
+    """Reads what follows `--out`: its ending says the form. Raises StreamError."""
+    scheme = _ENDINGS.get(Path(text).suffix.lower())
+    made = Destination(f"--out {text}", scheme or "csv", text)
+    # A device or a named pipe has no ending, and a folder needs none.
+    special = os.path.exists(text) and not os.path.isfile(text)
+    if scheme is None and not special and not made.is_folder:
+        way = "--to csv:-" if text == "-" else f"--to csv:{text} or --to json:{text}"
+        raise StreamError(
+            f"--out {text}: expected a name that ends with .csv, .json or .jsonl, or FOLDER/; for "
+            f"any other name: {way}"
+        )
+    return made
+
 
 def parse(text: str, *, allow_remote: bool = False) -> Destination:
     """Reads what follows `--to`. Raises StreamError that shows how it is written."""
@@ -44,7 +82,7 @@ def parse(text: str, *, allow_remote: bool = False) -> Destination:
     if not colon or example is None:
         raise StreamError(
             f"--to {text}: expected zmq://, livelink://, vmc://, csv: or json: at its beginning, "
-            "as in livelink://192.168.1.20 or csv:face.csv"
+            f"as in livelink://192.168.1.20 or csv:face.csv{meant(scheme, _EXAMPLES)}"
         )
     if scheme in ("csv", "json"):
         if not rest or rest.startswith("//"):
@@ -82,6 +120,7 @@ def parse(text: str, *, allow_remote: bool = False) -> Destination:
     if options.get("names", NAME_STYLES[0]) not in NAME_STYLES:
         raise StreamError(
             f"--to {text}: names: expected {', '.join(NAME_STYLES)}, got {options['names']!r}"
+            f"{meant(options['names'], NAME_STYLES)}"
         )
     standard = LIVELINK_PORT if scheme == "livelink" else VMC_PORT
     return Destination(text, scheme, parts.hostname, port or standard, options)

@@ -67,6 +67,11 @@ class FanOut:
         """Call it every few milliseconds."""
         self._each(lambda output: output.serve())
 
+    def hurry(self) -> None:
+        """Nobody is waited for any more; may be called from another thread."""
+        for output in tuple(self._all):
+            output.hurry()
+
     def _each(self, call: Callable[[Output], None]) -> None:
         """Calls all of them, then raises the first failure. Whoever failed is left out later."""
         before = len(self._failures)
@@ -95,6 +100,12 @@ class FanOut:
                 output.close(bye if keep or output.live else None)
             except StreamError as error:
                 self._failures.append(error)
+            except BaseException:
+                # Ctrl-C while files are completed: those that are not yet are withdrawn.
+                for other in self._all:
+                    with contextlib.suppress(StreamError):
+                        other.close(None)
+                raise
         if self._failures:
             raise self._failures[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 
 from ...frames import Bye, Schema, StampedFrame
 from .. import StreamError
@@ -15,6 +16,7 @@ from .recorder import Recorder
 FILE_QUEUE = 600
 #: How long a file that takes nothing is waited for at the end, seconds.
 FILE_PATIENCE_S = 10.0
+_LOOK_EVERY_S = 0.05
 
 
 class FileQueue(Output):
@@ -30,6 +32,7 @@ class FileQueue(Output):
         self._queue: queue.Queue[Schema | StampedFrame | None] = queue.Queue(depth)
         self._failure: BaseException | None = None
         self._abandoned = False
+        self._hurry = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name=f"dt-stream {self.name}", daemon=True
         )
@@ -51,15 +54,26 @@ class FileQueue(Output):
         if self._failure is not None:
             raise self._failure
 
+    def hurry(self) -> None:
+        """Stops `close` from waiting."""
+        self._hurry.set()
+
     def close(self, bye: Bye | None = None) -> None:
         """Waits until the queue is written, or drops it if there is no `bye`."""
         self._abandoned = bye is None
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=FILE_PATIENCE_S)
-        self._thread.join(FILE_PATIENCE_S)
+        begun = time.monotonic()
+        told = False
+        while self._thread.is_alive():
+            if not told:
+                with contextlib.suppress(queue.Full):
+                    self._queue.put_nowait(None)
+                    told = True
+            self._thread.join(_LOOK_EVERY_S)
+            if self._hurry.is_set() or time.monotonic() - begun > FILE_PATIENCE_S:
+                break
         if self._thread.is_alive():
             raise StreamError(
-                f"{self.name} took nothing for {FILE_PATIENCE_S:.0f} s; "
+                f"{self.name} took nothing for {time.monotonic() - begun:.0f} s; "
                 f"{self._queue.qsize()} frames were not written"
             )
         self._recorder.close(None if self._failure is not None else bye)

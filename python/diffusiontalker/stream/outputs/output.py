@@ -35,5 +35,9 @@ class Output(Protocol):
         """Does what is due besides frames; called every few milliseconds."""
         return
 
+    def hurry(self) -> None:
+        """`close` shall wait for nobody; called from another thread, also while it waits."""
+        return
+
     def close(self, bye: Bye | None = None) -> None:
         """Ends it; None withdraws what was not yet final. Raises StreamError."""

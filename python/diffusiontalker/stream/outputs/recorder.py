@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...curves import CURVES, HEAD, pascal_case, remap
-from ...files import put_in_place
+from ...files import is_stdout, put_in_place
 from ...frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from .. import StreamError
 from .output import Output
@@ -45,6 +47,7 @@ _CSV_COLUMNS = [CURVES.index(c) for c in CSV_CURVES]
 _CSV_VALUES = ",%.10f" * len(COLUMNS) + "\n"
 # How long a frame may stay in this program's own buffer, seconds.
 _FLUSH_EVERY_S = 1.0
+_FLUSH_CHARACTERS = 1 << 16
 
 
 def rotations(values: Sequence[float], names: Sequence[str]) -> list[float]:
@@ -79,7 +82,7 @@ class Recorder(Output, ABC):
     """A file of frames being written; what stands in it is up to `CsvRecorder`, `JsonRecorder`.
 
     Frames go to `PATH.part`; `close` puts it in PATH's place, so an older take survives a run that
-    fails. A device or pipe (/dev/stdout, say) is written directly. Frames that the sender makes
+    fails. A device or pipe, and standard output, is written directly. Frames that the sender makes
     while it closes the face are left out.
     """
 
@@ -87,16 +90,23 @@ class Recorder(Output, ABC):
     dropped = 0  # a file takes everything, or fails
 
     def __init__(self, path: Path) -> None:
-        """Opens the file. Raises StreamError."""
-        self.name = str(path)
+        """Opens the file; "-" is standard output. Raises StreamError."""
+        to_stdout = is_stdout(path)
+        self.name = "standard output" if to_stdout else str(path)
         self._path = path
         self._flush_due = 0.0
-        direct = path.exists() and not path.is_file()
+        self._pending: list[str] = []
+        self._pending_size = 0
+        direct = to_stdout or (path.exists() and not path.is_file())
         self._open_path = path if direct else path.with_name(path.name + ".part")
         try:
-            # newline="" keeps "\n" on every system: the same frames give the same bytes.
-            self._file = open(self._open_path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-        except OSError as error:
+            # Without Python's buffer: the interpreter cannot end while a thread waits in one for a
+            # pipe that takes nothing.
+            if to_stdout:
+                self._file = io.FileIO(os.dup(1), "w")
+            else:
+                self._file = io.FileIO(self._open_path, "w")
+        except (OSError, ValueError) as error:
             raise self._refusal(error) from None
 
     def announce(self, schema: Schema) -> None:
@@ -114,10 +124,7 @@ class Recorder(Output, ABC):
         if time.monotonic() < self._flush_due:
             return
         self._flush_due = time.monotonic() + _FLUSH_EVERY_S
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise self._refusal(error) from None
+        self._flush()
 
     def close(self, bye: Bye | None = None) -> None:
         """Ends the file and gives it its name; without a `bye`, what stood there before stays.
@@ -130,6 +137,7 @@ class Recorder(Output, ABC):
             if self._open_path != self._path:
                 self._open_path.unlink(missing_ok=True)
             return
+        self._flush()
         try:
             self._file.close()
             if self._open_path != self._path:
@@ -146,13 +154,24 @@ class Recorder(Output, ABC):
         """A frame, with its end of line."""
 
     def _write(self, text: str) -> None:
+        self._pending.append(text)
+        self._pending_size += len(text)
+        if self._pending_size >= _FLUSH_CHARACTERS:
+            self._flush()
+
+    def _flush(self) -> None:
+        # "\n" stays as it is on every system: the same frames give the same bytes.
+        data = memoryview("".join(self._pending).encode())
+        self._pending, self._pending_size = [], 0
         try:
-            self._file.write(text)
+            while data:
+                data = data[self._file.write(data) :]
         except OSError as error:
             raise self._refusal(error) from None
 
-    def _refusal(self, error: OSError) -> StreamError:
-        return StreamError(f"cannot write {self._path}: {error.strerror or error}")
+    def _refusal(self, error: Exception) -> StreamError:
+        reason = getattr(error, "strerror", None) or error
+        return StreamError(f"cannot write {getattr(self, 'name', self._path)}: {reason}")
 
 
 class CsvRecorder(Recorder):

@@ -68,6 +68,7 @@ class LiveSession:
         """Asks for the end: the face closes, subscribers are told. A second call skips the ramp."""
         if self._stop.is_set():
             self._hurry.set()
+            self._outputs.hurry()
         self._stop.set()
 
     def run(self) -> None:

@@ -1,28 +1,31 @@
-"""Sound files as a source: read in blocks, mixed to mono, checked, paced when live."""
+"""Sound files and pipes as a source: mono blocks, paced when live."""
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from ...sound import RawFormat, SoundError, SoundReader, stdin
 from .. import StreamError
 
 Block = NDArray[np.float32]
 
 #: Audio handed on at a time, seconds: as a sound card would.
 BLOCK_S = 0.01
-
-# Float files may exceed full scale a little; one that holds 16-bit values as floats is a mistake.
-_LARGEST = 16.0
+#: What `--wav` and `--pcm` call standard input.
+STDIN = "-"
 
 # A pace that has fallen this far behind (a laptop that slept) starts anew instead of racing.
 _GIVE_UP_NS = 1_000_000_000
+# Blocks that a pipe may bring in advance: 2 s.
+_MOST_AHEAD = 200
 
 
 def demo_path() -> Path:
@@ -31,46 +34,58 @@ def demo_path() -> Path:
 
 
 class WavSource:
-    """A WAV, FLAC, OGG or AIFF file as blocks of mono float32; any rate, width and channel count.
+    """A sound file, or standard input, as blocks of mono float32 (see `SoundReader`).
 
     Memory does not depend on the file's length.
     """
 
     def __init__(
-        self, path: str | Path, *, limit_s: float | None = None, loop: bool = False
+        self,
+        path: str | Path,
+        *,
+        limit_s: float | None = None,
+        loop: bool = False,
+        raw: str | None = None,
     ) -> None:
-        """Opens the file. `limit_s` ends it early; `loop` starts over at the end until then.
+        """Opens the file; "-" is standard input. `limit_s` ends it early; `loop` starts over at the
+        end until then; `raw` (s16le:24000:1) says what samples without a header are.
 
         Raises StreamError for anything that is not sound.
         """
         self.path = Path(path)
+        self.piped = str(path) == STDIN
         self._loop = loop
-        try:
-            # libsndfile's own message for a missing file is "System error."
-            with open(self.path, "rb"):
-                pass
-            self._file = soundfile.SoundFile(self.path)
-        except OSError as error:
-            raise StreamError(f"cannot open {self.path}: {error.strerror or error}") from None
-        except soundfile.LibsndfileError as error:
-            detail = error.error_string.rstrip(".")
-            raise StreamError(
-                f"{self.path} is no WAV, FLAC, OGG, AIFF or MP3 file that can be read: {detail}"
-            ) from None
-        if self._file.frames == 0:
-            self._file.close()
-            raise StreamError(f"{self.path} holds no audio (0 samples)")
-        self.sample_rate = int(self._file.samplerate)
+        self._reader = self._open(raw)
+        self.piped = self._reader.piped
+        #: True things about the file that whoever plays it should hear.
+        self.notes: list[str] = []
+        self.sample_rate = self._reader.sample_rate
         limit = None if limit_s is None else max(1, round(limit_s * self.sample_rate))
-        #: Samples that will be read, None when it loops without an end.
+        #: Samples that will be read, None when nobody knows or it loops without an end.
         self.samples: int | None = limit
         if not loop:
-            length = int(self._file.frames)
-            self.samples = length if limit is None else min(limit, length)
+            announced = self._reader.frames
+            if limit is None or announced is None:
+                self.samples = announced
+            else:
+                self.samples = min(limit, announced)
+        self._limit = limit
+
+    def _open(self, raw: str | None = None) -> SoundReader:
+        try:
+            given = None if raw is None else RawFormat.parse(raw)
+        except SoundError as error:
+            raise StreamError(f"--pcm {error}") from None
+        try:
+            if self.piped:
+                return SoundReader(stdin(), name="standard input", raw=given)
+            return SoundReader(self.path, raw=given)
+        except SoundError as error:
+            raise StreamError(str(error)) from None
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return "standard input" if str(self.path) == STDIN else self.path.name
 
     @property
     def duration_s(self) -> float | None:
@@ -80,51 +95,38 @@ class WavSource:
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Block]:
         """Yields mono blocks of `block_s` seconds, the last one shorter.
 
-        Channels are mixed with equal weights. Raises StreamError for a sample that is no number or
-        no audio, naming its index and time, and for a file that cannot be read on.
+        Raises StreamError for a sample that is no number or no audio, naming its index and time,
+        and for a file that cannot be read on.
         """
         block_samples = max(1, round(block_s * self.sample_rate))
         position = 0
-        while self.samples is None or position < self.samples:
-            count = block_samples
-            if self.samples is not None:
-                count = min(count, self.samples - position)
-            try:
-                data = self._file.read(count, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise StreamError(f"{self.path}: {error.error_string}") from None
-            if len(data) == 0:
+        try:
+            while True:
+                for block in self._reader.blocks(block_samples):
+                    if self._limit is not None:
+                        block = block[: self._limit - position]
+                    position += len(block)
+                    yield np.ascontiguousarray(block)
+                    if position == self._limit:
+                        self.notes = self._reader.notes
+                        return
                 if not self._loop:
-                    return  # shorter than its header says: what is there is what there is
-                self._file.seek(0)
-                continue
-            self._refuse_non_audio(data, position)
-            mono = data[:, 0] if data.shape[1] == 1 else data.mean(axis=1, dtype=np.float32)
-            position += len(mono)
-            yield np.ascontiguousarray(mono)
+                    break
+                self._reader.close()
+                self._reader = self._open()
+        except SoundError as error:
+            raise StreamError(str(error)) from None
+        self.notes = self._reader.notes
 
     def close(self) -> None:
-        self._file.close()
-
-    def _refuse_non_audio(self, data: Block, position: int) -> None:
-        # NaN fails the comparison too.
-        good = (np.abs(data) <= _LARGEST).all(axis=1)
-        if not good.all():
-            row = int(np.argmin(good))
-            value = next(float(v) for v in data[row] if not abs(v) <= _LARGEST)
-            what = f"{value:g}; expected full scale to be 1.0"
-            if not np.isfinite(value):
-                what = "NaN" if np.isnan(value) else "infinite"
-            index = position + row
-            raise StreamError(
-                f"{self.path}: sample {index} ({index / self.sample_rate:.3f} s) is {what}"
-            )
+        self._reader.close()
 
 
 class PacedSource:
     """Plays a `WavSource` in real time: a block is handed on once its last sample would have come.
 
-    The schedule is absolute (start + samples / rate), so it does not drift.
+    The schedule is absolute (start + samples / rate), so it does not drift. A pipe that stalls
+    delays the schedule by as long; it is read on a thread of its own, so that nobody waits for it.
     """
 
     def __init__(self, source: WavSource) -> None:
@@ -135,16 +137,61 @@ class PacedSource:
         self.lost_blocks = 0  # a file loses none; the microphone's counterpart can
         self._source = source
         self._blocks = source.blocks()
+        self._ahead: queue.Queue[Block | StreamError | None] = queue.Queue(_MOST_AHEAD)
+        self._stopped = threading.Event()
         self._block: Block | None = None
+        self._ended = False
         self._position = 0
         self._start_ns = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """True things about the file that whoever plays it should hear."""
+        return self._source.notes
 
     def start(self, push: Callable[[Block], int]) -> None:
         """Begins now; `push` takes each block."""
         self._push = push
+        if self._source.piped:
+            threading.Thread(target=self._read, name="dt-stream pipe", daemon=True).start()
         self._start_ns = time.monotonic_ns()
-        self._block = next(self._blocks, None)
-        self.finished = self._block is None
+        self._block = self._next()
+        self.finished = self._ended
+
+    def _read(self) -> None:
+        """Reads a pipe on a thread of its own."""
+        last: StreamError | None = None
+        try:
+            for block in self._blocks:
+                if not self._put(block):
+                    return
+        except StreamError as error:
+            last = error
+        self._put(last)
+
+    def _put(self, item: Block | StreamError | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._ahead.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _next(self) -> Block | None:
+        """The next block; None at the end, and while a pipe has none. Raises StreamError."""
+        if not self._source.piped:
+            block = next(self._blocks, None)
+            self._ended = block is None
+            return block
+        try:
+            item = self._ahead.get_nowait()
+        except queue.Empty:
+            return None
+        if isinstance(item, StreamError):
+            raise item
+        self._ended = item is None
+        return item
 
     def pump(self, heard_s: float) -> None:
         """Hands on what is due. `heard_s` is how far the runtime has come, in seconds of audio.
@@ -152,9 +199,17 @@ class PacedSource:
         Raises StreamError when the file turns out to be bad.
         """
         now_ns = time.monotonic_ns()
-        while self._block is not None:
+        while not self._ended:
+            if self._block is None:
+                self._block = self._next()
+                if self._block is None:
+                    break
+                if self._source.piped:
+                    # What a pipe brings cannot have sounded before it came.
+                    due_ns = self._due_ns(self._position + len(self._block))
+                    self._start_ns += max(0, now_ns - due_ns)
             end = self._position + len(self._block)
-            due_ns = self._start_ns + end * 1_000_000_000 // self.sample_rate
+            due_ns = self._due_ns(end)
             if now_ns < due_ns:
                 return
             # A file must not overflow the ring as a microphone may: wait for a slow machine.
@@ -165,12 +220,17 @@ class PacedSource:
                 return
             self._push(self._block)
             self._position = end
-            self._block = next(self._blocks, None)
-        self.finished = True
+            self._block = self._next()
+        self.finished = self._ended
+
+    def _due_ns(self, position: int) -> int:
+        return self._start_ns + position * 1_000_000_000 // self.sample_rate
 
     def capture_ns(self, position: int) -> int:
         """Monotonic time at which sample `position` was due."""
-        return self._start_ns + position * 1_000_000_000 // self.sample_rate
+        return self._due_ns(position)
 
     def stop(self) -> None:
-        self._source.close()
+        self._stopped.set()
+        if not self._source.piped:
+            self._source.close()

@@ -11,7 +11,9 @@ import io
 import sys
 from collections.abc import Sequence
 
+from ... import __version__
 from . import add_speaker, capture, evaluate, export, run, speech, table
+from .parser import Parser
 
 COMMANDS = (run, export, evaluate, table, capture, add_speaker, speech)
 EPILOG = """\
@@ -79,12 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Of the command line: every command with its options."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="dt-train",
         description="Train the talker: teacher (32 steps), distilled to 16 and 8, to a bundle.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, help_text: str) -> argparse.ArgumentParser:

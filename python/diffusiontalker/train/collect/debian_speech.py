@@ -37,10 +37,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from ...files import replaced
+from ...sound import SoundError, length_s, read_all
+from ...sound import write as write_sound
 from ..config import ConfigError
 from ..corpora import BrokenTake, Skipped, video
 from . import rnc
@@ -356,8 +357,8 @@ def _flite(voice: str, sentence: str) -> Sound:
         command = ["flite", "-voice", voice, "-t", sentence, "-o", str(wav)]
         run = subprocess.run(command, capture_output=True, text=True)
         try:
-            samples, rate_hz = soundfile.read(wav, dtype="float32")
-        except (OSError, RuntimeError) as error:
+            samples, rate_hz, _ = read_all(wav)
+        except SoundError as error:
             reason = run.stderr.strip() or error
             raise BrokenTake(f"flite did not say {sentence!r} ({reason})") from error
     return samples, rate_hz
@@ -449,8 +450,8 @@ def says_something(samples: NDArray[np.float32], rate_hz: int) -> bool:
 
 def measure(folder: Path) -> tuple[int, float]:
     """The flac files in a folder and their seconds."""
-    infos = [soundfile.info(path) for path in folder.glob("*.flac")]
-    return len(infos), sum(info.frames / info.samplerate for info in infos)
+    lengths_s = [length_s(path) for path in folder.glob("*.flac")]
+    return len(lengths_s), sum(lengths_s)
 
 
 def _write(file: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
@@ -458,7 +459,7 @@ def _write(file: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
 
     def write() -> None:
         with replaced(file) as part:
-            soundfile.write(part, clipped, rate_hz, format="FLAC", subtype="PCM_16")
+            write_sound(part, clipped, rate_hz, "FLAC", "PCM_16")
 
     _try_to_write(file, write)
 
@@ -466,7 +467,7 @@ def _write(file: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
 def _try_to_write(path: Path, write: Callable[[], object]) -> None:
     try:
         write()
-    except (OSError, RuntimeError) as error:  # soundfile's errors are of the latter kind
+    except OSError as error:
         raise ConfigError(
             f"cannot write {path} ({error}): make room, or give another -o"
         ) from error

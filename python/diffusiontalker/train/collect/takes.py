@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from ...curves import CURVES
+from ...sound import write as write_sound
 from . import landmarks, solver
 from .landmark_head import LandmarkHead
 from .measured import Measured
@@ -156,7 +156,7 @@ def write(
     target.parent.mkdir(parents=True, exist_ok=True)
     wav = target.with_suffix(".wav")
     part = wav.with_suffix(".wav.part")
-    soundfile.write(part, sound, rate_hz, format="WAV", subtype="PCM_16")
+    write_sound(part, sound, rate_hz, "WAV", "PCM_16")
     os.replace(part, wav)
     named = curves[:, [NAMES.index(name) for name in names]]
     rows = zip(film.times_s, named, film.rotations, strict=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...curves import CURVES
 from ..config import SYNC_MODES, TAKE_KINDS
-from .audio import SUFFIXES, audio_beside, read_audio
+from .audio import SUFFIXES, audio_beside, read_sound
 from .beat import read_beat, speaker_of
 from .forms import DESCRIPTIONS, form_of
 from .live_link import read_live_link, sound_of
@@ -178,8 +178,13 @@ def _files(folder: Path, pass_over: Callable[[Path, str], None]) -> Iterator[Pat
 
 def sound_alone(path: Path, *, speaker: str = "", licence: str = "") -> Recording:
     """A sound file without a face and without phones. Raises BrokenTake."""
+    audio, notes = read_sound(path)
     return Recording(
-        id=path.stem, speaker=speaker or speaker_of(path), licence=licence, audio=read_audio(path)
+        id=path.stem,
+        speaker=speaker or speaker_of(path),
+        licence=licence,
+        audio=audio,
+        notes=tuple(notes),
     )
 
 

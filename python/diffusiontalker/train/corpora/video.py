@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...sound import containers
+from ...sound.errors import SoundError
 from .recording import BrokenTake
 
 REMEDY = "pip install 'diffusiontalker[capture]'"
@@ -32,10 +34,9 @@ class VideoInfo:
 def require(what: str) -> Any:
     """The av module. Raises BrokenTake where it is missing: `what` needs it."""
     try:
-        import av
-    except ImportError:
+        return containers.load()
+    except SoundError:
         raise BrokenTake(f"{what} needs PyAV: {REMEDY}") from None
-    return av
 
 
 def _open(path: Path) -> Any:
@@ -156,8 +157,7 @@ def frames(
     not rise, are left out. Raises BrokenTake for a file without video or one that breaks off.
     """
     with _open(path) as container:
-        import av
-
+        av = require(path.name)
         picture = next(iter(container.streams.video), None)
         if picture is None:
             raise BrokenTake(f"{path.name} has no video track")

@@ -29,11 +29,23 @@ def picture() -> Picture:
 
 def test_the_screen_fits_the_terminal() -> None:
     for height in (10, 24, 50):
-        lines = draw(picture(), height).plain.splitlines()
-        assert len(lines) < max(height, 12)
+        for width in (80, 120, 200):
+            lines = draw(picture(), height, width=width).plain.splitlines()
+            assert len(lines) < max(height, 12)
+            assert all(len(line.rstrip()) <= width for line in lines)
     text = draw(picture(), 24, ascii_only=True).plain
     assert text.isascii()
-    assert "eyeBlinkLeft" in text
+
+
+def test_the_mouth_comes_first_and_names_are_whole() -> None:
+    small = draw(picture(), 14).plain.splitlines()
+    assert small[5].startswith("mouth and jaw")
+    assert not any("eye" in line for line in small)
+    tall = draw(picture(), 80, width=60).plain
+    assert tall.index("mouth and jaw") < tall.index("eyes") < tall.index("brows")
+    wide = draw(picture(), 40, width=130).plain
+    for screen in (tall, wide):
+        assert all(name in screen for name in CURVES)
 
 
 def test_plain_lines_say_the_same() -> None:

@@ -81,7 +81,7 @@ def test_refusals_are_one_line_and_name_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "word"),
-    [(np.nan, "NaN"), (-np.inf, "infinite"), (-32768.0, "-32768; expected full scale to be 1.0")],
+    [(np.nan, "NaN"), (-np.inf, "infinite"), (-32768.0, "-32768; full scale is 1.0")],
 )
 def test_samples_that_are_no_numbers_are_located(tmp_path: Path, value: float, word: str) -> None:
     path = tmp_path / "bad.wav"

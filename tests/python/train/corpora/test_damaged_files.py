@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 import vocaset_corpus
-from diffusiontalker.train.mesh import Head, HeadError, read_head
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diffusiontalker import CURVES
 from diffusiontalker.train import corpora
+from diffusiontalker.train.mesh import Head, HeadError, read_head
 
 SECONDS = 1.2
 RATE_HZ = 16000
