@@ -156,6 +156,7 @@ class Runtime:
         self._total: int | None = None
         self._waiting: deque[FloatArray] = deque()
         self._pace = Pace(self._rate, None)
+        self._heard: Callable[[int, FloatArray], None] | None = None
         # Frames that the core has computed, but whose instant plus look-ahead the input's own
         # clock has not reached: the resampler runs ahead of its worst case most of the time.
         self._early: FloatArray = np.empty((0, len(CURVES)), np.float32)
@@ -319,7 +320,11 @@ class Runtime:
     # ---- live use -------------------------------------------------------------------------
 
     def start(
-        self, *, fill_after_s: float | None = FILL_AFTER_S, realtime: bool = False
+        self,
+        *,
+        fill_after_s: float | None = FILL_AFTER_S,
+        realtime: bool = False,
+        heard: Callable[[int, FloatArray], None] | None = None,
     ) -> None:
         """Begins a live stream from its start: a worker thread computes what `push` brings in.
 
@@ -333,6 +338,8 @@ class Runtime:
                 pause is old. More than half a second of that is left out (`skips`,
                 `stats.skipped_samples`). Leave it off where sound may come faster than it lasts,
                 as from a speech service.
+            heard: called with the position and the samples of all sound that joins the stream, by
+                the thread that pushes or the one that polls; it must not wait.
 
         Raises:
             ValueError: `fill_after_s` is out of range.
@@ -343,6 +350,7 @@ class Runtime:
             raise ValueError(f"fill_after_s: expected 0.02 to 10 or None, got {fill_after_s!r}")
         self.reset()
         self._pace = Pace(self._rate, fill_after_s, realtime=realtime)
+        self._heard = heard
         self._live = self._new(_core.LiveRuntime)
 
     def push(
@@ -404,6 +412,8 @@ class Runtime:
                 while self._waiting:
                     samples = self._waiting.popleft()
                     if self._pace.take(time.monotonic_ns(), samples.size):
+                        if self._heard is not None:
+                            self._heard(self._samples, samples)
                         taken += self._hand_on(live, samples)
             finally:
                 self._feeding.release()

@@ -111,9 +111,9 @@ def _message(address: str, *arguments: str | int | float) -> OscMessage:
 class VmcOutput(UdpOutput):
     """Sends each frame as a few bundles; `Apply` stands in the last."""
 
-    def __init__(self, host: str, port: int, names: str) -> None:
+    def __init__(self, host: str, port: int, names: str, *, broadcast: bool = False) -> None:
         """`names` is one of `NAME_STYLES`. Raises StreamError."""
-        super().__init__("vmc", host, port)
+        super().__init__("vmc", host, port, broadcast=broadcast)
         self._style = names
         self._bundles = _Bundles(names_of(names))
 

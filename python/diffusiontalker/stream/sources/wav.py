@@ -132,7 +132,9 @@ class PacedSource:
         self.name = source.name
         self.duration_s = source.duration_s
         self.finished = False
-        self.lost_blocks = 0  # a file loses none; the microphone's counterpart can
+        self.lost_blocks = self.unplugged = 0  # a file loses none; the microphone's counterpart can
+        self.notices: list[str] = []
+        self.may_pause = self.realtime = False
         self._source = source
         self._blocks = source.blocks()
         self._block: Block | None = None
