@@ -165,8 +165,7 @@ class PacedSource:
                 if late_ns > _GIVE_UP_NS:
                     self._start_ns += late_ns
                 return
-            self._push(self._block)
-            self._position = end
+            self._position = self._push(self._block)
             self._block = next(self._blocks, None)
         self.finished = True
 
