@@ -18,6 +18,8 @@ from .output import Output
 _ON_ITS_WAY_NS = 35_000_000
 # Sound that is off by less goes on without a seam, nanoseconds.
 _NOTICED_NS = 40_000_000
+# Calls of the sound card's thread among which the earliest counts.
+_CALLS = 100
 # Pieces that may wait, 20 ms each.
 _MOST_PIECES = 100
 
@@ -42,6 +44,9 @@ class Speaker(Output):
         self._pieces: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_PIECES)
         self._rest: NDArray[np.float32] = np.empty(0, np.float32)
         self._due_ns = 0  # of the rest's first sample
+        self._playing = False
+        self._asked = 0  # samples so far
+        self._offsets_ns: deque[int] = deque(maxlen=_CALLS)
         self._rate_hz = rate_hz
         try:
             self._stream = sounddevice.OutputStream(
@@ -77,8 +82,12 @@ class Speaker(Output):
             self._stream.close()
 
     def _callback(self, out: NDArray[np.float32], frames: int, _time: Any, _status: Any) -> None:
-        # PortAudio's thread.
-        self.fill(out[:, 0], time.monotonic_ns() + self._latency_ns)
+        # PortAudio's thread. It asks for blocks in bursts, and late as often as not; never early for
+        # what its buffer holds, so the earliest of the last calls tells when a block is heard.
+        asked_ns = self._ns(self._asked)
+        self._offsets_ns.append(time.monotonic_ns() + self._latency_ns - asked_ns)
+        self._asked += frames
+        self.fill(out[:, 0], min(self._offsets_ns) + asked_ns)
 
     def fill(self, out: NDArray[np.float32], heard_ns: int) -> None:
         """Fills `out` (n,) with the sound that is due; its first sample is heard at `heard_ns`."""
@@ -87,16 +96,22 @@ class Speaker(Output):
         while at < len(out):
             if not len(self._rest):
                 if not self._pieces:
+                    self._playing = False
                     return
                 due_ns, self._rest = self._pieces.popleft()
                 if abs(due_ns - self._due_ns) > _NOTICED_NS:
                     self._due_ns = due_ns
+                    self._playing = False
+            # Once it plays, a callback's jitter makes no seam.
+            allowed_ns = _NOTICED_NS if self._playing else 0
             off_ns = self._due_ns - heard_ns - self._ns(at)
-            if off_ns > _NOTICED_NS:
-                at += off_ns * self._rate_hz // 1_000_000_000
+            off = off_ns * self._rate_hz // 1_000_000_000
+            if off > 0 and off_ns > allowed_ns:
+                self._playing = False
+                at += off
                 continue
-            if off_ns < -_NOTICED_NS:
-                late = min(len(self._rest), -off_ns * self._rate_hz // 1_000_000_000)
+            if off < -1 and off_ns < -allowed_ns:
+                late = min(len(self._rest), -off)
                 self._rest = self._rest[late:]
                 self._due_ns += self._ns(late)
                 continue
@@ -104,6 +119,7 @@ class Speaker(Output):
             out[at : at + count] = self._rest[:count]
             self._rest = self._rest[count:]
             self._due_ns += self._ns(count)
+            self._playing = True
             at += count
 
     def _ns(self, samples: int) -> int:

@@ -134,7 +134,9 @@ class PacedSource:
         self.finished = False
         self.lost_blocks = self.unplugged = 0  # a file loses none; the microphone's counterpart can
         self.notices: list[str] = []
-        self.may_pause = self.realtime = False
+        # A file never pauses; a pipe may, and brings its sound at any pace.
+        self.may_pause: bool = getattr(source, "piped", False)
+        self.realtime = False
         self._source = source
         self._blocks = source.blocks()
         self._block: Block | None = None
