@@ -15,11 +15,13 @@ from .. import StreamError
 from .output import Output
 
 # What a piece of sound may need on its way here beyond the speaker's own delay, nanoseconds.
-_ON_ITS_WAY_NS = 35_000_000
+_ON_ITS_WAY_NS = 60_000_000
 # Sound that is off by less goes on without a seam, nanoseconds.
 _NOTICED_NS = 40_000_000
-# Calls of the sound card's thread among which the earliest counts.
-_CALLS = 100
+# The speaker's own buffer: what a busy machine needs without a gap, and what it asks for at a time,
+# seconds.
+_BUFFER_S = 0.03
+_BLOCK_S = 0.01
 # Pieces that may wait, 20 ms each.
 _MOST_PIECES = 100
 
@@ -45,15 +47,14 @@ class Speaker(Output):
         self._rest: NDArray[np.float32] = np.empty(0, np.float32)
         self._due_ns = 0  # of the rest's first sample
         self._playing = False
-        self._asked = 0  # samples so far
-        self._offsets_ns: deque[int] = deque(maxlen=_CALLS)
         self._rate_hz = rate_hz
         try:
             self._stream = sounddevice.OutputStream(
                 samplerate=rate_hz,
                 channels=1,
                 dtype="float32",
-                latency="low",
+                latency=_BUFFER_S,
+                blocksize=round(_BLOCK_S * rate_hz),
                 callback=self._callback,
             )
             self._latency_ns = round(float(self._stream.latency) * 1e9)
@@ -81,13 +82,12 @@ class Speaker(Output):
         with contextlib.suppress(Exception):
             self._stream.close()
 
-    def _callback(self, out: NDArray[np.float32], frames: int, _time: Any, _status: Any) -> None:
-        # PortAudio's thread. It asks for blocks in bursts, and late as often as not; never early for
-        # what its buffer holds, so the earliest of the last calls tells when a block is heard.
-        asked_ns = self._ns(self._asked)
-        self._offsets_ns.append(time.monotonic_ns() + self._latency_ns - asked_ns)
-        self._asked += frames
-        self.fill(out[:, 0], min(self._offsets_ns) + asked_ns)
+    def _callback(self, out: NDArray[np.float32], frames: int, when: Any, _status: Any) -> None:
+        # PortAudio's thread.
+        buffered_ns = round((when.outputBufferDacTime - when.currentTime) * 1e9)
+        if buffered_ns <= 0:
+            buffered_ns = self._latency_ns  # some systems do not tell
+        self.fill(out[:, 0], time.monotonic_ns() + buffered_ns)
 
     def fill(self, out: NDArray[np.float32], heard_ns: int) -> None:
         """Fills `out` (n,) with the sound that is due; its first sample is heard at `heard_ns`."""

@@ -84,9 +84,9 @@ def test_sound_that_comes_late_is_cut_and_not_played_ever_later(output: FakeOutp
 
 def test_a_slow_speaker_plays_as_soon_as_it_can(output: FakeOutput) -> None:
     output.latency_s = 0.1
-    assert Speaker(RATE, 39.2).delay_ns == 135_000_000
+    assert Speaker(RATE, 39.2).delay_ns == 160_000_000
     output.latency_s = 0.001
-    assert Speaker(RATE, 39.2).delay_ns == 39_200_000
+    assert Speaker(RATE, 80.0).delay_ns == 80_000_000
 
 
 def test_no_speaker_is_one_line(output: FakeOutput) -> None:
