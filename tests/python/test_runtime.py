@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -414,3 +416,45 @@ def test_bundle_object_and_path_are_the_same(bundle_at_60: Bundle) -> None:
     a = run(Runtime(bundle_at_60), audio)
     np.testing.assert_array_equal(run(Runtime(str(bundle_at_60.path)), audio), a)
     assert bundle.read(bundle_at_60.path).sha256 == bundle_at_60.sha256
+
+
+def test_the_embedded_model_shuts_its_mouth_in_a_pause_and_opens_it_after() -> None:
+    clip = Path(bundle.__file__).parents[1] / "data" / "demo.flac"
+    audio, rate = soundfile.read(clip, dtype="float32")
+    jaw = indices(("jawOpen",))[0]
+    rt = Runtime(sample_rate=rate)
+    # Into an open vowel, where a face that stands still would be seen.
+    widest = int(np.argmax(rt.step(audio[: 3 * rate])[:, jaw]))
+    stop = (widest + 6) * rate // 60
+    block = rate // 100
+    frames: list[Frame] = []
+
+    def play(sound: np.ndarray) -> None:
+        begun = time.monotonic()
+        for at in range(0, len(sound) - block, block):
+            while time.monotonic() < begun + at / rate:
+                frames.extend(rt.poll(0.004))
+            rt.push(sound[at : at + block])
+
+    rt.reset()
+    with rt:
+        rt.start()
+        play(audio[:stop])
+        paused = time.monotonic()
+        while not rt.silences:
+            frames.extend(rt.poll(0.004))
+        noticed_s = time.monotonic() - paused
+        while time.monotonic() < paused + 1.0:
+            frames.extend(rt.poll(0.004))
+        play(audio[stop : stop + 2 * rate])
+        silences = rt.silences
+    begin_s, end_s = silences[0][0] / rate, sum(silences[0]) / rate
+    assert noticed_s < 0.25
+    assert end_s - begin_s == pytest.approx(1.0, abs=0.2)
+    curves = {f.time_s: f.curves[jaw] for f in frames}
+    assert max(v for t, v in curves.items() if begin_s - 0.2 < t < begin_s) > 0.1
+    # With the look-ahead such a frame is there 0.3 s after the last sample.
+    shut_s = begin_s + 0.3 - rt.lookahead_ms / 1000
+    # Towards its end it hears what comes next.
+    assert max(v for t, v in curves.items() if shut_s <= t < end_s - 0.05) < 0.02
+    assert max(v for t, v in curves.items() if t > end_s) > 0.1
