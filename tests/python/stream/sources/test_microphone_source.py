@@ -29,6 +29,9 @@ def test_capture_clock_takes_the_fastest_block_of_its_window() -> None:
     for block in range(500, 560):
         clock.note(block * 480, start_ns + block * 10_000_000 + 2_000_000 + 700_000_000)
     assert clock.capture_ns(0) == start_ns + 702_000_000
+    # After a pause nothing that was known before counts.
+    clock.note(560 * 480, start_ns + 560 * 10_000_000 + 9_000_000_000)
+    assert clock.capture_ns(0) == start_ns + 9_000_000_000
 
 
 class FakePortAudio(types.ModuleType):
