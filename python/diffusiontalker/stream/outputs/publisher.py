@@ -45,7 +45,7 @@ class Publisher(Output):
         self.frames = 0  #: frames handed to ZeroMQ
         self.dropped = 0  #: messages that ZeroMQ would not take
         self.subscribers: int = 0  #: connected right now, their handshake done
-        self._strangers = 0  # handshakes that failed, whose connections are about to close
+        self._peers = _Peers()
         self._schemas: dict[str, list[bytes]] = {}
         self._with_sound: set[str] = set()
         self._schema_due = 0.0
@@ -64,11 +64,7 @@ class Publisher(Output):
         self._socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_PROBES)
         self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED
-            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
         try:
             self._bind(endpoint)
@@ -129,18 +125,9 @@ class Publisher(Output):
         if asked or time.monotonic() >= self._schema_due:
             self._send_schemas()
         while self._monitor.poll(0):
-            self._count(recv_monitor_message(self._monitor)["event"])
-
-    def _count(self, event: int) -> None:
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self.subscribers += 1
-        elif event != zmq.EVENT_DISCONNECTED:
-            self._strangers += 1
-        elif self._strangers:
-            # Whatever connected without being a subscriber: a port scan, a browser.
-            self._strangers -= 1
-        else:
-            self.subscribers = max(0, self.subscribers - 1)
+            event = recv_monitor_message(self._monitor)
+            self._peers.note(event["event"], event["value"])
+        self.subscribers = self._peers.connected
 
     def leave(self, bye: Bye) -> None:
         """Tells the subscribers that a face leaves."""
@@ -171,6 +158,39 @@ class Publisher(Output):
         self._monitor.close(linger=0)
         self._socket.close()
         self._context.term()
+
+
+class _Peers:
+    """Who is connected and has shaken hands, from what ZeroMQ's monitor tells.
+
+    It names connections when they come and go, and says of a handshake only that there was one.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()  # have shaken hands, by file descriptor
+        self._new: set[int] = set()  # may have
+        self._shaken = 0  # handshakes of new ones
+
+    @property
+    def connected(self) -> int:
+        return len(self._known) + self._shaken
+
+    def note(self, event: int, descriptor: int) -> None:
+        """An event of the monitor, with its value."""
+        if event == zmq.EVENT_ACCEPTED:
+            self._new.add(descriptor)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._shaken += 1
+        elif descriptor in self._known:
+            self._known.remove(descriptor)
+        else:
+            # Whatever connects without being a subscriber (a port scan, a browser) goes first; if
+            # it was another after all, the count is right again once the stranger goes.
+            self._new.discard(descriptor)
+        if self._shaken >= len(self._new):
+            self._known |= self._new
+            self._new.clear()
+            self._shaken = 0
 
 
 def _shortened(text: str, size: int) -> str:

@@ -99,8 +99,8 @@ def test_a_pause_makes_nothing_late(bundle_at_60: Bundle) -> None:
     frames = [(at, f) for at, f in kept.frames if not f.flags & FLAG_CLOSING]
     assert [f.index for _, f in frames] == list(range(len(frames)))
     assert len(frames) / 60 > 4.3, "the pause has frames too"
-    gaps_s = np.diff([at for at, _ in frames]) / 1e9
-    assert gaps_s.max() < 0.5
+    before = sum(at < source.resumed_ns for at, _ in frames)
+    assert before / 60 > 1.8, "they came while it lasted"
     late_ms = [
         (at - f.capture_ns) / 1e6 for at, f in frames if at > source.resumed_ns + 1_000_000_000
     ]
