@@ -98,6 +98,8 @@ void bind_live_runtime(py::module_& m) {
   };
   property("width", &dt::LiveRuntime::width);
   property("finished", &dt::LiveRuntime::finished);
+  property("room", &dt::LiveRuntime::room);
+  property("ring_capacity_samples", &dt::LiveRuntime::ring_capacity_samples);
   property("dropped_samples", &dt::LiveRuntime::dropped_samples);
   property("dropped_frames", &dt::LiveRuntime::dropped_frames);
   property("invalid_samples", &dt::LiveRuntime::invalid_samples);

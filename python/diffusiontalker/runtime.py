@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +23,7 @@ from .bundle import Bundle
 from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
 from .knobs import Knobs, Settings
+from .pace import FILL_AFTER_S, Pace
 from .resample import Resampler, delay_samples
 from .scale import is_audio, what_is_wrong
 from .spelling import meant
@@ -34,6 +38,15 @@ _Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)
 
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
+
+#: How long `push` waits for room by default, seconds.
+PUSH_PATIENCE_S = 2.0
+# How often it looks; the worker reads at least as often.
+_LOOK_S = 0.002
+# `poll` looks this often whether silence is due.
+_FILL_EVERY_S = 0.01
+# Silence put in at a time, samples: poll comes back for the rest.
+_MOST_SILENCE = 16000
 
 
 @dataclass(frozen=True)
@@ -50,13 +63,15 @@ class Frame:
 class RuntimeStats:
     """Counters since the start or the last reset."""
 
-    samples: int  #: input samples taken, at the input rate
+    samples: int  #: input samples taken, at the input rate; the silence put in counts too
     frames: int  #: frames delivered
     dropped_samples: int  #: 16 kHz samples refused by a full ring buffer (live only)
     dropped_frames: int  #: frames that nobody polled in time (live only)
     invalid_samples: int  #: NaN, infinite or beyond full scale: taken as silence (live only)
     compute_seconds: float  #: time spent computing, one core
     level_db: float  #: level of the newest analysis window, dBFS
+    filled_samples: int = 0  #: silence put in where no sound came, at the input rate (live only)
+    skipped_samples: int = 0  #: sound that came too late to be heard, left out (live only)
 
 
 class Runtime:
@@ -137,6 +152,9 @@ class Runtime:
         if reason:
             engines.tell_once(reason)
         self._live: _core.LiveRuntime | None = None
+        # Whoever holds it feeds the worker; what comes meanwhile waits in `_waiting`, so that the
+        # thread that pushes never does.
+        self._feeding = threading.Lock()
         self._resampler = None if self._rate == CORE_RATE_HZ else Resampler(self._rate)
         self._lookahead = self._model.lookahead_samples
         if self._resampler is not None:
@@ -165,6 +183,9 @@ class Runtime:
         self._told_invalid = False
         self._flushed = False
         self._total: int | None = None
+        self._waiting: deque[FloatArray] = deque()
+        self._pace = Pace(self._rate, None)
+        self._heard: Callable[[int, FloatArray], None] | None = None
         # Frames that the core has computed, but whose instant plus look-ahead the input's own
         # clock has not reached: the resampler runs ahead of its worst case most of the time.
         self._early: FloatArray = np.empty((0, len(self.curve_names)), np.float32)
@@ -233,7 +254,22 @@ class Runtime:
             invalid_samples=self._invalid + (0 if live is None else live.invalid_samples),
             compute_seconds=core.compute_seconds,
             level_db=core.level_db,
+            filled_samples=self._pace.filled,
+            skipped_samples=self._pace.skipped,
         )
+
+    @property
+    def silences(self) -> list[tuple[int, int]]:
+        """(position, samples) of each silence that was put in, in input samples; the newest 10000.
+
+        `step` on the sound with these silences in it gives the same frames, bit for bit.
+        """
+        return list(self._pace.silences)
+
+    @property
+    def skips(self) -> list[tuple[int, int]]:
+        """(position, samples) of sound that came too late to be heard and was left out there."""
+        return list(self._pace.skips)
 
     def _identity_index(self, identity: str) -> int:
         if identity == "auto":
@@ -361,24 +397,66 @@ class Runtime:
 
     # ---- live use -------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begins a live stream from its start: a worker thread computes what `push` brings in."""
+    def start(
+        self,
+        *,
+        fill_after_s: float | None = FILL_AFTER_S,
+        realtime: bool = False,
+        heard: Callable[[int, FloatArray], None] | None = None,
+    ) -> None:
+        """Begins a live stream from its start: a worker thread computes what `push` brings in.
+
+        Sound may pause: when what was pushed has run out for `fill_after_s` (a second of sound
+        lasts for a second from when it came), `poll` puts silence in its place, so that the mouth
+        shuts and frames go on. `silences` and `stats.filled_samples` tell where and how much.
+
+        Args:
+            fill_after_s: seconds, 0.02 to 10; None puts nothing in.
+            realtime: the sound is pushed as it is captured, so that what comes in a burst after a
+                pause is old. More than half a second of that is left out (`skips`,
+                `stats.skipped_samples`). Leave it off where sound may come faster than it lasts,
+                as from a speech service.
+            heard: called with the position and the samples of all sound that joins the stream, by
+                the thread that pushes or the one that polls; it must not wait.
+
+        Raises:
+            ValueError: `fill_after_s` is out of range.
+            RuntimeError: a live stream runs already.
+        """
         self._refuse_live("start")
+        if fill_after_s is not None and not 0.02 <= fill_after_s <= 10:
+            raise ValueError(f"fill_after_s: expected 0.02 to 10 or None, got {fill_after_s!r}")
         self.reset()
+        self._pace = Pace(self._rate, fill_after_s, realtime=realtime)
+        self._heard = heard
         self._live = self._new(_core.LiveRuntime)
 
-    def push(self, chunk: Chunk) -> int:
-        """Hands samples to the worker and returns at once; see `step` for the chunk.
+    def push(
+        self,
+        chunk: Chunk,
+        *,
+        timeout_s: float = PUSH_PATIENCE_S,
+    ) -> int:
+        """Hands samples to the worker; see `step` for the chunk.
 
-        A full ring buffer drops the incoming samples and counts them (`stats.dropped_samples`);
-        silence takes their place, so that the clock stays true. Samples that are no number, or
-        far beyond full scale, count as silence too (`stats.invalid_samples`): a sound card's thread
-        has nobody to tell; `poll` tells the logger "diffusiontalker" of the first. Returns the
-        number of samples taken, at 16 kHz. Call it from one thread only. Raises ValueError for a
-        wrong dtype or rank.
+        As a rule it returns at once. When the ring buffer (4 s) is full it waits up to `timeout_s`
+        for room. From an audio callback, which must not wait, push with `timeout_s=0`: what does
+        not fit is then dropped and counted (`stats.dropped_samples`), and silence takes its place,
+        so that the clock stays true.
+
+        Samples that are no number, or far beyond full scale, count as silence
+        (`stats.invalid_samples`): a sound card's thread has nobody to tell; `poll` tells the logger
+        "diffusiontalker" of the first. Returns the number of samples taken, at 16 kHz. Call it from
+        one thread only.
+
+        Raises:
+            ValueError: wrong dtype or rank; more sound at once than the ring holds.
+            TimeoutError: no room came in `timeout_s`; nothing of the chunk was taken.
         """
         live = self._running("push")
         samples = _as_float32(chunk)
+        if timeout_s > 0:
+            self._await_room(live, samples.size, timeout_s)
         good = is_audio(samples)
         if not good.all():
             if self._first_invalid is None:
@@ -386,8 +464,65 @@ class Runtime:
                 self._first_invalid = _about(self._samples + where, float(samples[where]))
             self._invalid += int(samples.size - np.count_nonzero(good))
             samples = np.where(good, samples, np.float32(0))
+        self._waiting.append(samples)
+        return self._feed(live)
+
+    def _await_room(self, live: _core.LiveRuntime, samples: int, timeout_s: float) -> None:
+        needed = samples
+        if self._resampler is not None:
+            needed = -(-samples * CORE_RATE_HZ // self._rate) + delay_samples(self._rate)
+        if needed > live.ring_capacity_samples:
+            raise ValueError(
+                f"chunk: {samples / self._rate:.1f} s of sound at once; the ring holds "
+                f"{live.ring_capacity_samples / CORE_RATE_HZ:g} s. Push it in parts and poll in "
+                "between, or use step(), which takes any length"
+            )
+        deadline = time.monotonic() + timeout_s
+        while live.room < needed:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(
+                    f"push: no room for {samples / self._rate:.2f} s of sound in {timeout_s:g} s; "
+                    "nothing of it was taken"
+                )
+            time.sleep(_LOOK_S)
+
+    def _feed(self, live: _core.LiveRuntime) -> int:
+        """Hands on what waits, unless another thread does so now: it then goes on with this too."""
+        taken = 0
+        while self._waiting and self._feeding.acquire(blocking=False):
+            try:
+                while self._waiting:
+                    samples = self._waiting.popleft()
+                    if self._pace.take(time.monotonic_ns(), samples.size):
+                        if self._heard is not None:
+                            self._heard(self._samples, samples)
+                        taken += self._hand_on(live, samples)
+            finally:
+                self._feeding.release()
+        return taken
+
+    def _fill(self, live: _core.LiveRuntime) -> None:
+        """Puts silence in where sound is due and none came."""
+        if self._total is not None or not self._feeding.acquire(blocking=False):
+            return
+        try:
+            if not self._waiting:
+                room = max(0, live.room - CORE_RATE_HZ // 10) * self._rate // CORE_RATE_HZ
+                count = min(self._pace.due(time.monotonic_ns()), room, _MOST_SILENCE)
+                self._pace.fill(count)
+                self._hand_on(live, np.zeros(count, np.float32))
+        finally:
+            self._feeding.release()
+        self._feed(live)
+
+    def _hand_on(self, live: _core.LiveRuntime, samples: FloatArray) -> int:
         self._samples += samples.size
         return live.push(samples if self._resampler is None else self._resampler.push(samples))
+
+    @property
+    def position(self) -> int:
+        """Input samples of the stream so far, with the silence that was put in."""
+        return self._samples
 
     def poll(self, timeout_s: float = 0.0) -> list[Frame]:
         """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
@@ -398,7 +533,13 @@ class Runtime:
                 "push: taken as silence, and counted in stats.invalid_samples: %s",
                 self._first_invalid,
             )
-        first, curves = live.poll(timeout_s=timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._fill(live)
+            left_s = deadline - time.monotonic()
+            first, curves = live.poll(timeout_s=min(max(left_s, 0.0), _FILL_EVERY_S))
+            if len(curves) or left_s <= _FILL_EVERY_S or live.finished:
+                break
         if self._total is not None:
             curves = curves[: max(self._total - first, 0)]
         self._delivered += len(curves)
@@ -410,9 +551,10 @@ class Runtime:
         live = self._running("finish")
         if self._total is not None:
             return
-        self._total = self._total_frames()
-        if self._resampler is not None:
-            live.push(self._resampler.push(self._resampler_tail()))
+        with self._feeding:
+            self._total = self._total_frames()
+            if self._resampler is not None:
+                live.push(self._resampler.push(self._resampler_tail()))
         live.finish()
 
     @property

@@ -265,3 +265,26 @@ def test_an_interrupted_conversion_leaves_no_file(tmp_path: Path, bundle: Path) 
     _, stderr = popen.communicate(timeout=PATIENCE_S)
     assert (popen.returncode, stderr) == (130, "")
     assert list(tmp_path.glob("face*")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--demo", "--channel", "1"], "--channel is one of a microphone's"),
+        (["--mic", "--channel", "0"], "--channel: expected 1 or more, got 0"),
+        (["--demo", "--subject", "a=1"], "--subject a=1: a face's channel needs --mic"),
+        (["--mic", "--subject", "a=1", "--subject", "b"], "several faces need a channel each"),
+        (["--mic", "--subject", "a=1", "--subject", "a=2"], "two faces have the same name"),
+        (["--mic", "--subject", "a=0"], "counted from 1"),
+        (["--mic", "--subject", "a=1", "--channel", "2"], "--channel goes without --subject"),
+        (["--mic", "--subject", "a=1", "--subject", "b=2", "--play"], "one voice be heard"),
+        (
+            ["--mic", "--subject", "a=1", "--subject", "b=2", "--to", "vmc://127.0.0.1"],
+            "vmc://127.0.0.1: has room for one face",
+        ),
+        (["--demo", "--fast", "--no-publish", "--out", "f.csv", "--play"], "without --fast"),
+        (["--demo", "--to", "vmc://127.255.255.255"], "add ?broadcast=1"),
+    ],
+)
+def test_faces_channels_and_ways_out_that_do_not_fit(options: list[str], words: str) -> None:
+    assert words in error_line(run("dt-stream", *options))

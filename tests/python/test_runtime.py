@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -257,7 +259,7 @@ def test_live_gives_the_frames_of_step(any_bundle: Bundle, rate: int) -> None:
     rt = Runtime(any_bundle, sample_rate=rate, seed=5)
     whole = run(rt, audio)
     with rt:
-        rt.start()
+        rt.start(fill_after_s=None)
         frames: list[Frame] = []
         for at in range(0, len(audio), 441):
             rt.push(audio[at : at + 441])
@@ -290,7 +292,10 @@ def test_a_full_ring_drops_counts_and_keeps_the_clock(bundle_at_60: Bundle) -> N
     rt = Runtime(bundle_at_60)
     rt.start()
     flood = speech_like(30, 16000)  # far more than the ring holds, at once
-    taken = rt.push(flood)
+    with pytest.raises(ValueError, match=r"30\.0 s of sound at once; the ring holds 4 s"):
+        rt.push(flood)
+    assert rt.stats.samples == 0
+    taken = rt.push(flood, timeout_s=0)  # as an audio callback does
     assert 0 < taken < len(flood)
     assert rt.stats.dropped_samples == len(flood) - taken
     rt.stop()
@@ -315,6 +320,84 @@ def test_live_takes_bad_samples_as_silence(bundle_at_60: Bundle, rate: int) -> N
     with pytest.raises(ValueError, match="float64"):
         rt.push(np.zeros(3))  # type: ignore[arg-type]
     rt.stop()
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_a_push_waits_for_room_and_loses_nothing(bundle_at_60: Bundle, rate: int) -> None:
+    audio = speech_like(11, rate)
+    rt = Runtime(bundle_at_60, sample_rate=rate)
+    whole = run(rt, audio)
+    frames: list[Frame] = []
+    with rt:
+        rt.start(fill_after_s=None)
+        for at in range(0, len(audio), 3 * rate):  # 9 s would not fit
+            rt.push(audio[at : at + 3 * rate], timeout_s=60)
+            frames += rt.poll()
+        rt.finish()
+        frames += drain(rt)
+        assert rt.stats.dropped_samples == rt.stats.dropped_frames == 0
+    np.testing.assert_array_equal(np.stack([f.curves for f in frames]), whole)
+
+
+def test_a_push_that_finds_no_room_says_so_and_takes_nothing(bundle_at_60: Bundle) -> None:
+    rt = Runtime(bundle_at_60)
+    rt.start(fill_after_s=None)
+
+    def flood() -> None:
+        for _ in range(100):
+            rt.push(np.zeros(60000, np.float32), timeout_s=1e-6)
+
+    with pytest.raises(TimeoutError, match="nothing of it was taken"):
+        flood()
+    assert rt.stats.samples % 60000 == 0
+    assert rt.stats.dropped_samples == 0
+    rt.stop()
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+@pytest.mark.parametrize("block_s", [0.01, 0.2])
+def test_a_pause_is_filled_and_step_says_the_same(
+    bundle_at_60: Bundle, rate: int, block_s: float
+) -> None:
+    audio = speech_like(1.2, rate)
+    block = round(block_s * rate)
+    rt = Runtime(bundle_at_60, sample_rate=rate, seed=2)
+    arrivals: list[tuple[float, Frame]] = []
+
+    def poll_until(end_s: float) -> None:
+        while time.monotonic() < end_s:
+            arrivals.extend((time.monotonic(), f) for f in rt.poll(0.004))
+
+    with rt:
+        rt.start()
+        resumed = len(audio) // 2 // block * block
+        for at in range(0, len(audio), block):
+            if at == resumed:
+                poll_until(time.monotonic() + 0.6)
+                before = len(arrivals)
+            rt.push(audio[at : at + block])
+            poll_until(time.monotonic() + block_s)
+        rt.finish()
+        frames = [f for _, f in arrivals] + drain(rt)
+        silences, stats = rt.silences, rt.stats
+    assert [f.index for f in frames] == list(range(len(frames)))
+    assert stats.filled_samples == sum(n for _, n in silences) > 0.3 * rate
+    assert stats.samples == len(audio) + stats.filled_samples == rt.position
+    assert before > 0.8 * 60, "frames went on in the pause"
+    heard = np.empty(0, np.float32)
+    left = audio
+    for position, count in silences:
+        new = position - len(heard)
+        heard = np.concatenate([heard, left[:new], np.zeros(count, np.float32)])
+        left = left[new:]
+    whole = run(Runtime(bundle_at_60, sample_rate=rate, seed=2), np.concatenate([heard, left]))
+    np.testing.assert_array_equal(np.stack([f.curves for f in frames]), whole)
+
+
+@pytest.mark.parametrize("fill_after_s", [0, 0.01, 11, float("nan")])
+def test_an_absurd_patience_is_refused(bundle_at_60: Bundle, fill_after_s: float) -> None:
+    with pytest.raises(ValueError, match=r"fill_after_s: expected 0\.02 to 10"):
+        Runtime(bundle_at_60).start(fill_after_s=fill_after_s)
 
 
 def test_stop_in_any_state(bundle_at_60: Bundle) -> None:
@@ -399,3 +482,45 @@ def test_an_offset_does_not_hold_the_mouth_open(offset: float) -> None:
     assert np.corrcoef(moved[:120, jaw], plain[:120, jaw])[0, 1] > 0.95
     rt.reset()
     np.testing.assert_array_equal(run(rt, audio + np.float32(offset)), moved)
+
+
+def test_the_embedded_model_shuts_its_mouth_in_a_pause_and_opens_it_after() -> None:
+    clip = Path(bundle.__file__).parents[1] / "data" / "demo.flac"
+    audio, rate = soundfile.read(clip, dtype="float32")
+    jaw = indices(("jawOpen",))[0]
+    rt = Runtime(sample_rate=rate)
+    # Into an open vowel, where a face that stands still would be seen.
+    widest = int(np.argmax(rt.step(audio[: 3 * rate])[:, jaw]))
+    stop = (widest + 6) * rate // 60
+    block = rate // 100
+    frames: list[Frame] = []
+
+    def play(sound: np.ndarray) -> None:
+        begun = time.monotonic()
+        for at in range(0, len(sound) - block, block):
+            while time.monotonic() < begun + at / rate:
+                frames.extend(rt.poll(0.004))
+            rt.push(sound[at : at + block])
+
+    rt.reset()
+    with rt:
+        rt.start()
+        play(audio[:stop])
+        paused = time.monotonic()
+        while not rt.silences:
+            frames.extend(rt.poll(0.004))
+        noticed_s = time.monotonic() - paused
+        while time.monotonic() < paused + 1.0:
+            frames.extend(rt.poll(0.004))
+        play(audio[stop : stop + 2 * rate])
+        silences = rt.silences
+    begin_s, end_s = silences[0][0] / rate, sum(silences[0]) / rate
+    assert noticed_s < 0.25
+    assert end_s - begin_s == pytest.approx(1.0, abs=0.2)
+    curves = {f.time_s: f.curves[jaw] for f in frames}
+    assert max(v for t, v in curves.items() if begin_s - 0.2 < t < begin_s) > 0.1
+    # With the look-ahead such a frame is there 0.3 s after the last sample.
+    shut_s = begin_s + 0.3 - rt.lookahead_ms / 1000
+    # Towards its end it hears what comes next.
+    assert max(v for t, v in curves.items() if shut_s <= t < end_s - 0.05) < 0.02
+    assert max(v for t, v in curves.items() if t > end_s) > 0.1

@@ -24,6 +24,10 @@ class LiveRuntime {
   // finish() or stop() nothing is taken.
   std::int64_t push(const float* samples, std::int64_t count) noexcept;
 
+  // How many samples push() would take whole now. For the thread that pushes; never locks.
+  std::int64_t room() noexcept;
+  std::int64_t ring_capacity_samples() const noexcept;
+
   // Waits up to `timeout_s` for a frame and returns how many are ready. Throws std::runtime_error
   // if the worker failed.
   std::int64_t wait(double timeout_s);

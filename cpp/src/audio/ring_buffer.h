@@ -20,13 +20,9 @@ class RingBuffer {
   // stored as zeros.
   template <typename Accept>
   std::int64_t push(const float* samples, std::int64_t count, const Accept& accept) {
-    publish_gap();
-    const std::int64_t written = written_.load(std::memory_order_relaxed);
     // While a gap waits to be published, what comes now lies behind it and cannot go in front.
-    const std::int64_t space = missing_.load(std::memory_order_relaxed) > 0
-                                   ? 0
-                                   : capacity() - (written - read_.load(std::memory_order_acquire));
-    const std::int64_t taken = std::min(count, space);
+    const std::int64_t taken = std::min(count, room());
+    const std::int64_t written = written_.load(std::memory_order_relaxed);
     for (std::int64_t i = 0; i < taken; ++i) {
       samples_[slot(written + i)] = accept(samples[i]) ? samples[i] : 0.0F;
     }
@@ -37,6 +33,15 @@ class RingBuffer {
       publish_gap();
     }
     return taken;
+  }
+
+  // The writer's side: how many samples a push would take at once now.
+  std::int64_t room() {
+    publish_gap();
+    return missing_.load(std::memory_order_relaxed) > 0
+               ? 0
+               : capacity() - (written_.load(std::memory_order_relaxed) -
+                               read_.load(std::memory_order_acquire));
   }
 
   // The reader's side: up to `count` samples, zeros for a gap that has been reached.

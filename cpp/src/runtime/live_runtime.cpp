@@ -242,6 +242,10 @@ std::int64_t LiveRuntime::push(const float* samples, std::int64_t count) noexcep
   return taken;
 }
 
+std::int64_t LiveRuntime::room() noexcept { return impl_->ring.room(); }
+
+std::int64_t LiveRuntime::ring_capacity_samples() const noexcept { return impl_->ring.capacity(); }
+
 std::int64_t LiveRuntime::wait(double timeout_s) {
   const std::int64_t ready = impl_->queue.wait(timeout_s);
   if (ready == 0 && impl_->failed.load()) {

@@ -97,6 +97,21 @@ TEST_F(Live, FillsDroppedSamplesWithSilence) {
   EXPECT_EQ(drain(live), run(runtime_, kCurves, audio_));
 }
 
+TEST_F(Live, SaysWhatAPushWouldTake) {
+  LiveRuntime live(model_, 3, kAutoIdentity, "cpu", 10000);
+  EXPECT_EQ(live.ring_capacity_samples(), 10000);
+  for (std::int64_t at = 0; at < 32000;) {
+    // Only the worker changes it meanwhile, and it makes more room.
+    const std::int64_t count = std::min<std::int64_t>(live.room(), 32000 - at);
+    ASSERT_LE(count, 10000);
+    ASSERT_EQ(live.push(audio_.data() + at, count), count);
+    at += count;
+  }
+  live.finish();
+  EXPECT_EQ(drain(live), run(runtime_, kCurves, audio_));
+  EXPECT_EQ(live.dropped_samples(), 0);
+}
+
 TEST_F(Live, CountsTheAudioDroppedAtTheEnd) {
   LiveRuntime live(model_, 3, 0, "cpu", 100);
   EXPECT_EQ(live.push(audio_.data(), 8000), 100);

@@ -6,6 +6,7 @@ import argparse
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ...curves import GROUPS
 from ...frames import check_subject
@@ -27,6 +28,8 @@ examples:
   dt-stream --wav *.wav --out curves/               many files, as fast as possible, a CSV each
   espeak-ng --stdout Hi | dt-stream --wav - --to json:-    a pipe in, a pipe out
   ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
+  dt-stream --mic --subject anna=1 --subject bo=2   a face for each channel of an interface
+  dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -35,6 +38,7 @@ examples:
 none of the others, and what it misses is counted:
   zmq://HOST[:5560]                       binds here, for dt-watch, the Unreal plugin, your program
   livelink://HOST[:11111][?subject=NAME]  sends Live Link Face packets: stock Unreal, Blender, Godot
+                                          ?broadcast=1 (vmc:// too): HOST may be a broadcast address
   vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
                                           STYLE: perfectsync (EyeBlinkLeft; the default), arkit
                                           (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
@@ -72,6 +76,19 @@ def parser() -> Parser:
         metavar="devices | doctor | identities",
         help="list microphones, examine, or list talking styles",
     )
+    _add_voice(made)
+    _add_face(made)
+    _add_outputs(made)
+    look = made.add_argument_group("what is shown")
+    look.add_argument(
+        "--plain", action="store_true", help="a line a second (default if not a terminal)"
+    )
+    look.add_argument("--quiet", action="store_true", help="nothing but errors")
+    return made
+
+
+def _add_voice(made: Parser) -> None:
+    """Options of where the voice comes from."""
     group = made.add_argument_group("where the voice comes from (one of)")
     source = group.add_mutually_exclusive_group()
     source.add_argument("--mic", action="store_true", help="a microphone")
@@ -94,9 +111,16 @@ def parser() -> Parser:
         "--device", metavar="NAME", help="microphone, by number, name or part of its name"
     )
     group.add_argument(
+        "--channel", type=int, metavar="N",
+        help="channel of the microphone, from 1 (default: the one that somebody speaks into)",
+    )  # fmt: skip
+    group.add_argument(
         "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
     )
 
+
+def _add_face(made: Parser) -> None:
+    """Options of how the face moves."""
     face = made.add_argument_group("the face")
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
     face.add_argument(
@@ -152,6 +176,9 @@ def parser() -> Parser:
         help="smooth every value with this time constant, 0 to 1000 (default: 0, off)",
     )
 
+
+def _add_outputs(made: Parser) -> None:
+    """Options of where the curves go."""
     out = made.add_argument_group("where the curves go")
     out.add_argument(
         "--to", action="append", default=[], metavar="URL", help="a way out, see below; repeatable"
@@ -162,7 +189,10 @@ def parser() -> Parser:
     out.add_argument(
         "--allow-remote", action="store_true", help="let --bind and zmq:// open to other machines"
     )
-    out.add_argument("--subject", default="face", help="name of the face (default: face)")
+    out.add_argument(
+        "--subject", action="append", default=[], metavar="NAME[=CHANNEL]",
+        help="name of the face (default: face); several: one for each of these channels of --mic",
+    )  # fmt: skip
     out.add_argument(
         "--publish-audio", action="store_true",
         help="publish the sound too, on the clock of the curves (zmq:// only)",
@@ -177,12 +207,9 @@ def parser() -> Parser:
         "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
     )
 
-    look = made.add_argument_group("what is shown")
-    look.add_argument(
-        "--plain", action="store_true", help="a line a second (default if not a terminal)"
+    out.add_argument(
+        "--play", action="store_true", help="let the sound be heard here, in step with the face"
     )
-    look.add_argument("--quiet", action="store_true", help="nothing but errors")
-    return made
 
 
 def _numbers(text: str) -> dict[str, float]:
@@ -221,6 +248,12 @@ def check(args: argparse.Namespace) -> None:
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
+    if args.channel is not None and not args.mic:
+        raise StreamError("--channel is one of a microphone's: it needs --mic")
+    if args.channel is not None and args.channel < 1:
+        raise StreamError(f"--channel: expected 1 or more, got {args.channel}")
+    if args.fast and args.play:
+        raise StreamError("--play goes without --fast: sound lasts as long as it lasts")
     if args.fast and args.mic:
         raise StreamError("--fast goes without --mic: a microphone gives sound in real time only")
     if args.fast and (args.bind is not None or args.allow_remote):
@@ -230,11 +263,62 @@ def check(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
-    try:
-        check_subject(args.subject)
-    except ValueError as error:
-        raise StreamError(f"--{error}") from None
+    _check_faces(args, faces(args))
     _check_destinations(args, destinations(args))
+
+
+@dataclass(frozen=True)
+class Face:
+    """A `--subject`: a face and the channel of the microphone that moves it."""
+
+    subject: str
+    channel: int | None  #: from 1; None is the one that somebody speaks into
+
+
+def faces(args: argparse.Namespace) -> list[Face]:
+    """Every face that the options name, or the default. Raises StreamError."""
+    found = []
+    for text in args.subject or ["face"]:
+        name, equals, channel = text.rpartition("=")
+        if not (equals and name and channel.isascii() and channel.isdigit()):
+            name, channel = text, ""
+        try:
+            check_subject(name)
+        except ValueError as error:
+            raise StreamError(f"--{error}") from None
+        found.append(Face(name, int(channel) if channel else args.channel))
+    return found
+
+
+def _check_faces(args: argparse.Namespace, found: Sequence[Face]) -> None:
+    chosen = [face for face, text in zip(found, args.subject, strict=False) if face.subject != text]
+    if chosen and not args.mic:
+        raise StreamError(f"--subject {args.subject[0]}: a face's channel needs --mic")
+    if chosen and args.channel is not None:
+        raise StreamError("--channel goes without --subject NAME=CHANNEL")
+    if len(found) > 1 and len(chosen) < len(found):
+        raise StreamError(
+            "several faces need a channel each, as in --subject anna=1 --subject bo=2"
+        )
+    if any(face.channel == 0 for face in found):
+        raise StreamError("--subject: channels are counted from 1")
+    if len({face.subject for face in found}) < len(found):
+        raise StreamError("--subject: two faces have the same name")
+    if len(found) > 1:
+        if args.play:
+            raise StreamError("--play lets one voice be heard: it goes with one --subject")
+        for destination in destinations(args):
+            if destination.scheme == "vmc" or "subject" in destination.options:
+                raise StreamError(f"{destination.text}: has room for one face; drop it, or start "
+                                  "a dt-stream for each --subject")  # fmt: skip
+
+
+def of_face(destination: Destination, subject: str) -> Destination:
+    """Where one face of several goes: files carry its name before their ending."""
+    if not destination.is_file:
+        return destination
+    root, ending = os.path.splitext(destination.address)
+    return replace(destination, address=f"{root}-{subject}{ending}")
 
 
 def destinations(args: argparse.Namespace) -> list[Destination]:

@@ -40,6 +40,11 @@ class Destination:
     options: dict[str, str] = field(default_factory=dict)
 
     @property
+    def broadcast(self) -> bool:
+        """Whether an address that reaches a whole network is meant."""
+        return "broadcast" in self.options
+
+    @property
     def is_file(self) -> bool:
         return self.scheme in ("csv", "json")
 
@@ -101,7 +106,7 @@ def parse(text: str, *, allow_remote: bool = False) -> Destination:
     if not parts.hostname or parts.path not in ("", "/") or parts.fragment or "@" in parts.netloc:
         raise StreamError(f"--to {text}: expected {example}")
     options = dict(pairs)
-    known = {"livelink": ("subject",), "vmc": ("names",)}.get(scheme, ())
+    known = {"livelink": ("subject", "broadcast"), "vmc": ("names", "broadcast")}.get(scheme, ())
     for key, _ in pairs:
         if key not in known or len(options) != len(pairs):
             raise StreamError(f"--to {text}: {key!r} is unknown or there twice; expected {example}")
@@ -117,6 +122,8 @@ def parse(text: str, *, allow_remote: bool = False) -> Destination:
             check_subject(options["subject"])
         except ValueError as error:
             raise StreamError(f"--to {text}: {error}") from None
+    if options.get("broadcast", "1") != "1":
+        raise StreamError(f"--to {text}: broadcast: expected 1, got {options['broadcast']!r}")
     if options.get("names", NAME_STYLES[0]) not in NAME_STYLES:
         raise StreamError(
             f"--to {text}: names: expected {', '.join(NAME_STYLES)}, got {options['names']!r}"

@@ -9,8 +9,14 @@ from .. import StreamError
 DEFAULT_PORT = 5560
 DEFAULT_ENDPOINT = f"tcp://127.0.0.1:{DEFAULT_PORT}"
 
-HEARTBEAT_IVL_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 3000
+#: A subscriber asks this often whether the sender lives, and gives it this long: a sender that was
+#: stopped for less is not left.
+HEARTBEAT_IVL_MS = 2000
+HEARTBEAT_TIMEOUT_MS = 60_000
+#: The sender's TCP asks after a silent peer this often and gives up after so many times, 60 s in
+#: all. Heartbeats of ZeroMQ it has none.
+KEEPALIVE_S = 15
+KEEPALIVE_PROBES = 3
 
 
 def check_endpoint(endpoint: str, allow_remote: bool, written: str | None = None) -> None:

@@ -132,10 +132,14 @@ def open_output(
             return Publisher(destination.address, allow_remote=allow_remote)
         case "livelink":
             name = destination.options.get("subject", subject)
-            return LiveLinkOutput(destination.address, destination.port, name)
+            return LiveLinkOutput(
+                destination.address, destination.port, name, broadcast=destination.broadcast
+            )
         case "vmc":
             names = destination.options.get("names", NAME_STYLES[0])
-            return VmcOutput(destination.address, destination.port, names)
+            return VmcOutput(
+                destination.address, destination.port, names, broadcast=destination.broadcast
+            )
     recorders: dict[str, Callable[[Path], Recorder]] = {"csv": CsvRecorder, "json": JsonRecorder}
     recorder = recorders[destination.scheme](Path(destination.address))
     return FileQueue(recorder) if paced else recorder

@@ -61,9 +61,9 @@ def encode(
 class LiveLinkOutput(UdpOutput):
     """Sends each frame as one packet; the time of day on it goes by the audio clock."""
 
-    def __init__(self, host: str, port: int, subject: str) -> None:
+    def __init__(self, host: str, port: int, subject: str, *, broadcast: bool = False) -> None:
         """`subject` is the name that Live Link shows, not empty. Raises StreamError."""
-        super().__init__("livelink", host, port)
+        super().__init__("livelink", host, port, broadcast=broadcast)
         self._subject = subject
         # 36 bytes, which some receivers take for granted; the same at every start.
         self._device = str(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 
@@ -13,8 +14,8 @@ from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
 from .endpoint import (
     DEFAULT_ENDPOINT,
-    HEARTBEAT_IVL_MS,
-    HEARTBEAT_TIMEOUT_MS,
+    KEEPALIVE_PROBES,
+    KEEPALIVE_S,
     check_endpoint,
 )
 from .output import Output
@@ -39,10 +40,14 @@ class Publisher(Output):
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, allow_remote: bool = False) -> None:
         """Binds. Raises StreamError for a bad endpoint or one that is taken."""
         check_endpoint(endpoint, allow_remote)
+        #: Where it is bound, with the port that the system chose for port 0 or *.
+        self.endpoint = ""
         self.frames = 0  #: frames handed to ZeroMQ
         self.dropped = 0  #: messages that ZeroMQ would not take
-        self.subscribers: int = 0  #: connected right now
-        self._schema: list[bytes] = []
+        self.subscribers: int = 0  #: connected right now, their handshake done
+        self._peers = _Peers()
+        self._schemas: dict[str, list[bytes]] = {}
+        self._with_sound: set[str] = set()
         self._schema_due = 0.0
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
@@ -51,14 +56,18 @@ class Publisher(Output):
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_PAYLOAD_BYTES)
-        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
-        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        # No heartbeats from here: they would drop a receiver that was stopped for a while, and one
+        # that wakes then may not survive it (docs/wire.md). TCP itself asks after dead peers.
+        self._socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        self._socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
+        self._socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
+        self._socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_PROBES)
         self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
         try:
-            self._socket.bind(endpoint.replace("://localhost:", "://127.0.0.1:"))
+            self._bind(endpoint)
         except zmq.ZMQError as error:
             self._shut()
             if error.errno == zmq.EADDRINUSE:
@@ -67,14 +76,26 @@ class Publisher(Output):
                     "choose another port with --bind or --to zmq://127.0.0.1:PORT"
                 ) from None
             raise StreamError(f"cannot bind {endpoint}: {error.strerror}") from None
-        #: Where it is bound, with the port that the system chose for port 0 or *.
-        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.endpoint = self.endpoint or self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.name = self.endpoint
 
+    def _bind(self, endpoint: str) -> None:
+        if "://localhost:" not in endpoint:
+            self._socket.bind(endpoint)
+            return
+        self._socket.bind(endpoint.replace("localhost", "127.0.0.1"))
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        # Some receivers look for localhost at ::1 only. A machine without IPv6 has none.
+        self._socket.setsockopt(zmq.IPV6, 1)
+        with contextlib.suppress(zmq.ZMQError):
+            self._socket.bind(f"tcp://[::1]:{self.endpoint.rpartition(':')[2]}")
+
     def announce(self, schema: Schema) -> None:
-        """Sets and sends the schema of the frames to come."""
-        self._schema = wire.encode(schema)
-        self._send_schema()
+        """Sets and sends the schema of a face's frames to come."""
+        self._schemas[schema.subject] = wire.encode(schema)
+        if schema.audio_format:
+            self._with_sound.add(schema.subject)
+        self._send_schemas()
 
     def send(self, frame: StampedFrame) -> None:
         """Sends a frame. Raises WireError for one that breaks the rules of the wire."""
@@ -85,8 +106,9 @@ class Publisher(Output):
         self.frames += 1
 
     def send_audio(self, audio: Audio) -> None:
-        """Sends a piece of the sound. Raises WireError for one that breaks the rules."""
-        self._send(wire.encode(audio))
+        """Sends a piece of the sound if the schema announced any. Raises WireError."""
+        if audio.subject in self._with_sound:
+            self._send(wire.encode(audio))
 
     def serve(self) -> None:
         """Answers new subscriptions and repeats the schema when due; call it often."""
@@ -97,27 +119,32 @@ class Publisher(Output):
             except zmq.Again:
                 break
             # 1 and a topic prefix: subscribe. Whoever would not get the schema needs no answer.
-            asked |= bool(
-                self._schema and request[:1] == b"\x01" and self._schema[0].startswith(request[1:])
+            asked |= request[:1] == b"\x01" and any(
+                topic.startswith(request[1:]) for topic, _ in self._schemas.values()
             )
-        if self._schema and (asked or time.monotonic() >= self._schema_due):
-            self._send_schema()
+        if asked or time.monotonic() >= self._schema_due:
+            self._send_schemas()
         while self._monitor.poll(0):
-            event = recv_monitor_message(self._monitor)["event"]
-            self.subscribers += 1 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else -1
-        # A peer that leaves before its handshake is done is reported as leaving only.
-        self.subscribers = max(0, self.subscribers)
+            event = recv_monitor_message(self._monitor)
+            self._peers.note(event["event"], event["value"])
+        self.subscribers = self._peers.connected
+
+    def leave(self, bye: Bye) -> None:
+        """Tells the subscribers that a face leaves."""
+        reason = _shortened(bye.reason, wire.MAX_TEXT_BYTES)
+        self._send(wire.encode(dataclasses.replace(bye, reason=reason)))
+        self._schemas.pop(bye.subject, None)
+        self._socket.setsockopt(zmq.LINGER, _LEAVE_MS)
 
     def close(self, bye: Bye | None = None) -> None:
         """Tells the subscribers, gives the message a moment to leave, and unbinds."""
         if bye is not None:
-            reason = _shortened(bye.reason, wire.MAX_TEXT_BYTES)
-            self._send(wire.encode(dataclasses.replace(bye, reason=reason)))
-            self._socket.setsockopt(zmq.LINGER, _LEAVE_MS)
+            self.leave(bye)
         self._shut()
 
-    def _send_schema(self) -> None:
-        self._send(self._schema)
+    def _send_schemas(self) -> None:
+        for schema in self._schemas.values():
+            self._send(schema)
         self._schema_due = time.monotonic() + SCHEMA_EVERY_S
 
     def _send(self, parts: list[bytes]) -> None:
@@ -131,6 +158,39 @@ class Publisher(Output):
         self._monitor.close(linger=0)
         self._socket.close()
         self._context.term()
+
+
+class _Peers:
+    """Who is connected and has shaken hands, from what ZeroMQ's monitor tells.
+
+    It names connections when they come and go, and says of a handshake only that there was one.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()  # have shaken hands, by file descriptor
+        self._new: set[int] = set()  # may have
+        self._shaken = 0  # handshakes of new ones
+
+    @property
+    def connected(self) -> int:
+        return len(self._known) + self._shaken
+
+    def note(self, event: int, descriptor: int) -> None:
+        """An event of the monitor, with its value."""
+        if event == zmq.EVENT_ACCEPTED:
+            self._new.add(descriptor)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._shaken += 1
+        elif descriptor in self._known:
+            self._known.remove(descriptor)
+        else:
+            # Whatever connects without being a subscriber (a port scan, a browser) goes first; if
+            # it was another after all, the count is right again once the stranger goes.
+            self._new.discard(descriptor)
+        if self._shaken >= len(self._new):
+            self._known |= self._new
+            self._new.clear()
+            self._shaken = 0
 
 
 def _shortened(text: str, size: int) -> str:

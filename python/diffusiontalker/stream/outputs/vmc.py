@@ -115,9 +115,9 @@ class VmcOutput(UdpOutput):
     known here.
     """
 
-    def __init__(self, host: str, port: int, names: str) -> None:
+    def __init__(self, host: str, port: int, names: str, *, broadcast: bool = False) -> None:
         """`names` is one of `NAME_STYLES`. Raises StreamError."""
-        super().__init__("vmc", host, port)
+        super().__init__("vmc", host, port, broadcast=broadcast)
         self._style = names
         self._bundles = _Bundles(names_of(names))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ... import Frame, Runtime, RuntimeStats
 from ...frames import FLAG_CLOSING, FLAG_GAP, Audio, Bye, Schema
+from ...pace import FILL_AFTER_S
 from .. import StreamError
 from ..outputs.fan_out import FanOut
 from ..sources.source import Source
@@ -42,9 +43,13 @@ class LiveSession:
         *,
         subject: str,
         publish_audio: bool = False,
+        play: bool = False,
         keep_after_failure: bool = False,
     ) -> None:
-        """`keep_after_failure`: files keep the frames that came before an error."""
+        """`publish_audio`: the sound goes to the outputs too, and the schema says so; with `play`
+        it goes there unannounced. `keep_after_failure`: files keep the frames that came before an
+        error.
+        """
         self.stats: RuntimeStats = runtime.stats
         self.identity = runtime.identity
         self._runtime = runtime
@@ -52,7 +57,8 @@ class LiveSession:
         self._meter = meter
         self._outputs = outputs
         self._subject = subject
-        self._sound = SoundQueue(source.sample_rate) if publish_audio else None
+        self._sound = SoundQueue(source.sample_rate) if publish_audio or play else None
+        self._publish_audio = publish_audio
         self._keep_after_failure = keep_after_failure
         self._schema: Schema | None = None
         self._sequence = 0
@@ -78,9 +84,13 @@ class LiveSession:
         """
         reason, failed = "failed", True
         try:
-            self._runtime.start()
-            self._source.start(self._runtime.push if self._sound is None else self._hear)
-            self._schema = make_schema(self._runtime, self._subject, audio=self._sound is not None)
+            self._runtime.start(
+                fill_after_s=FILL_AFTER_S if self._source.may_pause else None,
+                realtime=self._source.realtime,
+                heard=None if self._sound is None else self._sound.note,
+            )
+            self._source.start(self._hear)
+            self._schema = make_schema(self._runtime, self._subject, audio=self._publish_audio)
             self._outputs.announce(self._schema)
             reason = self._play()
             failed = False
@@ -94,9 +104,9 @@ class LiveSession:
             self._leave(reason, failed)
 
     def _hear(self, block: NDArray[np.float32]) -> int:
-        assert self._sound is not None
-        self._sound.note(block)
-        return self._runtime.push(block)
+        # The source's thread: a sound card's must not wait.
+        self._runtime.push(block, timeout_s=0.0)
+        return self._runtime.position
 
     def _play(self) -> str:
         while not self._stop.is_set():
@@ -124,9 +134,10 @@ class LiveSession:
     def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
             flags = 0
-            if frame.index != self._next_index or self.stats.dropped_samples > self._lost_samples:
+            lost = self.stats.dropped_samples + self.stats.skipped_samples
+            if frame.index != self._next_index or lost > self._lost_samples:
                 flags |= FLAG_GAP
-                self._lost_samples = self.stats.dropped_samples
+                self._lost_samples = lost
             # The clock's estimate may step back by a little; time on the wire never does.
             self._capture_ns = max(self._capture_ns + 1, self._source.capture_ns(frame.position))
             self._send(frame.index, frame.curves, flags)

@@ -16,22 +16,22 @@ _MOST_BLOCKS = 1000
 class SoundQueue:
     """Blocks of sound on their way from the source's thread to the loop, cut into messages.
 
-    `note` never waits. Positions count every sample that the source gave, so they are those of the
-    frames.
+    `note` never waits. Positions are those of the frames.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self._size = math.ceil(_MESSAGE_S * sample_rate)
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_BLOCKS)
-        self._heard = 0
         self._position = 0
         self._pending = np.empty(0, np.int16)
 
-    def note(self, block: NDArray[np.float32]) -> None:
-        """Takes a block (n,) of samples, 1.0 being full scale; called by the source's thread."""
+    def note(self, position: int, block: NDArray[np.float32]) -> None:
+        """Takes a block (n,) of samples, 1.0 being full scale, that begins at `position`.
+
+        Called by the thread that feeds the runtime.
+        """
         # A sound card reuses its buffer.
-        self._blocks.append((self._heard, block.copy()))
-        self._heard += len(block)
+        self._blocks.append((position, block.copy()))
 
     def take(self, *, rest: bool = False) -> list[tuple[int, bytes]]:
         """Position and samples of each piece that is complete; of everything with `rest`."""

@@ -16,12 +16,25 @@ class Source(Protocol):
     sample_rate: int
     duration_s: float | None  #: None when it has no end
     finished: bool  #: everything was pushed
-    lost_blocks: int  #: times that the system lost audio before it came here
+    notices: list[str]  #: what a user should know, a line each; grows while it runs
+    #: Whether sound may stop coming for a while, so that silence takes its place.
+    may_pause: bool
+    #: Whether sound comes as it is captured, so that what comes in a burst was late.
+    realtime: bool
+
+    @property
+    def lost_blocks(self) -> int:
+        """Times that the system lost audio before it came here."""
+
+    @property
+    def unplugged(self) -> int:
+        """Times that the device went away."""
 
     def start(self, push: Callable[[NDArray[np.float32]], int]) -> None:
         """Begins; `push` takes each block (n,) of samples, 1.0 being full scale, on any thread.
 
-        Raises StreamError.
+        It returns how many samples the stream has then, with the silence that was put into pauses:
+        positions count those. Raises StreamError.
         """
 
     def pump(self, heard_s: float) -> None:

@@ -134,7 +134,11 @@ class PacedSource:
         self.name = source.name
         self.duration_s = source.duration_s
         self.finished = False
-        self.lost_blocks = 0  # a file loses none; the microphone's counterpart can
+        self.lost_blocks = self.unplugged = 0  # a file loses none; the microphone's counterpart can
+        self.notices: list[str] = []
+        # A file never pauses; a pipe may, and brings its sound at any pace.
+        self.may_pause = source.piped
+        self.realtime = False
         self._source = source
         self._blocks = source.blocks()
         self._ahead: queue.Queue[Block | StreamError | None] = queue.Queue(_MOST_AHEAD)
@@ -218,8 +222,7 @@ class PacedSource:
                 if late_ns > _GIVE_UP_NS:
                     self._start_ns += late_ns
                 return
-            self._push(self._block)
-            self._position = end
+            self._position = self._push(self._block)
             self._block = self._next()
         self.finished = self._ended
 

@@ -15,6 +15,8 @@ def test_urls_and_their_defaults() -> None:
     assert (live.address, live.port, live.options) == ("::1", 11112, {"subject": "Zöe 2"})
     assert parse("vmc://localhost").port == 39539
     assert parse("vmc://localhost:39540?names=vrm").options == {"names": "vrm"}
+    assert parse("vmc://192.168.1.255?names=vrm&broadcast=1").broadcast
+    assert not parse("livelink://192.168.1.255").broadcast
     assert parse("zmq://127.0.0.1:5999").address == "tcp://127.0.0.1:5999"
     assert parse("zmq://127.0.0.1").address == "tcp://127.0.0.1:5560"
     assert parse("zmq://*:5561", allow_remote=True).address == "tcp://*:5561"
@@ -46,6 +48,8 @@ def test_urls_and_their_defaults() -> None:
         ("livelink://[::1", "expected livelink://HOST"),
         ("vmc://host?names=ARKit", "names: expected perfectsync, arkit, vrm, vrm1, got 'ARKit'"),
         ("vmc://host?subject=x", "'subject' is unknown"),
+        ("livelink://host?broadcast=0", "broadcast: expected 1, got '0'"),
+        ("zmq://127.0.0.1?broadcast=1", "'broadcast' is unknown"),
         ("zmq://0.0.0.0:5560", "--allow-remote"),
         ("zmq://127.0.0.1:5560?x=1", "'x' is unknown"),
         ("csv:", "as in csv:face.csv"),

@@ -15,7 +15,7 @@ def test_sound_is_cut_into_messages_with_true_positions() -> None:
     for start in range(0, 1000, 160):
         part = sound[start : start + 160]
         block[: len(part)] = part  # as a sound card does, into the same buffer each time
-        queue.note(block[: len(part)])
+        queue.note(start, block[: len(part)])
         block[:] = np.nan
         if start % 480 == 0:
             pieces += queue.take()
@@ -29,14 +29,14 @@ def test_sound_is_cut_into_messages_with_true_positions() -> None:
 
 def test_sound_that_was_lost_leaves_a_hole_in_the_positions() -> None:
     queue = SoundQueue(16000)
-    for _ in range(1005):
-        queue.note(np.array([np.nan, np.inf, 0.5, -0.5], np.float32))
+    for i in range(1005):
+        queue.note(4 * i, np.array([np.nan, np.inf, 0.5, -0.5], np.float32))
     pieces = queue.take(rest=True)
     assert pieces[0][0] == 5 * 4
     assert sum(len(s) for _, s in pieces) == 1000 * 4 * 2
     assert np.frombuffer(pieces[0][1], "<i2")[:4].tolist() == [0, 0, 16384, -16384]
-    queue.note(np.ones(3, np.float32))
-    for _ in range(1001):
-        queue.note(np.ones(4, np.float32))
+    queue.note(1005 * 4, np.ones(3, np.float32))
+    for i in range(1001):
+        queue.note(1005 * 4 + 3 + 4 * i, np.ones(4, np.float32))
     positions = [p for p, _ in queue.take(rest=True)]
     assert positions[0] == 1005 * 4 + 3 + 4

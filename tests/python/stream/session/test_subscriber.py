@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
+import socket
 import time
 
 import msgpack
@@ -11,6 +14,7 @@ from diffusiontalker.curves import CURVES
 from diffusiontalker.frames import Audio, Bye, Message, Schema, StampedFrame
 from diffusiontalker.stream.cli.watch import picture
 from diffusiontalker.stream.outputs.publisher import Publisher
+from diffusiontalker.stream.outputs.shared import SharedPublisher
 from diffusiontalker.stream.session.subscriber import Subscriber
 
 SESSION = 77
@@ -40,9 +44,10 @@ def receive(subscriber: Subscriber, publisher: Publisher, count: int) -> list[Me
 def test_subscriber_counts_gaps_duplicates_garbage_and_sessions() -> None:
     publisher = Publisher("tcp://127.0.0.1:0")
     subscriber = Subscriber(publisher.endpoint)
-    publisher.announce(SCHEMA)
+    with_sound = dataclasses.replace(SCHEMA, audio_format="s16le")
+    publisher.announce(with_sound)
     first = receive(subscriber, publisher, 1)
-    assert first == [SCHEMA]
+    assert first == [with_sound]
     assert publisher.subscribers == 1
     for sequence in (0, 1, 4, 4, 3, 5):
         publisher.send(frame(sequence))
@@ -63,7 +68,7 @@ def test_subscriber_counts_gaps_duplicates_garbage_and_sessions() -> None:
     assert isinstance(*receive(subscriber, publisher, 1), Audio)
     assert ("sound", "0.0 s") in picture(subscriber).facts
     publisher.send(frame(0, session=78))
-    publisher._schema = []
+    publisher._schemas.clear()
     while subscriber.session != 78:
         subscriber.receive()
     assert subscriber.sessions == 2
@@ -106,6 +111,82 @@ def test_a_subscriber_that_hangs_delays_nobody() -> None:
     publisher.close()
     subscriber.close()
     context.term()
+
+
+def test_only_who_shook_hands_is_counted() -> None:
+    publisher = Publisher("tcp://127.0.0.1:0")
+    publisher.announce(SCHEMA)
+    subscribers = [Subscriber(publisher.endpoint) for _ in range(2)]
+
+    def count_becomes(expected: int) -> None:
+        deadline = time.monotonic() + 30
+        while publisher.subscribers != expected and time.monotonic() < deadline:
+            publisher.serve()
+            time.sleep(0.01)
+        for _ in range(10):
+            time.sleep(0.01)
+            publisher.serve()
+        assert publisher.subscribers == expected
+
+    count_becomes(2)
+    port = int(publisher.endpoint.rpartition(":")[2])
+    rng = random.Random(1)
+    said_first = [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" + bytes(8) + b"\x7f\x03" + bytes(99)]
+    for said in said_first + [rng.randbytes(rng.randrange(200)) for _ in range(40)]:
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(said)
+            time.sleep(0.01)
+            publisher.serve()
+    count_becomes(2)
+    subscribers.pop().close()
+    count_becomes(1)
+    subscribers.pop().close()
+    count_becomes(0)
+    publisher.close()
+
+
+def test_localhost_is_heard_at_every_address_of_it() -> None:
+    publisher = Publisher("tcp://localhost:0")
+    publisher.announce(SCHEMA)
+    port = publisher.endpoint.rpartition(":")[2]
+    hosts = ["127.0.0.1", "localhost"] + (["[::1]"] if has_ipv6() else [])
+    for host in hosts:
+        subscriber = Subscriber(f"tcp://{host}:{port}")
+        assert receive(subscriber, publisher, 1) == [SCHEMA]
+        subscriber.close()
+    publisher.close()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_two_faces_on_one_publisher() -> None:
+    shared = SharedPublisher(Publisher("tcp://127.0.0.1:0"))
+    names = ("anna", "bo")
+    faces = [shared.face() for _ in names]
+    schemas = [dataclasses.replace(SCHEMA, subject=n, session=i + 1) for i, n in enumerate(names)]
+    subscribers = [Subscriber(shared.publisher.endpoint, name) for name in names]
+    for face, schema in zip(faces, schemas, strict=True):
+        face.announce(schema)
+    for subscriber, schema in zip(subscribers, schemas, strict=True):
+        assert receive(subscriber, shared.publisher, 1) == [schema]
+    assert [face.subscribers for face in faces] == [2, None], "told once"
+    faces[0].close(Bye("anna", 1, 0, "done"))
+    faces[1].send(frame(0, session=2, subject="bo"))
+    got = subscribers[1].receive() or subscribers[1].receive()
+    assert isinstance(got, StampedFrame)
+    assert got.subject == "bo"
+    faces[1].close(Bye("bo", 2, 1, "done"))
+    for subscriber in subscribers:
+        while subscriber.goodbye is None:
+            subscriber.receive()
+        subscriber.close()
 
 
 def test_a_long_reason_is_shortened_to_what_the_wire_takes() -> None:

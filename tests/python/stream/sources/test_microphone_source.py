@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
+import time
 import types
 from typing import Any
 
@@ -27,6 +29,9 @@ def test_capture_clock_takes_the_fastest_block_of_its_window() -> None:
     for block in range(500, 560):
         clock.note(block * 480, start_ns + block * 10_000_000 + 2_000_000 + 700_000_000)
     assert clock.capture_ns(0) == start_ns + 702_000_000
+    # After a pause nothing that was known before counts.
+    clock.note(560 * 480, start_ns + 560 * 10_000_000 + 9_000_000_000)
+    assert clock.capture_ns(0) == start_ns + 9_000_000_000
 
 
 class FakePortAudio(types.ModuleType):
@@ -42,7 +47,14 @@ class FakePortAudio(types.ModuleType):
         self.names = names
         self.default = types.SimpleNamespace(device=(1, 2))
         self.opened: dict[str, Any] = {}
-        self.stream = types.SimpleNamespace(start=lambda: None, close=lambda: None, active=True)
+        self.refused_at_open: tuple[int, ...] = ()
+        self.gone = False
+
+    def _terminate(self) -> None:
+        pass
+
+    def _initialize(self) -> None:
+        pass
 
     def query_hostapis(self) -> list[dict[str, str]]:
         return [{"name": "ALSA"}]
@@ -61,8 +73,16 @@ class FakePortAudio(types.ModuleType):
             raise self.PortAudioError("Invalid sample rate [PaErrorCode -9997]")
 
     def InputStream(self, **options: Any) -> Any:
+        if options["samplerate"] in self.refused_at_open or self.gone:
+            raise self.PortAudioError("Invalid device [PaErrorCode -9996]")
         self.opened = options
+        self.stream = types.SimpleNamespace(start=lambda: None, close=lambda: None, active=True)
         return self.stream
+
+    def say(self, samples: np.ndarray, lost: bool = False) -> None:
+        """A block (n, channels) from the card."""
+        status = types.SimpleNamespace(input_overflow=lost, input_underflow=False)
+        self.opened["callback"](samples.astype(np.float32), len(samples), None, status)
 
 
 @pytest.fixture
@@ -77,7 +97,7 @@ def test_devices_go_by_number_name_or_part(portaudio: FakePortAudio) -> None:
     assert microphone.find_device("0").name == "Mic USB"
     assert microphone.find_device("Mic built-in").index == 1
     assert microphone.find_device("usb").index == 0
-    with pytest.raises(StreamError, match=r"fits several.*0 'Mic USB', 1 'Mic built-in'"):
+    with pytest.raises(StreamError, match=r"several.*0 'Mic USB' \(ALSA, 2 ch\), 1 'Mic b"):
         microphone.find_device("mic")
     with pytest.raises(StreamError, match="no such input; there are: 0 'Mic USB'"):
         microphone.find_device("speaker")
@@ -93,21 +113,132 @@ def test_rate_falls_back_to_the_devices_own(portaudio: FakePortAudio) -> None:
     assert microphone.Microphone("built-in").sample_rate == 16000
 
 
+@pytest.mark.parametrize("refused", [(16000,), (16000, 44100), (16000, 44100, 48000)])
+def test_a_rate_counts_only_when_the_device_opens_at_it(
+    portaudio: FakePortAudio, refused: tuple[int, ...]
+) -> None:
+    portaudio.refused_at_open = refused
+    rates = [r for r in (16000, 44100, 48000, 32000) if r not in refused]
+    assert microphone.Microphone("built-in").sample_rate == rates[0]
+
+
+def test_a_device_that_refuses_everything_says_why(portaudio: FakePortAudio) -> None:
+    portaudio.refused_at_open = (16000, 44100, 48000, 32000)
+    with pytest.raises(StreamError, match="'Mic built-in' cannot be opened: Invalid device"):
+        microphone.Microphone("built-in")
+
+
+class Ear:
+    """Takes blocks as a session does: it returns how many samples it has."""
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+
+    def __call__(self, block: np.ndarray) -> int:
+        self.blocks.append(block)
+        return sum(map(len, self.blocks))
+
+    @property
+    def heard(self) -> np.ndarray:
+        return np.concatenate(self.blocks)
+
+
 def test_blocks_are_handed_on_up_to_the_limit(portaudio: FakePortAudio) -> None:
     source = microphone.Microphone("built-in", limit_s=0.025)
-    got: list[np.ndarray] = []
-    source.start(lambda block: got.append(block) or len(block))
-    fine = types.SimpleNamespace(input_overflow=False, input_underflow=False)
-    lossy = types.SimpleNamespace(input_overflow=True, input_underflow=False)
-    block = np.arange(320, dtype=np.float32).reshape(160, 2)
-    for status in (fine, lossy, fine, fine):
-        portaudio.opened["callback"](block, 160, None, status)
-    assert [len(b) for b in got] == [160, 160, 80]
-    np.testing.assert_array_equal(got[0], block[:, 0])
+    ear = Ear()
+    source.start(ear)
+    block = np.arange(320, dtype=np.float32).reshape(160, 2) / 1e4
+    for lost in (False, True, False, False):
+        portaudio.say(block, lost)
+    assert [len(b) for b in ear.blocks] == [160, 160, 80]
     assert source.finished
     assert source.lost_blocks == 1
     source.pump(0.0)
     source.stop()
+
+
+@pytest.mark.parametrize("voice", [0, 1])
+@pytest.mark.parametrize("loudness", [0.3, 0.002])
+def test_the_channel_with_the_voice_is_heard(
+    portaudio: FakePortAudio, voice: int, loudness: float
+) -> None:
+    rng = np.random.default_rng(0)
+    source, ear = microphone.Microphone("usb"), Ear()
+    source.start(ear)
+    for _ in range(50):
+        block = rng.normal(0, 1e-5, (441, 2))
+        block[:, voice] += loudness * np.sign(rng.normal(size=441))
+        portaudio.say(block)
+    assert np.abs(ear.heard[441:]).min() > loudness / 2, "no gap in it after the first block"
+
+
+def test_a_channel_may_be_chosen(portaudio: FakePortAudio) -> None:
+    for channel in (1, 2):
+        source, ear = microphone.Microphone("usb", channel=channel), Ear()
+        source.start(ear)
+        assert portaudio.opened["channels"] == max(channel, 1)
+        portaudio.say(np.tile([0.9, 0.1], (100, 1))[:, : portaudio.opened["channels"]])
+        assert ear.heard[0] == np.float32([0.9, 0.1][channel - 1])
+    with pytest.raises(StreamError, match=r"channel 3: microphone 'Mic USB' has 2"):
+        microphone.Microphone("usb", channel=3)
+
+
+def test_several_voices_share_a_device_that_closes_with_the_last(portaudio: FakePortAudio) -> None:
+    device = microphone.InputDevice("usb", channel=2)
+    voices = [microphone.Microphone(channel=c, device=device) for c in (1, 2)]
+    ears = [Ear(), Ear()]
+    for voice, ear in zip(voices, ears, strict=True):
+        voice.start(ear)
+    portaudio.say(np.tile([0.9, 0.1], (100, 1)))
+    voices[0].stop()
+    portaudio.say(np.tile([0.9, 0.1], (100, 1)))
+    assert [len(ear.heard) for ear in ears] == [100, 200]
+    assert ears[1].heard.max() == np.float32(0.1)
+
+
+def seconds_of(db: float, seconds: float = 3.2) -> np.ndarray:
+    """Half of it a voice of that level, half of it what a room has."""
+    rng = np.random.default_rng(1)
+    voice = rng.normal(0, 10 ** (db / 20), (round(seconds * 16000), 2))
+    voice[: len(voice) // 2] *= 1e-3
+    return voice
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros((52000, 2)), "gives nothing but silence: is it muted, or .*not allowed"),
+        (np.full((52000, 2), 3e-5), "-90 dB: is it muted"),
+        (seconds_of(-52), "very quiet .*turn its input level up"),
+        (seconds_of(-65), "very quiet"),
+        (seconds_of(-25), None),
+        (np.random.default_rng(2).normal(0, 1e-3, (52000, 2)), None),  # a room, nobody speaks
+    ],
+)
+def test_an_input_that_gives_no_voice_is_told_once(
+    portaudio: FakePortAudio, samples: np.ndarray, words: str | None
+) -> None:
+    source = microphone.Microphone("built-in")
+    source.start(Ear())
+    for _ in range(2):
+        for at in range(0, len(samples), 160):
+            portaudio.say(samples[at : at + 160])
+            source.pump(0.0)
+    assert len(source.notices) == (words is not None)
+    if words is not None:
+        assert re.search(words, source.notices[0])
+
+
+@pytest.mark.parametrize("name", ["Stereo Mix (Realtek)", "Monitor of Built-in Audio", "BlackHole"])
+def test_a_loopback_is_not_taken_silently(portaudio: FakePortAudio, name: str) -> None:
+    portaudio.names = ("Mic USB", name + " Mic", "Loud speaker")
+    source = microphone.Microphone()
+    assert source.device.name == "Mic USB"
+    assert "hears what this machine plays" in source.notices[0]
+    portaudio.names = ("Loud speaker", name + " Mic")
+    source = microphone.Microphone()
+    assert "there is no other" in source.notices[0]
+    assert microphone.Microphone("1").notices == []
 
 
 def test_a_callback_never_raises_and_the_loop_hears_of_it(portaudio: FakePortAudio) -> None:
@@ -117,19 +248,48 @@ def test_a_callback_never_raises_and_the_loop_hears_of_it(portaudio: FakePortAud
         raise ValueError("chunk: sample 3 is nan")
 
     source.start(push)
-    status = types.SimpleNamespace(input_overflow=False, input_underflow=False)
-    portaudio.opened["callback"](np.zeros((160, 1), np.float32), 160, None, status)
+    portaudio.say(np.zeros((160, 2)))
     with pytest.raises(StreamError, match="'Mic built-in': chunk: sample 3"):
         source.pump(0.0)
 
 
-def test_a_device_that_is_gone_is_noticed(portaudio: FakePortAudio) -> None:
+def test_a_device_that_never_spoke_is_an_error(portaudio: FakePortAudio) -> None:
     source = microphone.Microphone("built-in")
-    source.start(len)
+    source.start(Ear())
     source.pump(0.0)
     portaudio.stream.active = False
-    with pytest.raises(StreamError, match="was it unplugged"):
+    with pytest.raises(StreamError, match="delivers no audio; was it unplugged"):
         source.pump(0.0)
+
+
+def test_an_unplugged_device_is_waited_for(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(microphone, "RETRY_S", 0.01)
+    source, ear = microphone.Microphone("usb", limit_s=60.0), Ear()
+    source.start(ear)
+    portaudio.say(np.full((441, 2), 0.1))
+    source.pump(0.0)
+    portaudio.gone, portaudio.stream.active = True, False
+    for _ in range(20):
+        source.pump(0.0)
+        time.sleep(0.005)
+    assert source.unplugged == 1
+    assert "was it unplugged?" in source.notices[0]
+    lost, portaudio.gone = portaudio.stream, False
+    deadline = time.monotonic() + 30
+    while portaudio.stream is lost and time.monotonic() < deadline:
+        time.sleep(0.01)
+    while len(source.notices) < 2 and time.monotonic() < deadline:
+        portaudio.say(np.full((441, 2), 0.2))
+        source.pump(0.0)
+        time.sleep(0.01)
+    assert "is back after" in source.notices[1]
+    assert ear.heard[-1] == np.float32(0.2)
+    assert not source.finished
+    source.pump(60.0)
+    assert source.finished, "its time is over, plugged in or not"
+    source.stop()
 
 
 def test_missing_portaudio_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

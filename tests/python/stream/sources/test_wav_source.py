@@ -104,7 +104,7 @@ def test_paced_blocks_come_when_they_are_due_and_in_order(tmp_path: Path) -> Non
         end = sum(map(len, got)) + len(block)
         assert time.monotonic_ns() - begun_ns >= end * 1_000_000_000 // 16000
         got.append(block)
-        return len(block)
+        return end
 
     paced.start(push)
     while not paced.finished:
@@ -124,7 +124,7 @@ def test_a_runtime_that_does_not_keep_up_is_not_drowned(tmp_path: Path) -> None:
     def push(block: np.ndarray) -> int:
         nonlocal pushed
         pushed += len(block)
-        return len(block)
+        return pushed
 
     paced.start(push)
     # As if ten seconds had gone by while the runtime computed nothing.
