@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,11 @@ def _refuse_wide_memo(file: BinaryIO) -> None:
 
     The unpickler makes room for it first: a damaged number would take all memory.
     """
-    for code, value, at in pickletools.genops(file):
-        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and (value or 0) > (at or 0):
-            raise pickle.UnpicklingError(f"memo entry {value} at byte {at}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in a damaged text
+        for code, value, at in pickletools.genops(file):
+            if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and (value or 0) > (at or 0):
+                raise pickle.UnpicklingError(f"memo entry {value} at byte {at}")
 
 
 # ------------------------------------------------------------------------------- the least squares

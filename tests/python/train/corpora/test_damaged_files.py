@@ -163,7 +163,7 @@ def must_be_told(corpus: corpora.Corpus, files: int = 1) -> None:
 
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -211,7 +211,7 @@ def vocaset(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     "name",
     ["data_verts.npy", "raw_audio_fixed.pkl", "templates.pkl", "subj_seq_to_idx.pkl", "deltas"],
 )
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=60)
 @given(data=st.data())
 def test_a_spoilt_vocaset_is_read_in_part_or_refused(
     name: str, data: st.DataObject, vocaset: tuple[Path, Path]
@@ -302,7 +302,7 @@ def test_a_quantised_head_is_read(component: int, normalized: bool, tmp_path: Pa
     np.testing.assert_allclose(head.deltas, expected, atol=1e-6)
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=600)
 @given(data=st.data())
 def test_a_spoilt_head_is_a_head_or_one_reason(data: st.DataObject, tmp_path: Path) -> None:
     kind = data.draw(st.sampled_from(((5126, False), (5120, True), (5122, True))))
