@@ -178,7 +178,7 @@ def made(spoken: tuple[config.Config, list], how: Draw) -> tuple[Stream, list[tu
 def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
     spoken: tuple[config.Config, list],  # type: ignore[type-arg]
 ) -> None:
-    loud = ("keys", "breath", "tones")  # a swell may be between two
+    loud = ("keys", "breath", "tones")  # a swell may be too faint where it is cut
     filled, pauses = made(spoken, Draw(gap_s=1.5, gap_noise_db=-20.0, gap_noises=loud))
     silent, _ = made(spoken, Draw(gap_s=1.5))
     assert filled.mel.shape == silent.mel.shape
@@ -187,9 +187,9 @@ def test_the_face_rests_and_nobody_speaks_while_other_sounds_are_heard(
         frames = slice(round(60 * (start_s + 0.3)), round(60 * (end_s - 0.1)))
         columns = slice(round(100 * (start_s + 0.3)), round(100 * (end_s - 0.1)))
         rest = filled.curves[frames][:, MOUTH].astype(np.float32)
-        # Not to the last: as measured ones do, the performer's lips get ready ahead of a phrase.
-        assert np.ptp(rest, axis=0).max() < 0.04
-        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.05
+        # Measured lips are slow to come back from a spread vowel: 0.14 s for one sigma.
+        assert np.ptp(rest, axis=0).max() < 0.05
+        assert filled.curves[frames, CURVES.index("jawOpen")].max() < 0.03
         assert not filled.voiced[frames].any()
         heard = filled.mel[columns].astype(np.float32) - silent.mel[columns]
         assert heard.max(axis=1).mean() > 0.5  # it is there to be heard, and loud
