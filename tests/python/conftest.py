@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import random_bundle
 import train_corpus
@@ -15,6 +16,10 @@ from diffusiontalker.bundle import Bundle
 
 if TYPE_CHECKING:
     from diffusiontalker.train.config import Config
+
+# A machine that does other things beside the tests may take its time for an example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 #: Recordings that lie beside the project on the developers' and CI's machines, never in it.
 SHARED = Path(os.environ.get("DT_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
