@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...curves import CURVES
+from ...files import replaced
 from . import landmarks
 
 #: Of the file's form; another one is measured again.
@@ -55,8 +55,7 @@ def write(measured: Measured, file: Path, key: str) -> None:
     """Keep it, written beside and renamed. `key` names what was measured and how."""
     middle = measured.points.mean(axis=1, keepdims=True)
     size = np.abs(measured.points - middle).max(axis=(1, 2), keepdims=True)
-    part = file.with_name(f"{file.name}.part")
-    with part.open("wb") as stream:
+    with replaced(file) as part, part.open("wb") as stream:
         np.savez(
             stream,
             version=VERSION,
@@ -69,7 +68,6 @@ def write(measured: Measured, file: Path, key: str) -> None:
             rotations=measured.rotations,
             counts=[measured.lost, measured.shared],
         )
-    os.replace(part, file)
 
 
 def read(file: Path, key: str) -> Measured | None:

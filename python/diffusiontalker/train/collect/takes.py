@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...curves import CURVES
+from ...files import replaced
 from ...sound import write as write_sound
 from . import landmarks, solver
 from .landmark_head import LandmarkHead
@@ -153,11 +153,8 @@ def write(
     that a reader sees the hole in the times. `rotation` is the head's yaw, pitch and roll in
     degrees, empty where the model does not tell.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    wav = target.with_suffix(".wav")
-    part = wav.with_suffix(".wav.part")
-    write_sound(part, sound, rate_hz, "WAV", "PCM_16")
-    os.replace(part, wav)
+    with replaced(target.with_suffix(".wav")) as part:
+        write_sound(part, sound, rate_hz, "WAV", "PCM_16")
     named = curves[:, [NAMES.index(name) for name in names]]
     rows = zip(film.times_s, named, film.rotations, strict=True)
     frames = [
@@ -170,9 +167,8 @@ def write(
         }
         for at_s, weights, turned in rows
     ]
-    part = target.with_suffix(".json.part")
-    part.write_text(json.dumps({"names": list(names), "frames": frames}), encoding="utf-8")
-    os.replace(part, target)
+    with replaced(target) as part:
+        part.write_text(json.dumps({"names": list(names), "frames": frames}), encoding="utf-8")
 
 
 def played(curves: Array, names: Sequence[str], head: LandmarkHead) -> Array:
