@@ -90,7 +90,7 @@ def main() -> None:
         faces.axis("off")
     rows[1].legend(fontsize=7, ncols=5, loc="upper right")
     figure.tight_layout()
-    figure.savefig(arguments.out, dpi=85)
+    figure.savefig(arguments.out, dpi=70)
 
 
 if __name__ == "__main__":
