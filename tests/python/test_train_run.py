@@ -196,7 +196,9 @@ def test_shipped_configurations_are_whole(file: Path) -> None:
     """They load, end on a sampler of few steps, and hold recordings out."""
     settings = load_config(file)
     assert settings.sample_steps == 8
-    assert all(s.hold_out or s.hold_out_per_speaker for s in settings.sources)
+    # Of the six people there are too few clips to keep any aside: two_out.toml leaves out people.
+    held_out = {s.name for s in settings.sources if s.hold_out or s.hold_out_per_speaker}
+    assert {s.name for s in settings.sources} - held_out <= {"people"}
     assert settings.name == file.stem
     if settings.context is not None and not settings.start_from:
         assert settings.listening.weights

@@ -219,7 +219,7 @@ def shut_between(
         shut = np.maximum(shut, 0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0.0, 1.0)))
     kept = curves.copy()
     kept[:, PARTING] *= (1.0 - shut)[:, None]
-    return kept
+    return np.asarray(kept, dtype=np.float32)
 
 
 def make_stream(
