@@ -19,16 +19,16 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import soundfile  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
 
-from diffusiontalker import Runtime  # noqa: E402
-from diffusiontalker.curves import CURVES  # noqa: E402
-from diffusiontalker.stream.sources.wav import demo_path  # noqa: E402
-from diffusiontalker.train import lip_axes  # noqa: E402
-from diffusiontalker.train.collect import draw, landmark_head  # noqa: E402
+from diffusiontalker import Runtime
+from diffusiontalker.curves import CURVES
+from diffusiontalker.stream.sources.wav import demo_path
+from diffusiontalker.train import lip_axes
+from diffusiontalker.train.collect import draw, landmark_head
 
 SIZE = 190
 SHOWN = 8
