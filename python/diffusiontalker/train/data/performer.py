@@ -68,7 +68,7 @@ Targets = tuple[
 
 _NOTHING: Targets = ((0.0, 0.0),) * 6
 
-# Fitted to the solved faces of one speaker (tests/fit_performer.py) on the phones of 51 words; what
+# Fitted to the solved faces of one speaker (studies/fit_performer.py) on the phones of 51 words; what
 # he never says has the values that were set by hand before.
 PHONES: dict[str, Targets] = {
     # (target, dominance) of  jaw, pucker, funnel, spread, lower, upper
