@@ -228,6 +228,7 @@ class RandomFaults:
                 self._stream.wait_for_frames(30)
                 for receiver in self._receivers.values():
                     receiver.check()
+                self._check_told()
                 time.sleep(self._random.uniform(0.2, 2.0))
             self._end()
         finally:
@@ -287,6 +288,12 @@ class RandomFaults:
     def _said(self) -> str:
         return self._stream.errors.read_text()
 
+    def _check_told(self) -> None:
+        told = self._said().count("stopped delivering audio")
+        if told != self._unplugged:
+            newest = "\n".join(self._said().splitlines()[-6:])
+            raise Failure(f"unplugged {self._unplugged} times, told {told} times:\n{newest}\n")
+
     def _end(self) -> None:
         # The listener and the two receivers, and no stranger.
         time.sleep(2.5)
@@ -294,9 +301,7 @@ class RandomFaults:
         if "subscribers 3 " not in newest:
             raise Failure(f"3 subscribers are connected, it says: {newest}")
         self._stream.leave()
-        told = self._said().count("stopped delivering audio")
-        if told != self._unplugged:
-            raise Failure(f"unplugged {self._unplugged} times, told {told} times")
+        self._check_told()
         if self._stream.longest_s > MOST_SILENCE_S:
             raise Failure(f"no frame for {self._stream.longest_s:.1f} s")
         summary = self._stream.log.read_text().splitlines()[-1]
