@@ -54,6 +54,20 @@ class Device:
     default: bool
 
 
+def list_anew(sounddevice: Any) -> None:
+    """Initialises PortAudio again, which lists devices then only. Raises PortAudioError.
+
+    Not by sounddevice's own function (0.5.6): that one points descriptor 2 at /dev/null meanwhile,
+    and what other threads have to say on stderr is lost.
+    """
+    with contextlib.suppress(sounddevice.PortAudioError):
+        sounddevice._terminate()  # refused where the last attempt to initialise failed
+    code = sounddevice._lib.Pa_Initialize()
+    if code:
+        raise sounddevice.PortAudioError("Error initializing PortAudio", code)
+    sounddevice._initialized += 1
+
+
 def load_portaudio() -> Any:
     """The sounddevice module. Raises StreamError with the remedy when PortAudio is missing."""
     try:
@@ -336,8 +350,7 @@ class InputDevice:
             if busy or self._closed.is_set() or not self._alone:
                 return None
         try:
-            self._sounddevice._terminate()
-            self._sounddevice._initialize()
+            list_anew(self._sounddevice)
             same = [
                 d
                 for d in list_devices()

@@ -68,8 +68,8 @@ Targets = tuple[
 
 _NOTHING: Targets = ((0.0, 0.0),) * 6
 
-# Fitted to the solved faces of one speaker (studies/fit_performer.py) on the phones of 51 words; what
-# he never says has the values that were set by hand before.
+# Fitted to the solved faces of one speaker (studies/fit_performer.py) on the phones of 51 words;
+# what he never says has the values that were set by hand before.
 PHONES: dict[str, Targets] = {
     # (target, dominance) of  jaw, pucker, funnel, spread, lower, upper
     "_": ((0.01, 0.07), (0.15, 0.16), (0.02, 0.16), (0.33, 0.05), (0.02, 0.90), (0.09, 1.47)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sys
@@ -50,11 +51,16 @@ class FakePortAudio(types.ModuleType):
         self.refused_at_open: tuple[int, ...] = ()
         self.gone = False
 
-    def _terminate(self) -> None:
-        pass
+        self._initialized = 1
+        self._lib = types.SimpleNamespace(Pa_Initialize=self.initialise)
 
-    def _initialize(self) -> None:
-        pass
+    def _terminate(self) -> None:
+        if not self._initialized:
+            raise self.PortAudioError("PortAudio not initialized [PaErrorCode -10000]")
+        self._initialized -= 1
+
+    def initialise(self) -> int:
+        return 0
 
     def query_hostapis(self) -> list[dict[str, str]]:
         return [{"name": "ALSA"}]
@@ -202,6 +208,33 @@ def seconds_of(db: float, seconds: float = 3.2) -> np.ndarray:
     voice = rng.normal(0, 10 ** (db / 20), (round(seconds * 16000), 2))
     voice[: len(voice) // 2] *= 1e-3
     return voice
+
+
+def test_what_is_said_while_devices_are_listed_anew_is_seen(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portaudio = microphone.load_portaudio()
+
+    def speaking(code: int) -> int:
+        os.write(2, b"microphone 'pulse' stopped\n")  # as another thread does meanwhile
+        return code
+
+    fake = types.SimpleNamespace(Pa_Initialize=lambda: speaking(0), Pa_Terminate=lambda: 0)
+    monkeypatch.setattr(portaudio, "_lib", fake)
+    had = portaudio._initialized
+    microphone.list_anew(portaudio)
+    assert capfd.readouterr().err == "microphone 'pulse' stopped\n"
+    assert portaudio._initialized == had
+
+
+def test_devices_are_listed_though_the_last_attempt_failed() -> None:
+    portaudio = FakePortAudio()
+    portaudio._lib.Pa_Initialize = lambda: -9999
+    with pytest.raises(portaudio.PortAudioError, match="initializing"):
+        microphone.list_anew(portaudio)
+    portaudio._lib.Pa_Initialize = lambda: 0
+    microphone.list_anew(portaudio)
+    assert portaudio._initialized == 1
 
 
 @pytest.mark.parametrize(
