@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import os
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 from ...spelling import meant
@@ -149,11 +151,25 @@ def on_leave(leave: Callable[[], None]) -> Iterator[None]:
 def raised() -> Iterator[None]:
     """Raises Left for Ctrl-C and its relatives, so that what is open is closed and withdrawn."""
 
-    def leave(number: int, _: object) -> NoReturn:
-        raise Left(number)
+    def leave(number: int, frame: object) -> None:
+        if not _in_soundfile_callback(frame):
+            raise Left(number)
+        # cffi prints what is raised there and forgets it: once more, a little later.
+        again = threading.Timer(0.01, _thread.interrupt_main, (number,))
+        again.daemon = True
+        again.start()
 
     with _handling(leave):
         yield
+
+
+def _in_soundfile_callback(frame: object) -> bool:
+    while isinstance(frame, FrameType):
+        module = frame.f_globals.get("__name__")
+        if module == "soundfile" and frame.f_code.co_name.startswith("vio_"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager

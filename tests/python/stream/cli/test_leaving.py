@@ -1,0 +1,38 @@
+"""Ctrl-C at moments when an exception would be lost."""
+
+from __future__ import annotations
+
+import io
+import signal
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from diffusiontalker.stream.cli import command
+
+
+def test_ctrl_c_counts_inside_the_reader_of_sound() -> None:
+    class Pressed(io.BytesIO):
+        times = 0
+
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            Pressed.times += 1
+            if Pressed.times == 1:
+                signal.raise_signal(signal.SIGINT)
+            return super().seek(offset, whence)
+
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(1600, np.float32), 16000, format="WAV")
+    pressed = Pressed(file.getvalue())
+
+    def read_and_wait() -> None:
+        soundfile.read(pressed)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    with command.raised(), pytest.raises(command.Left):
+        read_and_wait()
+    assert pressed.times
