@@ -150,17 +150,17 @@ def on_leave(leave: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
     """Raises Left for Ctrl-C and its relatives, so that what is open is closed and withdrawn."""
-
-    def leave(number: int, frame: object) -> None:
-        if not _in_soundfile_callback(frame):
-            raise Left(number)
-        # cffi prints what is raised there and forgets it: once more, a little later.
-        again = threading.Timer(0.01, _thread.interrupt_main, (number,))
-        again.daemon = True
-        again.start()
-
-    with _handling(leave):
+    with _handling(_leave):
         yield
+
+
+def _leave(number: int, frame: object) -> None:
+    if not _in_soundfile_callback(frame):
+        raise Left(number)
+    # cffi prints what is raised there and forgets it: once more, a little later.
+    again = threading.Timer(0.01, _thread.interrupt_main, (number,))
+    again.daemon = True
+    again.start()
 
 
 def _in_soundfile_callback(frame: object) -> bool:
@@ -178,10 +178,11 @@ def deferred() -> Iterator[None]:
     whoever closes it. A second one does not wait."""
     noted: list[int] = []
 
-    def note(number: int, _: object) -> None:
+    def note(number: int, frame: object) -> None:
         if noted:
-            raise Left(number)
-        noted.append(number)
+            _leave(number, frame)
+        else:
+            noted.append(number)
 
     with _handling(note):
         yield

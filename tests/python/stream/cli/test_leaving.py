@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import signal
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ import soundfile
 from diffusiontalker.stream.cli import command
 
 
-def test_ctrl_c_counts_inside_the_reader_of_sound() -> None:
+@pytest.mark.parametrize("how", [command.raised, command.deferred])
+def test_ctrl_c_counts_inside_the_reader_of_sound(
+    how: Callable[[], AbstractContextManager[None]],
+) -> None:
     class Pressed(io.BytesIO):
         times = 0
 
@@ -28,11 +33,14 @@ def test_ctrl_c_counts_inside_the_reader_of_sound() -> None:
     pressed = Pressed(file.getvalue())
 
     def read_and_wait() -> None:
+        if how is command.deferred:
+            signal.raise_signal(signal.SIGINT)  # the first one waits, the second does not
         soundfile.read(pressed)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             time.sleep(0.01)
+        pytest.fail("it was lost")
 
-    with command.raised(), pytest.raises(command.Left):
+    with pytest.raises(command.Left), how():
         read_and_wait()
     assert pressed.times
