@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import random_bundle
 import torch
 from paths import CONFIGS
+from windows_made import draws, window
 
 from diffusiontalker import Runtime
 from diffusiontalker import bundle as bundles
@@ -39,25 +40,9 @@ from diffusiontalker.train.stages.teacher import (
     teacher_objective,
     with_sampling,
 )
-from diffusiontalker.train.stages.windows import Draws, Window, to_window
+from diffusiontalker.train.stages.windows import Draws, to_window
 
 TINY = CONFIGS / "tiny.toml"
-
-
-def window(talker, windows: int = 6, frames: int = 30) -> Window:
-    generator = torch.Generator().manual_seed(5)
-    return Window(
-        mel=torch.zeros(windows, 60, 80),
-        features=torch.randn(windows, frames, 32, generator=generator),
-        x0=torch.randn(windows, frames, 52, generator=generator),
-        voiced=torch.ones(windows, frames, dtype=torch.bool),
-        speaker=torch.arange(windows) % 2,
-        tokens=None,
-    )
-
-
-def draws(whole: int = 6, rows: slice = slice(0, 6), seed: int = 1) -> Draws:
-    return Draws(torch.Generator().manual_seed(seed), whole, rows, torch.device("cpu"))
 
 
 # ---------------------------------------------------------------------------------- few steps
@@ -68,7 +53,7 @@ def test_a_student_of_few_steps_has_an_objective(tiny: Config, steps: int) -> No
     """At 1 step the target is the second of the teacher's two predictions, and its weight 1."""
     teacher, student = build(tiny, ["a", "b"]), build(replace(tiny, seed=9), ["a", "b"])
     stage = Stage(steps=steps, epochs=1, train_encoder=False)
-    w = window(student)
+    w = window()
     terms = student_objective(teacher, stage, tiny)(student, w, draws())
     assert set(terms) == {"expression", "lips", "velocity", "distillation"}
     assert all(torch.isfinite(value) for value in terms.values())
@@ -186,7 +171,7 @@ def test_a_context_that_trains_hears_the_window_itself(tiny: Config) -> None:
 def test_the_start_is_the_sampler_s_first_prediction(tiny: Config) -> None:
     talker = build(tiny, ["a", "b"])
     stage = Stage(steps=8, epochs=1, start=0.5)
-    w = window(talker)
+    w = window()
     config = replace(tiny, noise_scale={"*": 0.0})
     plain = teacher_objective(stage, config)(talker, w, draws())
     terms = run.objective_of(talker, 0, replace(config, stages=(stage,)))(talker, w, draws())
@@ -216,7 +201,7 @@ def test_the_start_is_the_sampler_s_first_prediction(tiny: Config) -> None:
 def test_a_rollout_is_a_later_prediction_of_the_sampler(tiny: Config, seed: int) -> None:
     talker = build(tiny, ["a", "b"])
     stage = Stage(steps=8, epochs=1, rollout=0.5)
-    w = window(talker)
+    w = window()
     config = replace(tiny, noise_scale={"*": 0.0})
     plain, told = teacher_objective(stage, config), draws(seed=seed)
     plain(talker, w, told)
@@ -247,7 +232,7 @@ def test_a_rollout_asks_nothing_of_curves_that_seeds_are_to_vary(tiny: Config) -
     stage = Stage(steps=8, epochs=1, rollout=1.0)
     config = replace(tiny, noise_scale={"jaw*": 0.0, "mouth*": 0.5})
     terms = with_sampling(teacher_objective(stage, config), stage, config)(
-        talker, window(talker), draws()
+        talker, window(), draws()
     )
     terms["rollout"].backward()
     asked = talker.decoder.head.bias.grad != 0
@@ -277,7 +262,7 @@ def test_what_the_sampler_starts_from_decides_the_weights(tiny: Config, key: str
 def test_from_scratch_in_few_steps_draws_only_rows_of_its_schedule(tiny: Config) -> None:
     talker = build(tiny, ["a", "b"])
     stage = Stage(steps=8, epochs=1)
-    terms = teacher_objective(stage, tiny)(talker, window(talker), draws())
+    terms = teacher_objective(stage, tiny)(talker, window(), draws())
     sum(terms.values()).backward()
     rows = talker.decoder.steps.weight.grad.abs().sum(dim=1).nonzero()[:, 0].tolist()
     assert rows
@@ -291,8 +276,8 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
     check(config, "test")
     talker = build(config, ["anna", "bert"])
     objective = regression_objective(config.stages[0], config)
-    one = objective(talker, window(talker), draws(seed=1))
-    two = objective(talker, window(talker), draws(seed=2))
+    one = objective(talker, window(), draws(seed=1))
+    two = objective(talker, window(), draws(seed=2))
     assert all(torch.equal(one[key], two[key]) for key in one)
     bundle = save_talker(talker, config, ["anna", "bert"], {}, tmp_path)
     take = corpora.load(folders["spoken"]).train[0]
@@ -383,7 +368,7 @@ def test_losses_switch_off(tiny: Config) -> None:
     talker = build(tiny, ["a", "b"])
     bare = replace(tiny, losses=LossWeights(lips=0.0, velocity=0.0))
     stage = Stage(steps=32, epochs=1)
-    terms = teacher_objective(stage, bare)(talker, window(talker), draws())
+    terms = teacher_objective(stage, bare)(talker, window(), draws())
     assert terms["lips"].item() == 0.0
     assert terms["velocity"].item() == 0.0
     assert terms["expression"].item() > 0.0
@@ -392,7 +377,7 @@ def test_losses_switch_off(tiny: Config) -> None:
         losses=LossWeights(distillation=0.0),
         stages=(stage, Stage(steps=16, epochs=1)),
     )
-    terms = run.objective_of(talker, 1, student)(talker, window(talker), draws())
+    terms = run.objective_of(talker, 1, student)(talker, window(), draws())
     assert "distillation" not in terms
 
 

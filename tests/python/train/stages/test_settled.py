@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import random_bundle  # noqa: E402
+from windows_made import draws, window  # noqa: E402
 
 from diffusiontalker import bundle as bundles  # noqa: E402
 from diffusiontalker.curves import CURVES  # noqa: E402
@@ -24,26 +25,9 @@ from diffusiontalker.train.recipes import run, spread  # noqa: E402
 from diffusiontalker.train.stages import fit, start_from  # noqa: E402
 from diffusiontalker.train.stages.settled import settled_objective  # noqa: E402
 from diffusiontalker.train.stages.teacher import supervised_terms  # noqa: E402
-from diffusiontalker.train.stages.windows import Draws, Window  # noqa: E402
 
 STAGE = Stage(steps=8, epochs=1, settled=True)
 LIPS_SETTLED = {"jaw*": 0.0, "mouth*": 0.0}
-
-
-def window(windows: int = 6, frames: int = 30) -> Window:
-    generator = torch.Generator().manual_seed(5)
-    return Window(
-        mel=torch.zeros(windows, 60, 80),
-        features=torch.randn(windows, frames, 32, generator=generator),
-        x0=torch.randn(windows, frames, 52, generator=generator),
-        voiced=torch.ones(windows, frames, dtype=torch.bool),
-        speaker=torch.arange(windows) % 2,
-        tokens=None,
-    )
-
-
-def draws(seed: int = 1) -> Draws:
-    return Draws(torch.Generator().manual_seed(seed), 6, slice(0, 6), torch.device("cpu"))
 
 
 def test_settled_curves_are_read_where_the_sampler_reads_them(tiny: Config) -> None:
