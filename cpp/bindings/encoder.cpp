@@ -10,7 +10,8 @@ namespace {
 
 class PyEncoder {
  public:
-  explicit PyEncoder(ModelPointer model) : model_(std::move(model)), encoder_(model_) {}
+  explicit PyEncoder(ModelPointer model)
+      : model_(std::move(model)), encoder_(model_), state_(*model_) {}
 
   FloatArray push(const py::object& mel) {
     const FloatArray in = matrix("push: mel", mel, dt::LogMel::kBands);
@@ -21,19 +22,21 @@ class PyEncoder {
     const std::int64_t count = in.shape(0);
     {
       py::gil_scoped_release release;
-      encoder_.push(columns, count, features);
+      const dt::Encoder::Job job = {&state_, columns, count, features};
+      encoder_.push(&job, 1);
     }
     return out;
   }
 
   void reset() {
     const Turn turn(&busy_);
-    encoder_.reset();
+    state_.reset();
   }
 
  private:
   ModelPointer model_;
   dt::Encoder encoder_;
+  dt::EncoderState state_;
   std::atomic<bool> busy_{false};
 };
 

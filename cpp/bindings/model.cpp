@@ -53,7 +53,8 @@ void bind_model(py::module_& m) {
       .def_property_readonly("curve_count", &dt::Model::curve_count)
       .def_property_readonly("sample_steps", &dt::Model::sample_steps)
       .def_property_readonly("identities", &dt::Model::identities)
-      .def_property_readonly("kernel", &dt::Model::kernel);
+      .def_property_readonly("kernel", &dt::Model::kernel)
+      .def_property_readonly("precision", &dt::Model::precision);
 }
 
 }  // namespace dt_python

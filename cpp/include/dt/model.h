@@ -53,6 +53,9 @@ struct ModelConfig {
   std::int64_t default_identity = 0;
   double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
   std::string kernel;            // "" = DT_KERNEL from the environment, else the best
+  // "int8": products of 8-bit weights and 7-bit activations, the same bits on every instruction set.
+  // "float32": for comparison; its last bits depend on the instruction set.
+  std::string precision = "int8";
 
   template <typename Row>
   static void each(Row&& row) {
@@ -75,13 +78,16 @@ struct ModelConfig {
     row("default_identity", &ModelConfig::default_identity);
     row("unknown_cosine", &ModelConfig::unknown_cosine, Range{-1.0, 1.0});
     row("kernel", &ModelConfig::kernel);
+    row("precision", &ModelConfig::precision);
   }
 };
 
-// A borrowed float32 tensor, row-major and contiguous.
+// A borrowed tensor, row-major and contiguous: float32, or the int8 values of weights, whose scales
+// are the tensor of this one's name with ".scale" behind it (docs/bundle.md).
 struct TensorView {
   std::vector<std::int64_t> shape;
   const float* data = nullptr;
+  const std::int8_t* values = nullptr;
 };
 using TensorMap = std::map<std::string, TensorView>;
 
@@ -102,7 +108,8 @@ class Model {
   std::int64_t curve_count() const;
   std::int64_t sample_steps() const;
   std::int64_t identities() const;
-  const char* kernel() const;  // instruction set in use
+  const char* kernel() const;            // instruction set in use
+  const std::string& precision() const;  // of its products: "int8" or "float32"
 
  private:
   friend struct ModelWeights;  // of(model), for the stages of this library

@@ -1,195 +1,186 @@
 #include "features/context.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <utility>
 
-#include "dt/log_mel.h"
 #include "dt/model.h"
 #include "kernels/kernels.h"
 
 namespace dt {
 namespace {
 
-void gelu(float* x, std::int64_t n) {
-  constexpr float kInverseRootOfTwo = 0.707106781F;
-  for (std::int64_t i = 0; i < n; ++i) {
-    x[i] = 0.5F * x[i] * (1.0F + std::erf(x[i] * kInverseRootOfTwo));
-  }
+AlignedFloats rows(std::int64_t stride) {
+  return AlignedFloats(static_cast<std::size_t>(kBatchColumns * stride), 0.0F);
 }
 
-AlignedFloats rows(std::int64_t count, std::int64_t stride) {
-  return AlignedFloats(static_cast<std::size_t>(count * stride), 0.0F);
+// Both convolutions are centred ones: the first is heard a column late, the second, which makes one
+// token of two columns, with every even column from 2 on. The first of a slice's columns that ends a
+// token:
+std::int64_t first_end(const ContextState& state) {
+  return state.columns == 0 ? 2 : state.columns % 2;
 }
 
 }  // namespace
+
+ContextState::ContextState(const ModelWeights& weights)
+    : convolved(1, weights.config.context->width),
+      memories(static_cast<std::size_t>(weights.config.context->layers),
+               AttentionMemory(AttentionShape(*weights.config.context, weights.precision))),
+      mixed(static_cast<std::size_t>(padded(weights.config.channels)), 0.0F) {}
+
+void ContextState::reset() {
+  // Keys and values of tokens that were not made yet are never read.
+  columns = tokens = 0;
+  convolved.clear();
+  std::fill(mixed.begin(), mixed.end(), 0.0F);
+}
 
 Context::Context(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
       weights_(ModelWeights::of(*model_)),
       context_(*weights_.encoder.context),
-      width_(weights_.config.context->width),
-      heads_(weights_.config.context->heads),
-      window_(weights_.config.context->window),
       channels_(weights_.config.channels),
-      stride_(padded(width_)),
+      stride_(padded(weights_.config.context->width)),
       inner_stride_(padded(weights_.config.context->hidden)),
       mixed_stride_(padded(channels_)),
-      mel_(1, LogMel::kBands),
-      convolved_(1, stride_),
-      mixed_(rows(1 + kGroupTokens, mixed_stride_)),
-      hidden_(rows(kGroupTokens, stride_)),
-      normed_(hidden_),
-      attended_(hidden_),
-      qkv_(rows(kGroupTokens, 3 * stride_)),
-      inner_(rows(kGroupTokens, inner_stride_)),
-      scores_(static_cast<std::size_t>(window_)),
-      shares_(scores_) {
-  const std::vector<float> empty(static_cast<std::size_t>(window_ * width_));
-  memories_.assign(context_.layers.size(), {empty, empty});
-}
+      attention_(AttentionShape(*weights_.config.context, weights_.precision), weights_.kernels,
+                 stride_),
+      tokens_(static_cast<std::size_t>(kBatchColumns)),
+      convolved_(rows(stride_)),
+      hidden_(convolved_),
+      qkv_(rows(3 * stride_)),
+      inner_(rows(inner_stride_)),
+      mixed_(rows(mixed_stride_)),
+      convolved_taps_(weights_.precision, kBatchColumns, 3 * weights_.config.context->width),
+      normed_(weights_.precision, kBatchColumns, weights_.config.context->width),
+      attended_(normed_),
+      inner_operand_(weights_.precision, kBatchColumns, weights_.config.context->hidden) {}
 
-void Context::reset() {
-  // Keys and values of tokens that were not made yet are never read.
-  columns_ = tokens_ = 0;
-  mel_.clear();
-  convolved_.clear();
-  std::fill(mixed_.begin(), mixed_.end(), 0.0F);
-}
-
-void Context::push(const float* mel, std::int64_t count, float* hidden,
+void Context::push(const Operand& taps, const std::vector<Slice>& slices,
                    std::int64_t hidden_stride) {
-  const std::int64_t tokens = make_tokens(mel, count);
-  float* mixed = mixed_.data();
-  if (tokens > 0) {
-    for (std::size_t l = 0; l < memories_.size(); ++l) {
-      run_layer(context_.layers[l], memories_[l], tokens);
+  convolve_columns(taps, slices);
+  const std::int64_t count = make_tokens(slices);
+  if (count > 0) {
+    for (std::size_t layer = 0; layer < context_.layers.size(); ++layer) {
+      run_layer(layer, slices, count);
     }
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      normalise(context_.norm, &hidden_[static_cast<std::size_t>(t * stride_)],
-                &normed_[static_cast<std::size_t>(t * stride_)]);
+    for (std::int64_t t = 0; t < count; ++t) {
+      normalise(weights_.kernels, context_.norm, hidden(t), normed_.row(t));
     }
-    std::fill(mixed_.begin() + mixed_stride_, mixed_.end(), 0.0F);
-    context_.mix.multiply_add(weights_.kernels, normed_.data(), stride_, tokens,
-                              mixed + mixed_stride_, mixed_stride_);
+    normed_.close(weights_.kernels, count);
+    std::fill(mixed_.begin(), mixed_.begin() + count * mixed_stride_, 0.0F);
+    context_.mix.multiply_add(weights_.kernels, normed_, count, mixed_.data(), mixed_stride_);
   }
-
-  const float* newest = mixed;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t column = columns_ + i;
-    if (column >= 2 && column % 2 == 0) {
-      newest += mixed_stride_;
-    }
-    for (std::int64_t c = 0; c < channels_; ++c) {
-      hidden[i * hidden_stride + c] += newest[c];
-    }
-  }
-  std::copy(newest, newest + mixed_stride_, mixed);
-  columns_ += count;
-  tokens_ += tokens;
+  mix(slices, hidden_stride);
 }
 
-// Writes the tokens that `count` columns complete to hidden_, and returns their number. Both
-// convolutions are centred ones: the first is heard a column late, the second, which makes one
-// token of two columns, with every even column from 2 on.
-std::int64_t Context::make_tokens(const float* mel, std::int64_t count) {
-  const Kernels& kernels = weights_.kernels;
-  std::copy(mel, mel + count * LogMel::kBands, mel_.group());
-  float* convolved = convolved_.group();
-  convolve(kernels, context_.conv1, mel_, 0, 1, count, convolved, stride_);
-  gelu(convolved, count * stride_);
-  if (columns_ == 0 && count > 0) {
-    // The column before the first is the second convolution's padding, not the first one's output.
-    std::fill(convolved, convolved + stride_, 0.0F);
+void Context::convolve_columns(const Operand& taps, const std::vector<Slice>& slices) {
+  std::int64_t columns = 0;
+  for (const Slice& slice : slices) {
+    columns += slice.count;
   }
+  float* convolved = convolved_.data();
+  repeat(context_.conv1.bias, columns, convolved, stride_);
+  context_.conv1.matrix.multiply_add(weights_.kernels, taps, columns, convolved, stride_);
+  weights_.kernels.gelu(convolved, columns * stride_);
+  for (const Slice& slice : slices) {
+    if (slice.state->columns == 0 && slice.count > 0) {
+      // The column before the first is the second convolution's padding, not the first one's output.
+      std::fill(convolved, convolved + stride_, 0.0F);
+    }
+    convolved += slice.count * stride_;
+  }
+}
 
-  const std::int64_t first = columns_ == 0 ? 2 : columns_ % 2;  // of the columns that end a token
-  const std::int64_t tokens = first < count ? (count - first + 1) / 2 : 0;
-  float* hidden = hidden_.data();
-  convolve(kernels, context_.conv2, convolved_, first, 2, tokens, hidden, stride_);
-  gelu(hidden, tokens * stride_);
-  for (std::int64_t t = 0; t < tokens; ++t) {
+// Writes the tokens that the columns complete to hidden_, slice after slice, how many of each to
+// tokens_, and returns their number.
+std::int64_t Context::make_tokens(const std::vector<Slice>& slices) {
+  std::int64_t count = 0;
+  const float* convolved = convolved_.data();
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    const Slice& slice = slices[s];
+    const std::int64_t first = first_end(*slice.state);
+    tokens_[s] = first < slice.count ? (slice.count - first + 1) / 2 : 0;
+    gather_taps(context_.conv2, slice.state->convolved, convolved, stride_, first, 2, tokens_[s],
+                convolved_taps_, count);
+    slice.state->convolved.advance(convolved, stride_, slice.count);
+    slice.state->columns += slice.count;
+    convolved += slice.count * stride_;
+    count += tokens_[s];
+  }
+  convolved_taps_.close(weights_.kernels, count);
+  repeat(context_.conv2.bias, count, hidden_.data(), stride_);
+  context_.conv2.matrix.multiply_add(weights_.kernels, convolved_taps_, count, hidden_.data(),
+                                     stride_);
+  weights_.kernels.gelu(hidden_.data(), count * stride_);
+  for (std::int64_t t = 0; t < count; ++t) {
     for (std::int64_t i = 0; i < stride_; ++i) {
-      hidden[t * stride_ + i] += context_.position[static_cast<std::size_t>(i)];
+      hidden(t)[i] += context_.position[static_cast<std::size_t>(i)];
     }
   }
-  mel_.advance(count);
-  convolved_.advance(count);
-  return tokens;
+  return count;
 }
 
-// hidden_ += attention(norm(hidden_)), then += mlp(norm(hidden_)), for `count` tokens.
-void Context::run_layer(const ContextWeights::Layer& layer, Memory& memory, std::int64_t count) {
+// hidden_ += attention(norm(hidden_)), then += mlp(norm(hidden_)), for the batch's tokens.
+void Context::run_layer(std::size_t number, const std::vector<Slice>& slices, std::int64_t count) {
   const Kernels& kernels = weights_.kernels;
-  float* hidden = hidden_.data();
-  float* normed = normed_.data();
+  const ContextWeights::Layer& layer = context_.layers[number];
   for (std::int64_t t = 0; t < count; ++t) {
-    normalise(layer.attention_norm, hidden + t * stride_, normed + t * stride_);
+    normalise(kernels, layer.attention_norm, hidden(t), normed_.row(t));
   }
+  normed_.close(kernels, count);
   repeat(layer.qkv.bias, count, qkv_.data(), 3 * stride_);
-  layer.qkv.matrix.multiply_add(kernels, normed, stride_, count, qkv_.data(), 3 * stride_);
-  for (std::int64_t t = 0; t < count; ++t) {
-    attend(layer, memory, tokens_ + t, qkv_.data() + t * 3 * stride_,
-           attended_.data() + t * stride_);
+  layer.qkv.matrix.multiply_add(kernels, normed_, count, qkv_.data(), 3 * stride_);
+  const bool last = number + 1 == context_.layers.size();
+  std::int64_t t = 0;
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    ContextState& state = *slices[s].state;
+    for (std::int64_t i = 0; i < tokens_[s]; ++i, ++t) {
+      attention_.push(layer.distance.data(), state.memories[number], state.tokens + i,
+                      &qkv_[static_cast<std::size_t>(t * 3 * stride_)], attended_.row(t));
+    }
+    state.tokens += last ? tokens_[s] : 0;
   }
-  add_linear(kernels, layer.out, attended_.data(), stride_, count, hidden, stride_);
+  attended_.close(kernels, count);
+  add_linear(kernels, layer.out, attended_, count, hidden_.data(), stride_);
 
-  for (std::int64_t t = 0; t < count; ++t) {
-    normalise(layer.mlp_norm, hidden + t * stride_, normed + t * stride_);
+  for (t = 0; t < count; ++t) {
+    normalise(kernels, layer.mlp_norm, hidden(t), normed_.row(t));
   }
+  normed_.close(kernels, count);
   repeat(layer.fc1.bias, count, inner_.data(), inner_stride_);
-  layer.fc1.matrix.multiply_add(kernels, normed, stride_, count, inner_.data(), inner_stride_);
-  gelu(inner_.data(), count * inner_stride_);
-  add_linear(kernels, layer.fc2, inner_.data(), inner_stride_, count, hidden, stride_);
+  layer.fc1.matrix.multiply_add(kernels, normed_, count, inner_.data(), inner_stride_);
+  kernels.gelu(inner_.data(), count * inner_stride_);
+  for (t = 0; t < count; ++t) {
+    const float* row = &inner_[static_cast<std::size_t>(t * inner_stride_)];
+    std::copy(row, row + inner_stride_, inner_operand_.row(t));
+  }
+  inner_operand_.close(kernels, count);
+  add_linear(kernels, layer.fc2, inner_operand_, count, hidden_.data(), stride_);
 }
 
-// One token's attention to the last `window` tokens, itself included; puts its key and value into
-// the memory. Every sum over tokens goes from the oldest to the newest.
-void Context::attend(const ContextWeights::Layer& layer, Memory& memory, std::int64_t token,
-                     const float* qkv, float* out) {
-  const std::int64_t slot = token % window_;
-  const std::int64_t known = std::min(token + 1, window_);  // in slots 0 .. known - 1
-  const std::int64_t oldest = token + 1 - known;
-  const std::int64_t size = width_ / heads_;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(size));
-  float* keys = memory.keys.data();
-  float* values = memory.values.data();
-  for (std::int64_t i = 0; i < width_; ++i) {
-    keys[i * window_ + slot] = qkv[stride_ + i];
-  }
-  std::copy(qkv + 2 * stride_, qkv + 2 * stride_ + width_, values + slot * width_);
-
-  float* scores = scores_.data();
-  float* shares = shares_.data();
-  std::fill(out, out + width_, 0.0F);
-  for (std::int64_t head = 0; head < heads_; ++head) {
-    std::fill(scores, scores + known, 0.0F);
-    for (std::int64_t i = head * size; i < (head + 1) * size; ++i) {
-      const float query = qkv[i] * scale;
-      const float* key = keys + i * window_;
-      for (std::int64_t s = 0; s < known; ++s) {
-        scores[s] += query * key[s];
+// Adds to each column the newest token that it may hear.
+void Context::mix(const std::vector<Slice>& slices, std::int64_t hidden_stride) {
+  const float* mixed = mixed_.data();
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    const Slice& slice = slices[s];
+    ContextState& state = *slice.state;
+    const float* newest = state.mixed.data();
+    std::int64_t used = 0;
+    for (std::int64_t i = 0; i < slice.count; ++i) {
+      const std::int64_t column = state.columns - slice.count + i;
+      if (column >= 2 && column % 2 == 0) {
+        newest = mixed + used++ * mixed_stride_;
+      }
+      for (std::int64_t c = 0; c < channels_; ++c) {
+        slice.hidden[i * hidden_stride + c] += newest[c];
       }
     }
-    const float* distance = &layer.distance[static_cast<std::size_t>(head * window_)];
-    for (std::int64_t j = 0; j < known; ++j) {
-      shares[j] = scores[(oldest + j) % window_] + distance[known - 1 - j];
+    if (used > 0) {
+      std::copy(newest, newest + mixed_stride_, state.mixed.data());
     }
-    const float most = *std::max_element(shares, shares + known);
-    float sum = 0.0F;
-    for (std::int64_t j = 0; j < known; ++j) {
-      shares[j] = std::exp(shares[j] - most);
-      sum += shares[j];
-    }
-    float* mean = out + head * size;
-    for (std::int64_t j = 0; j < known; ++j) {
-      const float share = shares[j] / sum;
-      const float* value = values + (oldest + j) % window_ * width_ + head * size;
-      for (std::int64_t i = 0; i < size; ++i) {
-        mean[i] += share * value[i];
-      }
-    }
+    mixed += tokens_[s] * mixed_stride_;
   }
 }
 

@@ -9,53 +9,60 @@
 #include <vector>
 
 #include "dt/model.h"
+#include "features/attention.h"
 #include "features/layers.h"
 #include "kernels/aligned.h"
+#include "kernels/matrix.h"
 #include "weights/model.h"
 
 namespace dt {
+
+// One voice's past.
+struct ContextState {
+  explicit ContextState(const ModelWeights& weights);
+  void reset();
+
+  std::int64_t columns = 0, tokens = 0;   // taken and made
+  History convolved;                      // what the second convolution reaches back to
+  std::vector<AttentionMemory> memories;  // a layer
+  AlignedFloats mixed;                    // of the newest token
+};
 
 class Context {
  public:
   // For a model that has a context.
   explicit Context(std::shared_ptr<const Model> model);
 
-  // Takes the next columns, mel (count, 80), 0 <= count <= kGroupColumns, and adds to each of the
-  // `count` rows of `hidden` the newest token that the columns up to its own allow. Any split
-  // gives the same bits.
-  void push(const float* mel, std::int64_t count, float* hidden, std::int64_t hidden_stride);
-  void reset();
-
- private:
-  static constexpr std::int64_t kGroupTokens = (kGroupColumns + 1) / 2;
-
-  // What attention looks back on: token i at slot i % window. The keys are transposed,
-  // (width, window), so that the scores of a query lie beside each other; values (window, width).
-  struct Memory {
-    std::vector<float> keys, values;
+  // The next columns of one voice, 0 <= count: `hidden` is its first row of the batch, to which the
+  // newest token that the columns up to its own allow is added, and so on for the rows behind.
+  struct Slice {
+    ContextState* state;
+    std::int64_t count;
+    float* hidden;
   };
 
-  std::int64_t make_tokens(const float* mel, std::int64_t count);
-  void run_layer(const ContextWeights::Layer& layer, Memory& memory, std::int64_t count);
-  void attend(const ContextWeights::Layer& layer, Memory& memory, std::int64_t token,
-              const float* qkv, float* out);
+  // `taps` holds each column's three log-mel columns, slice after slice. Any split of a voice's
+  // columns, and whatever other voices share the batch, gives the same bits.
+  void push(const Operand& taps, const std::vector<Slice>& slices, std::int64_t hidden_stride);
+
+ private:
+  void convolve_columns(const Operand& taps, const std::vector<Slice>& slices);
+  std::int64_t make_tokens(const std::vector<Slice>& slices);
+  void run_layer(std::size_t layer, const std::vector<Slice>& slices, std::int64_t count);
+  void mix(const std::vector<Slice>& slices, std::int64_t hidden_stride);
+  float* hidden(std::int64_t token) { return &hidden_[static_cast<std::size_t>(token * stride_)]; }
 
   std::shared_ptr<const Model> model_;
   const ModelWeights& weights_;
   const ContextWeights& context_;
-  std::int64_t width_, heads_, window_, channels_;
+  std::int64_t channels_;
   std::int64_t stride_, inner_stride_, mixed_stride_;  // floats from row to row
+  Attention attention_;
 
-  // The state, with the first row of mixed_.
-  std::int64_t columns_ = 0, tokens_ = 0;  // taken and made
-  History mel_, convolved_;                // what the two convolutions reach back to
-  std::vector<Memory> memories_;           // a layer
-
-  AlignedFloats mixed_;  // (1 + kGroupTokens, mixed_stride_): the newest token, then the group's
-  AlignedFloats hidden_, normed_, attended_;  // (kGroupTokens, stride_)
-  AlignedFloats qkv_;                         // (kGroupTokens, 3 stride_)
-  AlignedFloats inner_;                       // (kGroupTokens, inner_stride_)
-  std::vector<float> scores_, shares_;        // (window): by slot, and from the oldest on
+  // A batch has kBatchColumns columns at the most, and so many tokens.
+  std::vector<std::int64_t> tokens_;  // a slice
+  AlignedFloats convolved_, hidden_, qkv_, inner_, mixed_;
+  Operand convolved_taps_, normed_, attended_, inner_operand_;
 };
 
 }  // namespace dt

@@ -1,7 +1,8 @@
-// Float storage on cache-line boundaries, for weights and for what the kernels read and write.
+// Storage on cache-line boundaries, for weights and for what the kernels read and write.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct CacheLineAllocator {
   }
 };
 
-using AlignedFloats = std::vector<float, CacheLineAllocator<float>>;
+template <typename T>
+using Aligned = std::vector<T, CacheLineAllocator<T>>;
+
+using AlignedFloats = Aligned<float>;
 
 }  // namespace dt

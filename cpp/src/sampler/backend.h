@@ -10,21 +10,32 @@
 
 namespace dt {
 
+// Frames of all jobs of one call of Backend::sample together, at the most.
+constexpr std::int64_t kMostSampledFrames = 64;
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Continues the stream by `frames` frames: audio and identity features (frames, channels), noise
-  // (frames, curves) as the start of sampling -> x0 (frames, curves) in standardised units. Carries
-  // one recurrent state for each sampling step, so any split of the frames gives the same values.
-  virtual void sample(std::int64_t frames, const float* audio, const float* identity,
-                      const float* noise, float* x0) = 0;
-  virtual void reset() = 0;
+  // The next `frames` > 0 frames of a voice: audio and identity features (frames, channels), noise
+  // (frames, curves) as the start of sampling -> x0 (frames, curves) in standardised units.
+  struct Job {
+    std::int64_t voice, frames;
+    const float* audio;
+    const float* identity;
+    const float* noise;
+    float* x0;
+  };
+
+  // Of different voices. Carries one recurrent state for each voice and sampling step, so any split
+  // of a voice's frames, and whatever other voices come along, gives the same values.
+  virtual void sample(const Job* jobs, std::int64_t count) = 0;
+  virtual void reset(std::int64_t voice) = 0;
 };
 
-// Throws std::invalid_argument for a name that is no backend's, std::runtime_error, with a remedy,
-// where TensorRT cannot be used.
+// For `voices` voices. Throws std::invalid_argument for a name that is no backend's,
+// std::runtime_error, with a remedy, where TensorRT cannot be used.
 std::unique_ptr<Backend> make_backend(const BackendOptions& options,
-                                      std::shared_ptr<const Model> model);
+                                      std::shared_ptr<const Model> model, std::int64_t voices);
 
 }  // namespace dt

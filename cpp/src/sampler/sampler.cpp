@@ -1,5 +1,6 @@
 #include "sampler/sampler.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -11,37 +12,75 @@
 
 namespace dt {
 
-Sampler::Sampler(std::shared_ptr<const Model> model, std::uint64_t seed,
-                 const BackendOptions& backend, std::int64_t max_frames)
+Sampler::Sampler(std::shared_ptr<const Model> model, std::vector<std::uint64_t> seeds,
+                 const BackendOptions& backend)
     : model_(std::move(model)),
-      seed_(seed),
-      backend_(make_backend(backend, model_)),
-      noise_(static_cast<std::size_t>(max_frames * model_->curve_count())) {}
-
-void Sampler::reset() {
-  next_frame_ = 0;
-  backend_->reset();
+      seeds_(std::move(seeds)),
+      backend_(make_backend(backend, model_, static_cast<std::int64_t>(seeds_.size()))),
+      next_frame_(seeds_.size(), 0),
+      noise_(static_cast<std::size_t>(kMostSampledFrames * model_->curve_count())) {
+  batch_.reserve(static_cast<std::size_t>(kMostSampledFrames));
 }
 
-void Sampler::push(const float* audio, const float* identity, std::int64_t frames, float* curves) {
-  const ModelWeights& weights = ModelWeights::of(*model_);
-  const std::int64_t count = weights.curves();
-  const std::vector<float>& scale = weights.config.noise_scale;
-  for (std::int64_t f = 0; f < frames; ++f) {
-    float* noise = &noise_[static_cast<std::size_t>(f * count)];
-    normal_noise(seed_, next_frame_ + f, static_cast<int>(count), noise);
+void Sampler::reset(std::int64_t voice) {
+  next_frame_[static_cast<std::size_t>(voice)] = 0;
+  backend_->reset(voice);
+}
+
+void Sampler::push(const Job* jobs, std::int64_t count) {
+  const std::int64_t channels = model_->config().channels, curves = model_->curve_count();
+  for (std::int64_t j = 0; j < count; ++j) {
+    Job rest = jobs[j];
+    while (rest.frames > 0) {
+      Job part = rest;
+      part.frames = std::min(rest.frames, kMostSampledFrames - frames_);
+      add(part);
+      rest.audio += part.frames * channels;
+      rest.identity += part.frames * channels;
+      rest.curves += part.frames * curves;
+      rest.frames -= part.frames;
+      if (frames_ == kMostSampledFrames) {
+        run();
+      }
+    }
+  }
+  if (frames_ > 0) {
+    run();
+  }
+}
+
+// Joins the batch, with the noise that its frames start from.
+void Sampler::add(const Job& part) {
+  const std::int64_t count = model_->curve_count();
+  const std::vector<float>& scale = model_->config().noise_scale;
+  const auto voice = static_cast<std::size_t>(part.voice);
+  float* noise = &noise_[static_cast<std::size_t>(frames_ * count)];
+  batch_.push_back({part.voice, part.frames, part.audio, part.identity, noise, part.curves});
+  for (std::int64_t f = 0; f < part.frames; ++f, noise += count) {
+    normal_noise(seeds_[voice], next_frame_[voice]++, static_cast<int>(count), noise);
     for (std::size_t c = 0; c < scale.size(); ++c) {
       noise[c] *= scale[c];
     }
   }
-  next_frame_ += frames;
-  backend_->sample(frames, audio, identity, noise_.data(), curves);
-  for (std::int64_t f = 0; f < frames; ++f) {
-    for (std::int64_t c = 0; c < count; ++c) {
-      const auto i = static_cast<std::size_t>(c);
-      curves[f * count + c] = curves[f * count + c] * weights.std[i] + weights.mean[i];
+  frames_ += part.frames;
+}
+
+// Samples the batch and takes its values out of standardised units.
+void Sampler::run() {
+  const ModelWeights& weights = ModelWeights::of(*model_);
+  const std::int64_t count = weights.curves();
+  backend_->sample(batch_.data(), static_cast<std::int64_t>(batch_.size()));
+  for (const Backend::Job& job : batch_) {
+    float* curves = job.x0;
+    for (std::int64_t f = 0; f < job.frames; ++f, curves += count) {
+      for (std::int64_t c = 0; c < count; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        curves[c] = curves[c] * weights.std[i] + weights.mean[i];
+      }
     }
   }
+  batch_.clear();
+  frames_ = 0;
 }
 
 }  // namespace dt

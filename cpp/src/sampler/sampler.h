@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "dt/backend.h"
 #include "dt/model.h"
@@ -15,19 +16,32 @@ namespace dt {
 
 class Sampler {
  public:
-  // `max_frames` bounds the frames of a push.
-  Sampler(std::shared_ptr<const Model> model, std::uint64_t seed, const BackendOptions& backend,
-          std::int64_t max_frames);
+  // A voice a seed.
+  Sampler(std::shared_ptr<const Model> model, std::vector<std::uint64_t> seeds,
+          const BackendOptions& backend);
 
-  // audio, identity (frames, channels) -> curve values (frames, curves), the next frames in order.
-  void push(const float* audio, const float* identity, std::int64_t frames, float* curves);
-  void reset();
+  // audio, identity (frames, channels) -> curve values (frames, curves), a voice's next frames in
+  // order.
+  struct Job {
+    std::int64_t voice, frames;
+    const float* audio;
+    const float* identity;
+    float* curves;
+  };
+  void push(const Job* jobs, std::int64_t count);
+  void reset(std::int64_t voice);
 
  private:
+  void add(const Job& part);
+  void run();
+
   std::shared_ptr<const Model> model_;
-  std::uint64_t seed_;
+  std::vector<std::uint64_t> seeds_;
   std::unique_ptr<Backend> backend_;
-  std::int64_t next_frame_ = 0;
+  std::vector<std::int64_t> next_frame_;  // a voice
+  // What goes to the backend at once, its frames together, and where each job's begin.
+  std::vector<Backend::Job> batch_;
+  std::int64_t frames_ = 0;
   AlignedFloats noise_;
 };
 

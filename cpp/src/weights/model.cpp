@@ -120,7 +120,18 @@ void check_config(const ModelConfig& c) {
   check_steps(c);
   check_gate(c.gate);
   check_ranges(c.idle, "idle ");
+  if (c.precision != "int8" && c.precision != "float32") {
+    refuse("config precision", "int8 or float32", "'" + c.precision + "'");
+  }
   check_curves(c);
+}
+
+std::int64_t elements_of(const std::vector<std::int64_t>& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) {
+    count *= size;
+  }
+  return count;
 }
 
 const float* checked(const std::string& name, const TensorView& tensor,
@@ -128,10 +139,10 @@ const float* checked(const std::string& name, const TensorView& tensor,
   if (tensor.shape != shape) {
     refuse("tensor " + name, "shape " + shape_text(shape), "shape " + shape_text(tensor.shape));
   }
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape) {
-    count *= size;
+  if (tensor.data == nullptr) {
+    refuse("tensor " + name, "floats", "int8 values");
   }
+  const std::int64_t count = elements_of(shape);
   for (std::int64_t i = 0; i < count; ++i) {
     if (!std::isfinite(tensor.data[i])) {
       refuse("tensor " + name, "finite values",
@@ -144,65 +155,115 @@ const float* checked(const std::string& name, const TensorView& tensor,
 // Finds and checks tensors by name, and turns them into what the stages hold.
 class Loader {
  public:
-  explicit Loader(const TensorMap& tensors) : tensors_(tensors) {}
+  Loader(const TensorMap& tensors, Precision precision)
+      : tensors_(tensors), precision_(precision) {}
 
   const float* get(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) {
-      refuse("tensor " + name, "shape " + shape_text(shape), "no such tensor");
-    }
-    return checked(name, found->second, shape);
+    return checked(name, find(name, shape), shape);
   }
 
-  std::vector<float> vector(const std::string& name, std::int64_t size) const {
-    const float* data = get(name, {size});
-    return std::vector<float>(data, data + size);
+  // Weights of a product, (rows, ...): floats, or int8 values with the tensor `name`.scale, which
+  // has `blocks` values a row.
+  Elements weights(const std::string& name, const std::vector<std::int64_t>& shape,
+                   std::int64_t blocks = 1) const {
+    const TensorView& tensor = find(name, shape);
+    Elements elements;
+    elements.row_stride = elements_of(shape) / shape[0];
+    if (tensor.values == nullptr) {
+      elements.floats = checked(name, tensor, shape);
+      return elements;
+    }
+    if (tensor.shape != shape) {
+      refuse("tensor " + name, "shape " + shape_text(shape), "shape " + shape_text(tensor.shape));
+    }
+    elements.values = tensor.values;
+    elements.scales = scales(name + ".scale", shape[0], blocks);
+    elements.scale_stride = blocks;
+    return elements;
+  }
+
+  AlignedFloats vector(const std::string& name, std::int64_t size) const {
+    return pack_bias(get(name, {size}), 1, size);
   }
 
   NormWeights norm(const std::string& name, std::int64_t size) const {
-    return {vector(name + ".weight", size), vector(name + ".bias", size)};
+    return {size, vector(name + ".weight", size), vector(name + ".bias", size)};
   }
 
-  PackedMatrix matrix(const std::string& name, std::int64_t rows, std::int64_t depth) const {
-    return pack(get(name, {rows, depth}), 1, rows, depth, depth);
+  Matrix packed(const Elements& elements, std::int64_t groups, std::int64_t rows,
+                std::int64_t depth) const {
+    return pack(precision_, elements, groups, rows, depth);
+  }
+
+  Matrix matrix(const std::string& name, std::int64_t rows, std::int64_t depth) const {
+    return packed(weights(name, {rows, depth}), 1, rows, depth);
   }
 
   // Of `groups` groups of `rows` rows, each padded.
   LinearWeights linear(const std::string& name, std::int64_t rows, std::int64_t depth,
                        std::int64_t groups = 1) const {
-    return {pack(get(name + ".weight", {groups * rows, depth}), groups, rows, depth, depth),
+    return {packed(weights(name + ".weight", {groups * rows, depth}), groups, rows, depth),
             pack_bias(get(name + ".bias", {groups * rows}), groups, rows)};
   }
 
   ConvWeights conv(const std::string& name, std::int64_t out, std::int64_t in,
                    std::int64_t dilation) const {
-    const float* weight = get(name + ".weight", {out, in, 3});
-    ConvWeights conv;
-    conv.dilation = dilation;
-    for (std::int64_t tap = 0; tap < 3; ++tap) {
-      conv.taps[tap] = pack(weight + tap, 1, out, in, 3 * in, 3);
-    }
-    conv.bias = pack_bias(get(name + ".bias", {out}), 1, out);
-    return conv;
+    Elements taps = weights(name + ".weight", {out, in, 3});
+    taps.depth_stride = 3;
+    taps.part = in;
+    taps.part_stride = 1;
+    return {dilation, packed(taps, 1, out, 3 * in), vector(name + ".bias", out)};
   }
 
  private:
+  const TensorView& find(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end()) {
+      refuse("tensor " + name, "shape " + shape_text(shape), "no such tensor");
+    }
+    return found->second;
+  }
+
+  const float* scales(const std::string& name, std::int64_t rows, std::int64_t blocks) const {
+    const std::vector<std::int64_t> shape = {rows, blocks};
+    const float* data = get(name, shape);
+    for (std::int64_t i = 0; i < rows * blocks; ++i) {
+      if (!(data[i] >= 0.0F)) {
+        refuse("tensor " + name, "scales above 0, or 0 for a row of zeros",
+               std::to_string(data[i]) + " at element " + std::to_string(i));
+      }
+    }
+    return data;
+  }
+
   const TensorMap& tensors_;
+  Precision precision_;
 };
+
+// (heads, window), by how far back -> (heads, 2 window), see ContextWeights.
+std::vector<float> by_slot(const float* distance, std::int64_t heads, std::int64_t window) {
+  std::vector<float> out;
+  for (std::int64_t h = 0; h < heads; ++h) {
+    for (std::int64_t j = 0; j < 2 * window; ++j) {
+      out.push_back(distance[h * window + (2 * window - j) % window]);
+    }
+  }
+  return out;
+}
 
 ContextWeights load_context(const ContextConfig& c, std::int64_t channels, const Loader& load) {
   const std::string prefix = "encoder.context.";
   ContextWeights context;
   context.conv1 = load.conv(prefix + "conv1", c.width, LogMel::kBands, 1);
   context.conv2 = load.conv(prefix + "conv2", c.width, c.width, 1);
-  context.position = pack_bias(load.get(prefix + "position", {c.width}), 1, c.width);
+  context.position = load.vector(prefix + "position", c.width);
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const std::string name = prefix + "layers." + std::to_string(i);
     ContextWeights::Layer layer;
     layer.attention_norm = load.norm(name + ".attention_norm", c.width);
     layer.qkv = load.linear(name + ".qkv", c.width, c.width, 3);
-    const float* distance = load.get(name + ".distance", {c.heads, c.window});
-    layer.distance.assign(distance, distance + c.heads * c.window);
+    layer.distance =
+        by_slot(load.get(name + ".distance", {c.heads, c.window}), c.heads, c.window);
     layer.out = load.linear(name + ".out", c.width, c.width);
     layer.mlp_norm = load.norm(name + ".mlp_norm", c.width);
     layer.fc1 = load.linear(name + ".fc1", c.hidden, c.width);
@@ -246,7 +307,7 @@ std::vector<float> step_table(const ModelConfig& c, const float* table) {
 
 // Row s is the first layer's product with the embedding of sampling step s.
 AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddings,
-                        const float* weight, std::int64_t row_stride) {
+                        const Elements& weight) {
   const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
   const std::int64_t gates = 3 * c.hidden;
   AlignedFloats rows;
@@ -256,7 +317,7 @@ AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddin
     for (std::int64_t r = 0; r < gates; ++r) {
       double sum = 0.0;
       for (std::int64_t k = 0; k < c.step_dim; ++k) {
-        sum += static_cast<double>(weight[r * row_stride + k]) * static_cast<double>(embedding[k]);
+        sum += static_cast<double>(weight.at(r, k)) * static_cast<double>(embedding[k]);
       }
       row[static_cast<std::size_t>(r)] = static_cast<float>(sum);
     }
@@ -264,6 +325,17 @@ AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddin
     rows.insert(rows.end(), padded_row.begin(), padded_row.end());
   }
   return rows;
+}
+
+// The columns of a matrix from `column` on, whose int8 values have the scales of `block`.
+Elements columns_of(Elements matrix, std::int64_t column, std::int64_t block) {
+  if (matrix.floats != nullptr) {
+    matrix.floats += column;
+  } else {
+    matrix.values += column;
+    matrix.scales += block;
+  }
+  return matrix;
 }
 
 DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
@@ -274,26 +346,28 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
   for (std::int64_t i = 0; i < c.layers; ++i) {
     const std::string layer = "_l" + std::to_string(i);
     const std::int64_t depth = i == 0 ? width : hidden;
-    const float* input = load.get("decoder.gru.weight_ih" + layer, {gates, depth});
-    const float* recurrent = load.get("decoder.gru.weight_hh" + layer, {gates, hidden});
+    // Audio, identity, step and x_t have scales of their own.
+    const Elements input =
+        load.weights("decoder.gru.weight_ih" + layer, {gates, depth}, i == 0 ? 4 : 1);
     GruWeights gru;
     if (i == 0) {
       const float* table = load.get("decoder.steps.weight", {c.train_steps, c.step_dim});
-      decoder.audio = pack(input, 3, hidden, audio, width);
-      decoder.identity = pack(input + audio, 3, hidden, audio, width);
+      decoder.audio = load.packed(columns_of(input, 0, 0), 3, hidden, audio);
+      decoder.identity = load.packed(columns_of(input, audio, 1), 3, hidden, audio);
       decoder.step_table = step_table(c, table);
-      decoder.step_rows = step_rows(c, decoder.step_table, input + 2 * audio, width);
-      gru.input = pack(input + 2 * audio + c.step_dim, 3, hidden, curves, width);
+      decoder.step_rows = step_rows(c, decoder.step_table, columns_of(input, 2 * audio, 2));
+      gru.input = load.packed(columns_of(input, 2 * audio + c.step_dim, 3), 3, hidden, curves);
     } else {
-      gru.input = pack(input, 3, hidden, depth, depth);
+      gru.input = load.packed(input, 3, hidden, depth);
     }
-    gru.recurrent = pack(recurrent, 3, hidden, hidden, hidden);
+    gru.recurrent = load.packed(load.weights("decoder.gru.weight_hh" + layer, {gates, hidden}), 3,
+                                hidden, hidden);
     gru.input_bias = pack_bias(load.get("decoder.gru.bias_ih" + layer, {gates}), 3, hidden);
     gru.recurrent_bias = pack_bias(load.get("decoder.gru.bias_hh" + layer, {gates}), 3, hidden);
     decoder.layers.push_back(std::move(gru));
   }
   decoder.head = load.matrix("decoder.head.weight", curves, hidden);
-  decoder.head_bias = pack_bias(load.get("decoder.head.bias", {curves}), 1, curves);
+  decoder.head_bias = load.vector("decoder.head.bias", curves);
   return decoder;
 }
 
@@ -316,13 +390,17 @@ Model::Model(const ModelConfig& config, const TensorMap& tensors,
              const TensorView& identity_features) {
   check_config(config);
   auto weights = std::make_unique<ModelWeights>(config, find_kernels(config.kernel.c_str()));
-  const Loader load(tensors);
+  const Loader load(tensors, weights->precision);
   weights->encoder = load_encoder(config, load);
   weights->decoder = load_decoder(config, load);
   weights->ddim = ddim_steps(config.alpha_bar);
-  weights->pooled_mean = load.vector("identity.pooled_mean", config.channels);
-  weights->mean = load.vector("statistics.mean", weights->curves());
-  weights->std = load.vector("statistics.std", weights->curves());
+  const auto floats = [&load](const std::string& name, std::int64_t size) {
+    const float* data = load.get(name, {size});
+    return std::vector<float>(data, data + size);
+  };
+  weights->pooled_mean = floats("identity.pooled_mean", config.channels);
+  weights->mean = floats("statistics.mean", weights->curves());
+  weights->std = floats("statistics.std", weights->curves());
 
   if (identity_features.shape.size() != 2 || identity_features.shape[0] < 1) {
     refuse("identity_features", "shape (identities, " + std::to_string(config.channels) + ")",
@@ -345,5 +423,6 @@ std::int64_t Model::curve_count() const { return weights_->curves(); }
 std::int64_t Model::sample_steps() const { return weights_->sample_steps(); }
 std::int64_t Model::identities() const { return weights_->identities; }
 const char* Model::kernel() const { return weights_->kernels.name; }
+const std::string& Model::precision() const { return weights_->config.precision; }
 
 }  // namespace dt

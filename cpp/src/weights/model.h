@@ -10,23 +10,24 @@
 #include "dt/time_base.h"
 #include "kernels/aligned.h"
 #include "kernels/kernels.h"
-#include "kernels/packed_matrix.h"
+#include "kernels/matrix.h"
 
 namespace dt {
 
 // A causal convolution of three taps: output m reads inputs m - 2 dilation, m - dilation and m.
 struct ConvWeights {
   std::int64_t dilation;
-  PackedMatrix taps[3];  // the oldest input first
+  Matrix matrix;  // of the three inputs laid end to end, the oldest first
   AlignedFloats bias;
 };
 
 struct NormWeights {
-  std::vector<float> scale, shift;
+  std::int64_t size;
+  AlignedFloats scale, shift;  // padded
 };
 
 struct LinearWeights {
-  PackedMatrix matrix;
+  Matrix matrix;
   AlignedFloats bias;
 };
 
@@ -37,14 +38,16 @@ struct ContextWeights {
   struct Layer {
     NormWeights attention_norm;
     LinearWeights qkv;            // the rows of query, key and value, padded each
-    std::vector<float> distance;  // (heads, window): added to a score, by how far back it looks
+    // (heads, 2 window): added to a score. [h][window - n + s] is that of slot s when slot n is the
+    // newest: how far back s lies there.
+    std::vector<float> distance;
     LinearWeights out;
     NormWeights mlp_norm;
     LinearWeights fc1, fc2;
   };
   std::vector<Layer> layers;
   NormWeights norm;
-  PackedMatrix mix;  // (channels, width)
+  Matrix mix;  // (channels, width)
 };
 
 struct EncoderWeights {
@@ -60,18 +63,18 @@ struct EncoderWeights {
 };
 
 struct GruWeights {
-  PackedMatrix input, recurrent;  // the first layer's input is x_t alone: see DecoderWeights
+  Matrix input, recurrent;  // the first layer's input is x_t alone: see DecoderWeights
   AlignedFloats input_bias, recurrent_bias;
 };
 
 // The first layer reads concat(audio, identity, step, x_t). Its product is split: audio and
 // identity once a frame, the step's once and for all, and only x_t's at every step.
 struct DecoderWeights {
-  PackedMatrix audio, identity;
+  Matrix audio, identity;
   std::vector<float> step_table;  // (sample_steps, step_dim): the rows looked up, as step_rows
   AlignedFloats step_rows;  // (sample_steps, 3 hidden), in the order of sampling: step K first
   std::vector<GruWeights> layers;
-  PackedMatrix head;
+  Matrix head;
   AlignedFloats head_bias;
 };
 
@@ -84,12 +87,14 @@ struct ModelWeights {
   ModelWeights(const ModelConfig& checked_config, const Kernels& chosen_kernels)
       : config(checked_config),
         kernels(chosen_kernels),
+        precision(checked_config.precision == "float32" ? Precision::kFloat32 : Precision::kInt8),
         time(config.frame_rate_num, config.frame_rate_den, config.lookahead_columns) {}
 
   static const ModelWeights& of(const Model& model) { return *model.weights_; }
 
   ModelConfig config;
   const Kernels& kernels;
+  Precision precision;
   TimeBase time;
   LogMel log_mel;
   EncoderWeights encoder;

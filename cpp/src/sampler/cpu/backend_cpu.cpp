@@ -8,154 +8,232 @@
 #include "kernels/kernels.h"
 
 namespace dt {
+namespace {
 
-CpuBackend::CpuBackend(std::shared_ptr<const Model> model)
+AlignedFloats rows(std::int64_t stride) {
+  return AlignedFloats(static_cast<std::size_t>(kMostSampledFrames * stride), 0.0F);
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(std::shared_ptr<const Model> model, std::int64_t voices)
     : model_(std::move(model)),
       weights_(ModelWeights::of(*model_)),
       steps_(weights_.sample_steps()),
       curves_(weights_.curves()),
+      channels_(weights_.config.channels),
       x_stride_(padded(curves_)),
       hidden_stride_(padded(weights_.config.hidden)),
       gates_(3 * hidden_stride_),
       state_(static_cast<std::size_t>(weights_.config.layers),
-             AlignedFloats(static_cast<std::size_t>(steps_ * hidden_stride_), 0.0F)),
-      x_(static_cast<std::size_t>(steps_ * x_stride_), 0.0F),
-      x0_(x_),
-      input_(static_cast<std::size_t>(steps_ * gates_), 0.0F),
-      recurrent_(input_),
-      projected_(static_cast<std::size_t>(kBlockFrames * gates_), 0.0F) {}
-
-void CpuBackend::reset() {
-  for (AlignedFloats& layer : state_) {
-    std::fill(layer.begin(), layer.end(), 0.0F);
+             AlignedFloats(static_cast<std::size_t>(voices * steps_ * hidden_stride_))),
+      activations_(state_.size(), Aligned<std::uint8_t>(state_.front().size())),
+      x_(rows(x_stride_)),
+      projected_(rows(gates_)),
+      x0_(rows(x_stride_)),
+      input_(rows(gates_)),
+      recurrent_(rows(gates_)),
+      frame_features_(weights_.precision, kMostSampledFrames, channels_),
+      x_operand_(weights_.precision, kMostSampledFrames, curves_),
+      state_operand_(weights_.precision, kMostSampledFrames, weights_.config.hidden),
+      below_(state_.size(), state_operand_) {
+  cells_.reserve(static_cast<std::size_t>(kMostSampledFrames));
+  for (std::int64_t voice = 0; voice < voices; ++voice) {
+    reset(voice);
   }
 }
 
-void CpuBackend::read_state(float* state) const {
+void CpuBackend::reset(std::int64_t voice) {
+  const std::int64_t count = steps_ * hidden_stride_;
+  for (std::size_t layer = 0; layer < state_.size(); ++layer) {
+    std::fill_n(state(layer, voice * steps_), count, 0.0F);
+    std::fill_n(activations(layer, voice * steps_), count, static_cast<std::uint8_t>(kZeroPoint));
+  }
+}
+
+void CpuBackend::read_state(float* out) const {
   const std::int64_t hidden = weights_.config.hidden;
   for (std::int64_t step = 0; step < steps_; ++step) {
     for (const AlignedFloats& layer : state_) {
       const float* row = &layer[static_cast<std::size_t>(step * hidden_stride_)];
-      state = std::copy(row, row + hidden, state);
+      out = std::copy(row, row + hidden, out);
     }
   }
 }
 
-void CpuBackend::write_state(const float* state) {
+void CpuBackend::write_state(const float* from) {
   const std::int64_t hidden = weights_.config.hidden;
   for (std::int64_t step = 0; step < steps_; ++step) {
-    for (AlignedFloats& layer : state_) {
-      std::copy(state, state + hidden, &layer[static_cast<std::size_t>(step * hidden_stride_)]);
-      state += hidden;
+    for (std::size_t layer = 0; layer < state_.size(); ++layer) {
+      std::copy(from, from + hidden, state(layer, step));
+      from += hidden;
+      // A GRU's states lie between -1 and 1: rounded as its kernel does.
+      for (std::int64_t i = 0; i < hidden_stride_; ++i) {
+        const float value = state(layer, step)[i] * kActivationSteps;
+        activations(layer, step)[i] =
+            static_cast<std::uint8_t>(value + static_cast<float>(kZeroPoint) + 0.5F);
+      }
     }
   }
 }
 
 void CpuBackend::sample(std::int64_t frames, const float* audio, const float* identity,
                         const float* noise, float* x0) {
-  const std::int64_t channels = weights_.config.channels;
-  for (std::int64_t f = 0; f < frames; f += kBlockFrames) {
-    sample_block(std::min(kBlockFrames, frames - f), audio + f * channels, identity + f * channels,
-                 noise + f * curves_, {x0 + f * curves_, nullptr, 0});
+  for (std::int64_t f = 0; f < frames; f += kMostSampledFrames) {
+    const Job job = {0,
+                     std::min(kMostSampledFrames, frames - f),
+                     audio + f * channels_,
+                     identity + f * channels_,
+                     noise + f * curves_,
+                     x0 + f * curves_};
+    sample_jobs(&job, 1, {nullptr, 0});
   }
 }
 
 void CpuBackend::trace(std::int64_t frames, const float* audio, const float* identity,
                        const float* noise, float* x) {
-  const std::int64_t channels = weights_.config.channels;
   std::copy(noise, noise + frames * curves_, x);
-  float* after_first = x + frames * curves_;
-  float* x0 = x + steps_ * frames * curves_;
-  for (std::int64_t f = 0; f < frames; f += kBlockFrames) {
-    sample_block(std::min(kBlockFrames, frames - f), audio + f * channels, identity + f * channels,
-                 noise + f * curves_, {x0 + f * curves_, after_first + f * curves_, frames});
+  for (std::int64_t f = 0; f < frames; f += kMostSampledFrames) {
+    const Job job = {0,
+                     std::min(kMostSampledFrames, frames - f),
+                     audio + f * channels_,
+                     identity + f * channels_,
+                     noise + f * curves_,
+                     x + (steps_ * frames + f) * curves_};
+    sample_jobs(&job, 1, {x + (frames + f) * curves_, frames * curves_});
   }
+}
+
+void CpuBackend::sample(const Job* jobs, std::int64_t count) {
+  sample_jobs(jobs, count, {nullptr, 0});
 }
 
 // Steps are counted in the order of sampling: step 0 starts from the noise.
-void CpuBackend::sample_block(std::int64_t frames, const float* audio, const float* identity,
-                              const float* noise, const Output& out) {
-  project_frames(frames, audio, identity);
-  for (std::int64_t diagonal = 0; diagonal < frames + steps_ - 1; ++diagonal) {
-    const std::int64_t first = std::max<std::int64_t>(0, diagonal - frames + 1);
-    const std::int64_t last = std::min(diagonal, steps_ - 1);
-    if (diagonal < frames) {
-      std::copy(noise + diagonal * curves_, noise + (diagonal + 1) * curves_, x_.begin());
-    }
-    run_network(diagonal, first, last - first + 1);
-    // The last step first: each one hands its x to the slot of the next.
-    for (std::int64_t step = last; step >= first; --step) {
-      finish_step(step, diagonal - step, out);
+void CpuBackend::sample_jobs(const Job* jobs, std::int64_t count, const Trace& trace) {
+  const std::int64_t longest = load_frames(jobs, count);
+  for (std::int64_t diagonal = 0; diagonal < longest + steps_ - 1; ++diagonal) {
+    find_cells(jobs, count, diagonal);
+    run_network();
+    finish_cells(trace);
+  }
+  const float* x = x_.data();
+  for (std::int64_t j = 0; j < count; ++j) {
+    for (std::int64_t f = 0; f < jobs[j].frames; ++f, x += x_stride_) {
+      std::copy(x, x + curves_, jobs[j].x0 + f * curves_);
     }
   }
 }
 
-void CpuBackend::project_frames(std::int64_t frames, const float* audio, const float* identity) {
-  const AlignedFloats& bias = weights_.decoder.layers.front().input_bias;
-  const std::int64_t channels = weights_.config.channels;
-  for (std::int64_t f = 0; f < frames; ++f) {
-    std::copy(bias.begin(), bias.end(), &projected_[static_cast<std::size_t>(f * gates_)]);
-  }
-  weights_.decoder.audio.multiply_add(weights_.kernels, audio, channels, frames, projected_.data(),
-                                      gates_);
-  weights_.decoder.identity.multiply_add(weights_.kernels, identity, channels, frames,
-                                         projected_.data(), gates_);
-}
-
-// x -> x0 for the steps first .. first + count - 1, each at its own frame; updates their states.
-void CpuBackend::run_network(std::int64_t diagonal, std::int64_t first, std::int64_t count) {
-  const DecoderWeights& decoder = weights_.decoder;
-  const Kernels& kernels = weights_.kernels;
-  float* input = &input_[static_cast<std::size_t>(first * gates_)];
-  float* recurrent = &recurrent_[static_cast<std::size_t>(first * gates_)];
-  float* x0 = &x0_[static_cast<std::size_t>(first * x_stride_)];
-
-  const float* below = &x_[static_cast<std::size_t>(first * x_stride_)];
-  std::int64_t below_stride = x_stride_;
-  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
-    const GruWeights& layer = decoder.layers[i];
-    float* state = &state_[i][static_cast<std::size_t>(first * hidden_stride_)];
-    for (std::int64_t c = 0; c < count; ++c) {
-      if (i == 0) {
-        const float* frame = &projected_[static_cast<std::size_t>((diagonal - first - c) * gates_)];
-        const float* step = &decoder.step_rows[static_cast<std::size_t>((first + c) * gates_)];
-        for (std::int64_t g = 0; g < gates_; ++g) {
-          input[c * gates_ + g] = frame[g] + step[g];
-        }
-      } else {
-        std::copy(layer.input_bias.begin(), layer.input_bias.end(), input + c * gates_);
+// The frames' noise to x_, and their part of the first layer to projected_. Returns the frames of
+// the longest job.
+std::int64_t CpuBackend::load_frames(const Job* jobs, std::int64_t count) {
+  const auto project = [&](const Matrix& matrix, const float* Job::* features) {
+    std::int64_t frame = 0;
+    for (std::int64_t j = 0; j < count; ++j) {
+      for (std::int64_t f = 0; f < jobs[j].frames; ++f, ++frame) {
+        const float* row = jobs[j].*features + f * channels_;
+        std::copy(row, row + channels_, frame_features_.row(frame));
       }
-      std::copy(layer.recurrent_bias.begin(), layer.recurrent_bias.end(), recurrent + c * gates_);
     }
-    layer.input.multiply_add(kernels, below, below_stride, count, input, gates_);
-    layer.recurrent.multiply_add(kernels, state, hidden_stride_, count, recurrent, gates_);
-    for (std::int64_t c = 0; c < count; ++c) {
-      kernels.gru(input + c * gates_, recurrent + c * gates_, hidden_stride_,
-                  state + c * hidden_stride_);
+    frame_features_.close(weights_.kernels, frame);
+    matrix.multiply_add(weights_.kernels, frame_features_, frame, projected_.data(), gates_);
+  };
+  std::int64_t longest = 0, frame = 0;
+  for (std::int64_t j = 0; j < count; ++j) {
+    longest = std::max(longest, jobs[j].frames);
+    for (std::int64_t f = 0; f < jobs[j].frames; ++f, ++frame) {
+      const float* noise = jobs[j].noise + f * curves_;
+      std::copy(noise, noise + curves_, &x_[static_cast<std::size_t>(frame * x_stride_)]);
+      const AlignedFloats& bias = weights_.decoder.layers.front().input_bias;
+      std::copy(bias.begin(), bias.end(), &projected_[static_cast<std::size_t>(frame * gates_)]);
     }
-    below = state;
-    below_stride = hidden_stride_;
+  }
+  project(weights_.decoder.audio, &Job::audio);
+  project(weights_.decoder.identity, &Job::identity);
+  return longest;
+}
+
+void CpuBackend::find_cells(const Job* jobs, std::int64_t count, std::int64_t diagonal) {
+  cells_.clear();
+  std::int64_t frame = 0;
+  for (std::int64_t j = 0; j < count; ++j) {
+    const std::int64_t first = std::max<std::int64_t>(0, diagonal - jobs[j].frames + 1);
+    const std::int64_t last = std::min(diagonal, steps_ - 1);
+    for (std::int64_t step = first; step <= last; ++step) {
+      cells_.push_back({frame + diagonal - step, step, jobs[j].voice * steps_ + step});
+    }
+    frame += jobs[j].frames;
+  }
+}
+
+// x_ -> x0_ for the diagonal's cells; updates their states.
+void CpuBackend::run_network() {
+  const DecoderWeights& decoder = weights_.decoder;
+  const auto count = static_cast<std::int64_t>(cells_.size());
+  for (std::int64_t c = 0; c < count; ++c) {
+    const float* x = &x_[static_cast<std::size_t>(cells_[static_cast<std::size_t>(c)].frame *
+                                                  x_stride_)];
+    std::copy(x, x + curves_, x_operand_.row(c));
+  }
+  x_operand_.close(weights_.kernels, count);
+  for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
+    run_layer(layer, layer == 0 ? x_operand_ : below_[layer - 1]);
   }
   for (std::int64_t c = 0; c < count; ++c) {
-    std::copy(decoder.head_bias.begin(), decoder.head_bias.end(), x0 + c * x_stride_);
+    std::copy(decoder.head_bias.begin(), decoder.head_bias.end(),
+              &x0_[static_cast<std::size_t>(c * x_stride_)]);
   }
-  decoder.head.multiply_add(kernels, below, below_stride, count, x0, x_stride_);
+  decoder.head.multiply_add(weights_.kernels, below_.back(), count, x0_.data(), x_stride_);
 }
 
-void CpuBackend::finish_step(std::int64_t step, std::int64_t frame, const Output& out) {
-  const float* x0 = &x0_[static_cast<std::size_t>(step * x_stride_)];
-  if (step == steps_ - 1) {
-    std::copy(x0, x0 + curves_, out.x0 + frame * curves_);
-    return;
+void CpuBackend::run_layer(std::size_t number, const Operand& below) {
+  const GruWeights& layer = weights_.decoder.layers[number];
+  const auto count = static_cast<std::int64_t>(cells_.size());
+  for (std::int64_t c = 0; c < count; ++c) {
+    const Cell& cell = cells_[static_cast<std::size_t>(c)];
+    float* input = &input_[static_cast<std::size_t>(c * gates_)];
+    if (number == 0) {
+      const float* frame = &projected_[static_cast<std::size_t>(cell.frame * gates_)];
+      const float* step = &weights_.decoder.step_rows[static_cast<std::size_t>(cell.step * gates_)];
+      for (std::int64_t g = 0; g < gates_; ++g) {
+        input[g] = frame[g] + step[g];
+      }
+    } else {
+      std::copy(layer.input_bias.begin(), layer.input_bias.end(), input);
+    }
+    std::copy(layer.recurrent_bias.begin(), layer.recurrent_bias.end(),
+              &recurrent_[static_cast<std::size_t>(c * gates_)]);
+    state_operand_.set_state(c, state(number, cell.state), activations(number, cell.state));
   }
-  const DdimStep& ddim = weights_.ddim[static_cast<std::size_t>(step)];
-  const float* x = &x_[static_cast<std::size_t>(step * x_stride_)];
-  float* next = &x_[static_cast<std::size_t>((step + 1) * x_stride_)];
-  for (std::int64_t i = 0; i < curves_; ++i) {
-    next[i] = ddim.x_scale * x[i] + ddim.x0_scale * x0[i];
+  layer.input.multiply_add(weights_.kernels, below, count, input_.data(), gates_);
+  layer.recurrent.multiply_add(weights_.kernels, state_operand_, count, recurrent_.data(), gates_);
+  for (std::int64_t c = 0; c < count; ++c) {
+    const std::int64_t row = cells_[static_cast<std::size_t>(c)].state;
+    weights_.kernels.gru(&input_[static_cast<std::size_t>(c * gates_)],
+                         &recurrent_[static_cast<std::size_t>(c * gates_)], hidden_stride_,
+                         state(number, row), activations(number, row));
+    below_[number].set_state(c, state(number, row), activations(number, row));
   }
-  if (out.trace != nullptr) {
-    std::copy(next, next + curves_, out.trace + (step * out.trace_frames + frame) * curves_);
+}
+
+// x_ <- what the next step starts from, or x0 after the last one.
+void CpuBackend::finish_cells(const Trace& trace) {
+  for (std::size_t c = 0; c < cells_.size(); ++c) {
+    const Cell& cell = cells_[c];
+    const float* x0 = &x0_[c * static_cast<std::size_t>(x_stride_)];
+    float* x = &x_[static_cast<std::size_t>(cell.frame * x_stride_)];
+    if (cell.step == steps_ - 1) {
+      std::copy(x0, x0 + curves_, x);
+      continue;
+    }
+    const DdimStep& ddim = weights_.ddim[static_cast<std::size_t>(cell.step)];
+    for (std::int64_t i = 0; i < curves_; ++i) {
+      x[i] = ddim.x_scale * x[i] + ddim.x0_scale * x0[i];
+    }
+    if (trace.after_step != nullptr) {
+      std::copy(x, x + curves_,
+                trace.after_step + cell.step * trace.stride + cell.frame * curves_);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // The sampler's network on the CPU. Cell (frame f, step s) needs only (f - 1, s), for the recurrent
-// state, and (f, s - 1), for x; so the cells of one diagonal f + s = d run as one batch, and the
-// weights are fetched F + K - 1 times for F frames and K steps, not F K times.
+// state, and (f, s - 1), for x; so the cells of one diagonal f + s = d run as one batch, of all
+// voices together, and the weights are fetched F + K - 1 times for F frames and K steps, not F K
+// times a voice.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "dt/model.h"
 #include "kernels/aligned.h"
+#include "kernels/matrix.h"
 #include "sampler/backend.h"
 #include "weights/model.h"
 
@@ -16,43 +18,65 @@ namespace dt {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(std::shared_ptr<const Model> model);
+  explicit CpuBackend(std::shared_ptr<const Model> model, std::int64_t voices = 1);
 
+  void sample(const Job* jobs, std::int64_t count) override;
+  void reset(std::int64_t voice) override;
+
+  // Any number of frames of voice 0.
   void sample(std::int64_t frames, const float* audio, const float* identity, const float* noise,
-              float* x0) override;
-  void reset() override;
+              float* x0);
+  void reset() { reset(0); }
 
   // The same, and writes every x on the way: (steps + 1, frames, curves), the noise first and x0
   // last; for comparison with other implementations step by step.
   void trace(std::int64_t frames, const float* audio, const float* identity, const float* noise,
              float* x);
 
-  // The recurrent states, for the same purpose: (steps, layers, hidden).
+  // Voice 0's recurrent states, for the same purpose: (steps, layers, hidden).
   void read_state(float* state) const;
   void write_state(const float* state);
 
  private:
-  static constexpr std::int64_t kBlockFrames = 64;
-
-  // Where a frame's x goes after step s: x0 after the last one, every step for a trace.
-  struct Output {
-    float* x0;
-    float* trace;
-    std::int64_t trace_frames;  // frames between two steps of the trace
+  // A cell of the present diagonal: which frame of the call, which step, and where its states lie.
+  struct Cell {
+    std::int64_t frame, step, state;
   };
-  void sample_block(std::int64_t frames, const float* audio, const float* identity,
-                    const float* noise, const Output& out);
-  void project_frames(std::int64_t frames, const float* audio, const float* identity);
-  void run_network(std::int64_t diagonal, std::int64_t first, std::int64_t count);
-  void finish_step(std::int64_t step, std::int64_t frame, const Output& out);
+
+  // Where x goes after each step but the last; null unless somebody traces.
+  struct Trace {
+    float* after_step;  // of the call's first frame, after the first step
+    std::int64_t stride;
+  };
+
+  void sample_jobs(const Job* jobs, std::int64_t count, const Trace& trace);
+  std::int64_t load_frames(const Job* jobs, std::int64_t count);
+  void find_cells(const Job* jobs, std::int64_t count, std::int64_t diagonal);
+  void run_network();
+  void run_layer(std::size_t number, const Operand& below);
+  void finish_cells(const Trace& trace);
+
+  float* state(std::size_t layer, std::int64_t row) {
+    return &state_[layer][static_cast<std::size_t>(row * hidden_stride_)];
+  }
+  std::uint8_t* activations(std::size_t layer, std::int64_t row) {
+    return &activations_[layer][static_cast<std::size_t>(row * hidden_stride_)];
+  }
 
   std::shared_ptr<const Model> model_;
   const ModelWeights& weights_;
-  std::int64_t steps_, curves_, x_stride_, hidden_stride_, gates_;
-  std::vector<AlignedFloats> state_;  // a layer: (steps_, hidden_stride_)
-  AlignedFloats x_, x0_;             // (steps_, x_stride_): input and output of each step's network
-  AlignedFloats input_, recurrent_;  // (steps_, gates_): a layer's two products
-  AlignedFloats projected_;          // (kBlockFrames, gates_): the frame's part of the first layer
+  std::int64_t steps_, curves_, channels_, x_stride_, hidden_stride_, gates_;
+
+  // The state, a layer: (voices, steps_, hidden_stride_), and the same as activations.
+  std::vector<AlignedFloats> state_;
+  std::vector<Aligned<std::uint8_t>> activations_;
+
+  // Of one call: its frames, and the cells of a diagonal.
+  AlignedFloats x_, projected_;
+  std::vector<Cell> cells_;
+  AlignedFloats x0_, input_, recurrent_;
+  Operand frame_features_, x_operand_, state_operand_;
+  std::vector<Operand> below_;  // a layer's new states, for what reads them
 };
 
 }  // namespace dt

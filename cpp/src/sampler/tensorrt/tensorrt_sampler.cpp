@@ -116,13 +116,23 @@ std::string TensorRtSampler::describe() const {
   return text.data();
 }
 
-TensorRtBackend::TensorRtBackend(std::shared_ptr<const Model> model, const BackendOptions& options)
-    : sampler_(std::move(model), options, 1) {}
+TensorRtBackend::TensorRtBackend(std::shared_ptr<const Model> model, const BackendOptions& options,
+                                 std::int64_t voices) {
+  for (std::int64_t voice = 0; voice < voices; ++voice) {
+    samplers_.push_back(std::make_unique<TensorRtSampler>(model, options, 1));
+  }
+}
 
-void TensorRtBackend::sample(std::int64_t frames, const float* audio, const float* identity,
-                             const float* noise, float* x0) {
+void TensorRtBackend::sample(const Job* jobs, std::int64_t count) {
   constexpr std::uint8_t kActive = 1;
-  sampler_.sample(frames, &kActive, audio, identity, noise, x0);
+  for (std::int64_t j = 0; j < count; ++j) {
+    samplers_[static_cast<std::size_t>(jobs[j].voice)]->sample(
+        jobs[j].frames, &kActive, jobs[j].audio, jobs[j].identity, jobs[j].noise, jobs[j].x0);
+  }
+}
+
+void TensorRtBackend::reset(std::int64_t voice) {
+  samplers_[static_cast<std::size_t>(voice)]->reset();
 }
 
 }  // namespace dt

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dt/backend.h"
 #include "dt/model.h"
@@ -48,17 +49,17 @@ class TensorRtSampler {
   std::unique_ptr<DtTensorRtSampler, void (*)(DtTensorRtSampler*)> sampler_;
 };
 
-// One voice.
+// A sampler of its own for each voice: frames are due voice by voice.
 class TensorRtBackend final : public Backend {
  public:
-  TensorRtBackend(std::shared_ptr<const Model> model, const BackendOptions& options);
+  TensorRtBackend(std::shared_ptr<const Model> model, const BackendOptions& options,
+                  std::int64_t voices = 1);
 
-  void sample(std::int64_t frames, const float* audio, const float* identity, const float* noise,
-              float* x0) override;
-  void reset() override { sampler_.reset(); }
+  void sample(const Job* jobs, std::int64_t count) override;
+  void reset(std::int64_t voice) override;
 
  private:
-  TensorRtSampler sampler_;
+  std::vector<std::unique_ptr<TensorRtSampler>> samplers_;
 };
 
 }  // namespace dt

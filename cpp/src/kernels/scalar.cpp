@@ -1,5 +1,6 @@
 // Plain C++: the reference, and the kernels of processors without a file of their own. Products are
 // rounded before they are added. Four lanes are one register in most baselines.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -10,6 +11,8 @@ namespace {
 constexpr int kLanes = 4;
 constexpr int kMaxTile = 2;
 constexpr int panels_at_once(int) { return 1; }
+constexpr int kMaxIntTile = 1;
+constexpr int int_panels_at_once(int) { return 1; }
 
 #if defined(__GNUC__)
 // The compiler's own vector type: loops over an array of four are turned into registers by chance.
@@ -60,6 +63,9 @@ inline Vec sub(const Vec& a, const Vec& b) { return a - b; }
 inline Vec mul(const Vec& a, const Vec& b) { return a * b; }
 inline Vec div(const Vec& a, const Vec& b) { return a / b; }
 inline Vec fma(const Vec& a, const Vec& b, const Vec& c) { return a * b + c; }
+inline Vec square_root(const Vec& a) {
+  return each([&](int i) { return std::sqrt(a[i]); });
+}
 inline Vec min(const Vec& a, const Vec& b) {
   return each([&](int i) { return a[i] < b[i] ? a[i] : b[i]; });
 }
@@ -79,14 +85,52 @@ inline Vec power_of_two(const Vec& shifted) {
   });
 }
 
+inline void store_low_bytes(std::uint8_t* p, const Vec& v) {
+  for (int i = 0; i < kLanes; ++i) {
+    const float lane = v[i];
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &lane, sizeof bits);
+    p[i] = static_cast<std::uint8_t>(bits);
+  }
+}
+
+struct Ints {
+  std::int32_t lane[kLanes];
+};
+using Sums = Ints;
+inline Ints zero_ints() { return {}; }
+inline Ints load_ints(const std::int32_t* p) {
+  Ints v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline Vec floats_of_difference(const Ints& a, const Ints& b) {
+  return each([&](int i) { return static_cast<float>(a.lane[i] - b.lane[i]); });
+}
+// The four activations, and the lanes' four weights, as they lie in memory.
+inline const std::uint8_t* four_bytes(const std::uint8_t* p) { return p; }
+inline const std::int8_t* weight_bytes(const std::int8_t* p) { return p; }
+inline Ints dot8(Ints sum, const std::uint8_t* x, const std::uint8_t* next_x, const std::int8_t* w,
+                 const std::int8_t* next_w) {
+  for (int i = 0; i < kLanes; ++i) {
+    for (int j = 0; j < 4; ++j) {
+      sum.lane[i] += x[j] * w[4 * i + j] + next_x[j] * next_w[4 * i + j];
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
-#include "kernels/f32/body.h"
+#include "kernels/body/elementwise.h"
+#include "kernels/body/float32.h"
+#include "kernels/body/int8.h"
 
 namespace dt {
 
 const Kernels* scalar_kernels() {
-  static const Kernels kernels = {"scalar", &multiply_add, &gru};
+  static const Kernels kernels = {"scalar", &multiply_add, &multiply_add_int8, &quantise,
+                                  &gru,     &gelu,         &normalise,         &softmax};
   return &kernels;
 }
 

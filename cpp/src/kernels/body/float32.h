@@ -1,13 +1,7 @@
-// The kernels, written once over `Vec`. An instruction set's source file defines, in an unnamed
-// namespace, Vec with kLanes floats, its operations, kMaxTile and panels_at_once(), and then
-// includes this file. Everything here has internal linkage and nothing of the standard library is
-// called: the linker must never pick a function compiled for AVX-512 for the rest of the program.
+// The float32 product, written once over `Vec` (see elementwise.h).
 #pragma once
 
 namespace {
-
-constexpr int kVecsPerPanel = 16 / kLanes;
-static_assert(kVecsPerPanel * kLanes == dt::kPanelLanes, "a panel is a whole number of registers");
 
 // P panels of weights times B columns, all sums held in registers.
 template <int B, int P>
@@ -110,47 +104,6 @@ void multiply_add(const float* panels, std::int64_t panel_count, std::int64_t de
                   y + b * y_stride + p * dt::kPanelLanes, y_stride);
       b += count;
     }
-  }
-}
-
-// e^x for x clamped to [-87, 87], relative error below 3e-7: x = n ln 2 + r, |r| <= ln 2 / 2, and
-// the series of e^r to r^6. Adding 1.5 x 2^23 rounds to a whole number and leaves it in the low
-// bits.
-Vec exponential(Vec x) {
-  const Vec rounder = set(12582912.0F);
-  const Vec clamped = min(max(x, set(-87.0F)), set(87.0F));
-  const Vec shifted = fma(clamped, set(1.44269504F), rounder);
-  const Vec n = sub(shifted, rounder);
-  // ln 2 in two parts; the first has few enough bits for its product with n to be exact.
-  const Vec r = fma(n, set(2.12194440e-4F), fma(n, set(-0.693359375F), clamped));
-  Vec sum = set(1.0F / 720.0F);
-  sum = fma(sum, r, set(1.0F / 120.0F));
-  sum = fma(sum, r, set(1.0F / 24.0F));
-  sum = fma(sum, r, set(1.0F / 6.0F));
-  sum = fma(sum, r, set(0.5F));
-  sum = fma(sum, r, set(1.0F));
-  sum = fma(sum, r, set(1.0F));
-  return mul(sum, power_of_two(shifted));
-}
-
-Vec sigmoid(Vec x) {
-  const Vec one = set(1.0F);
-  return div(one, add(one, exponential(sub(set(0.0F), x))));
-}
-
-Vec tanh(Vec x) {
-  const Vec one = set(1.0F);
-  return sub(one, div(set(2.0F), add(one, exponential(add(x, x)))));
-}
-
-void gru(const float* input, const float* recurrent, std::int64_t hidden, float* state) {
-  for (std::int64_t i = 0; i < hidden; i += kLanes) {
-    const Vec reset = sigmoid(add(load(input + i), load(recurrent + i)));
-    const Vec update = sigmoid(add(load(input + hidden + i), load(recurrent + hidden + i)));
-    const Vec fresh =
-        tanh(fma(reset, load(recurrent + 2 * hidden + i), load(input + 2 * hidden + i)));
-    const Vec old = load(state + i);
-    store(state + i, fma(update, sub(old, fresh), fresh));
   }
 }
 

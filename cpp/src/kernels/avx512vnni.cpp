@@ -1,0 +1,42 @@
+// AVX-512 with VNNI: four products and their sum in one instruction (the build gives this file alone
+// the compiler's flags for it).
+#include "kernels/kernels.h"
+
+#if defined(__AVX512VNNI__) || (defined(_MSC_VER) && !defined(__clang__) && defined(__AVX512BW__))
+#define DT_AVX512VNNI 1
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+#include "kernels/vec/avx512.h"
+
+inline Sums dot4(Sums sum, Ints x, Ints w) { return _mm512_dpbusd_epi32(sum, x, w); }
+inline Sums dot8(Sums sum, Ints x, Ints next_x, Ints w, Ints next_w) {
+  return dot4(dot4(sum, x, w), next_x, next_w);
+}
+
+}  // namespace
+
+#include "kernels/body/elementwise.h"
+#include "kernels/body/float32.h"
+#include "kernels/body/int8.h"
+
+#endif
+
+namespace dt {
+
+const Kernels* avx512vnni_kernels() {
+#if defined(DT_AVX512VNNI)
+  static const Kernels kernels = {"avx512vnni", &multiply_add, &multiply_add_int8, &quantise,
+                                  &gru,         &gelu,         &normalise,         &softmax};
+  return &kernels;
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace dt

@@ -1,0 +1,96 @@
+// The integer product, written once over `Sums` (see elementwise.h). dot8 adds to each lane's sum the
+// products of its weights with the activations of two groups of four depths, exactly.
+#pragma once
+
+namespace {
+
+// P panels of weights times B rows of activations, all sums held in registers.
+template <int B, int P>
+void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uint8_t* x,
+               std::int64_t x_stride, const float* x_scales, float* y, std::int64_t y_stride) {
+  constexpr int kVecs = P * kVecsPerPanel;
+  const std::int64_t panel_stride = weights.depth * dt::kPanelLanes;
+  const std::int8_t* w = weights.values + first * panel_stride;
+  Sums sum[B][kVecs];
+  for (int b = 0; b < B; ++b) {
+    for (int v = 0; v < kVecs; ++v) {
+      sum[b][v] = zero_ints();
+    }
+  }
+  for (std::int64_t k = 0; k < weights.depth; k += 8) {
+    decltype(four_bytes(x)) here[B], next[B];
+    for (int b = 0; b < B; ++b) {
+      here[b] = four_bytes(x + b * x_stride + k);
+      next[b] = four_bytes(x + b * x_stride + k + 4);
+    }
+    for (int v = 0; v < kVecs; ++v) {
+      const std::int8_t* at = w + (v / kVecsPerPanel) * panel_stride + k * dt::kPanelLanes +
+                              (v % kVecsPerPanel) * 4 * kLanes;
+      const auto weight = weight_bytes(at);
+      const auto next_weight = weight_bytes(at + 4 * dt::kPanelLanes);
+      for (int b = 0; b < B; ++b) {
+        sum[b][v] = dot8(sum[b][v], here[b], next[b], weight, next_weight);
+      }
+    }
+  }
+  for (int v = 0; v < kVecs; ++v) {
+    const std::int64_t row = first * dt::kPanelLanes + v * kLanes;
+    const Ints offset = load_ints(weights.offsets + row);
+    const Vec scale = load(weights.scales + row);
+    for (int b = 0; b < B; ++b) {
+      float* out = y + b * y_stride + row;
+      const Vec product = mul(floats_of_difference(sum[b][v], offset), mul(scale, set(x_scales[b])));
+      store(out, add(load(out), product));
+    }
+  }
+}
+
+template <int B, int P>
+void int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
+               const std::uint8_t* x, std::int64_t x_stride, const float* x_scales, float* y,
+               std::int64_t y_stride) {
+  std::int64_t p = first;
+  for (; p + P <= end; p += P) {
+    int8_tile<B, P>(weights, p, x, x_stride, x_scales, y, y_stride);
+  }
+  for (; p < end; ++p) {
+    int8_tile<B, 1>(weights, p, x, x_stride, x_scales, y, y_stride);
+  }
+}
+
+template <int B = 1>
+void few_int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
+                   const std::uint8_t* x, std::int64_t x_stride, const float* x_scales,
+                   std::int64_t batch, float* y, std::int64_t y_stride) {
+  if (batch == B) {
+    int8_rows<B, int_panels_at_once(B)>(weights, first, end, x, x_stride, x_scales, y, y_stride);
+    return;
+  }
+  if constexpr (B < kMaxIntTile) {
+    few_int8_rows<B + 1>(weights, first, end, x, x_stride, x_scales, batch, y, y_stride);
+  }
+}
+
+void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std::int64_t x_stride,
+                       const float* x_scales, std::int64_t batch, float* y, std::int64_t y_stride) {
+  if (batch <= kMaxIntTile) {
+    few_int8_rows(weights, 0, weights.panels, x, x_stride, x_scales, batch, y, y_stride);
+    return;
+  }
+  // A few panels at a time, so that they stay in the first-level cache for the whole batch.
+  constexpr std::int64_t kGroup = int_panels_at_once(kMaxIntTile);
+  for (std::int64_t p = 0; p < weights.panels; p += kGroup) {
+    const std::int64_t end = p + kGroup < weights.panels ? p + kGroup : weights.panels;
+    for (std::int64_t b = 0; b < batch;) {
+      const std::int64_t left = batch - b;
+      const std::int64_t count = left <= kMaxIntTile      ? left
+                                 : left < 2 * kMaxIntTile ? left / 2
+                                                          : kMaxIntTile;
+      few_int8_rows(weights, p, end, x + b * x_stride, x_stride, x_scales + b, count,
+                    y + b * y_stride, y_stride);
+      b += count;
+    }
+  }
+}
+
+}  // namespace

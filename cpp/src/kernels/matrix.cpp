@@ -1,0 +1,137 @@
+#include "kernels/matrix.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace dt {
+namespace {
+
+Matrix pack_floats(const Elements& elements, std::int64_t groups, std::int64_t rows,
+                   std::int64_t depth) {
+  Matrix packed;
+  packed.rows = groups * padded(rows);
+  packed.depth = depth;
+  packed.panels.assign(static_cast<std::size_t>(packed.rows * depth), 0.0F);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t row = g * padded(rows) + r;
+      float* panel =
+          &packed.panels[static_cast<std::size_t>(row / kPanelLanes * kPanelLanes * depth)];
+      for (std::int64_t k = 0; k < depth; ++k) {
+        panel[k * kPanelLanes + row % kPanelLanes] = elements.at(g * rows + r, k);
+      }
+    }
+  }
+  return packed;
+}
+
+// The scale that brings a row's greatest magnitude to kWeightSteps; 0 for a row of zeros.
+float scale_of(const Elements& elements, std::int64_t row, std::int64_t depth) {
+  float most = 0.0F;
+  for (std::int64_t k = 0; k < depth; ++k) {
+    most = std::max(most, std::fabs(elements.at(row, k)));
+  }
+  return most > 1.0e-30F ? most / kWeightSteps : 0.0F;
+}
+
+std::int8_t rounded(float value) {
+  return static_cast<std::int8_t>(value < 0.0F ? -std::floor(0.5F - value)
+                                               : std::floor(value + 0.5F));
+}
+
+Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t rows,
+                 std::int64_t depth) {
+  Matrix packed;
+  packed.precision = Precision::kInt8;
+  packed.rows = groups * padded(rows);
+  packed.depth = depth;
+  const std::int64_t stored_depth = padded(depth, kDepthStep);
+  packed.values.assign(static_cast<std::size_t>(packed.rows * stored_depth), 0);
+  packed.scales.assign(static_cast<std::size_t>(packed.rows), 0.0F);
+  packed.offsets.assign(static_cast<std::size_t>(packed.rows), 0);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t from = g * rows + r, row = g * padded(rows) + r;
+      const auto at = static_cast<std::size_t>(row);
+      const bool stored = elements.values != nullptr;
+      const float scale = stored ? elements.scale(from) : scale_of(elements, from, depth);
+      std::int32_t sum = 0;
+      for (std::int64_t k = 0; k < depth; ++k) {
+        const std::int8_t value = stored         ? elements.values[elements.index(from, k)]
+                                  : scale > 0.0F ? rounded(elements.at(from, k) / scale)
+                                                 : std::int8_t{0};
+        packed.values[static_cast<std::size_t>(int8_index(row, k, stored_depth))] = value;
+        sum += value;
+      }
+      packed.scales[at] = scale;
+      packed.offsets[at] = kZeroPoint * sum;
+    }
+  }
+  return packed;
+}
+
+}  // namespace
+
+Operand::Operand(Precision precision, std::int64_t rows, std::int64_t depth)
+    : precision_(precision),
+      stride_(padded(depth)),
+      byte_stride_(padded(depth, kDepthStep)),
+      floats_(static_cast<std::size_t>(rows * stride_), 0.0F) {
+  if (precision == Precision::kInt8) {
+    bytes_.assign(static_cast<std::size_t>(rows * byte_stride_),
+                  static_cast<std::uint8_t>(kZeroPoint));
+    scales_.assign(static_cast<std::size_t>(rows), 0.0F);
+  }
+}
+
+void Operand::close(const Kernels& kernels, std::int64_t count) {
+  if (precision_ == Precision::kInt8) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      scales_[static_cast<std::size_t>(i)] =
+          kernels.quantise(row(i), stride_, kActivationSteps, kZeroPoint,
+                           &bytes_[static_cast<std::size_t>(i * byte_stride_)]);
+    }
+  }
+}
+
+void Operand::set_state(std::int64_t i, const float* state, const std::uint8_t* activations) {
+  if (precision_ == Precision::kInt8) {
+    std::copy(activations, activations + stride_,
+              &bytes_[static_cast<std::size_t>(i * byte_stride_)]);
+    scales_[static_cast<std::size_t>(i)] = 1.0F / kActivationSteps;
+  } else {
+    std::copy(state, state + stride_, row(i));
+  }
+}
+
+void Matrix::multiply_add(const Kernels& kernels, const Operand& operand, std::int64_t batch,
+                          float* y, std::int64_t y_stride) const {
+  if (precision == Precision::kInt8) {
+    const Int8Panels weights = {values.data(), scales.data(), offsets.data(), rows / kPanelLanes,
+                                padded(depth, kDepthStep)};
+    kernels.multiply_add_int8(weights, operand.bytes_.data(), operand.byte_stride_,
+                              operand.scales_.data(), batch, y, y_stride);
+  } else {
+    kernels.multiply_add(panels.data(), rows / kPanelLanes, depth, operand.floats_.data(),
+                         operand.stride_, batch, y, y_stride);
+  }
+}
+
+Matrix pack(Precision precision, const Elements& elements, std::int64_t groups, std::int64_t rows,
+            std::int64_t depth) {
+  return precision == Precision::kInt8 ? pack_int8(elements, groups, rows, depth)
+                                       : pack_floats(elements, groups, rows, depth);
+}
+
+AlignedFloats pack_bias(const float* bias, std::int64_t groups, std::int64_t rows) {
+  AlignedFloats packed(static_cast<std::size_t>(groups * padded(rows)), 0.0F);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      packed[static_cast<std::size_t>(g * padded(rows) + r)] = bias[g * rows + r];
+    }
+  }
+  return packed;
+}
+
+}  // namespace dt

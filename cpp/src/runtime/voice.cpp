@@ -1,0 +1,73 @@
+#include "runtime/voice.h"
+
+#include <cstddef>
+
+#include "dt/log_mel.h"
+#include "weights/model.h"
+
+namespace dt {
+namespace {
+
+std::size_t columns_of(std::int64_t samples) {
+  return static_cast<std::size_t>(LogMelStream::most_columns(samples));
+}
+
+}  // namespace
+
+Voice::Voice(const std::shared_ptr<const Model>& model, std::uint64_t seed,
+             std::int64_t pinned_identity, const MotionOptions& motion, std::int64_t block_samples)
+    : time(ModelWeights::of(*model).time),
+      log_mel(ModelWeights::of(*model).log_mel, block_samples),
+      detector(model->config().gate),
+      encoder(*model),
+      alignment(time, model->config().channels, model->config().gate.lookback_ms,
+                LogMelStream::most_columns(block_samples)),
+      identity(model, pinned_identity),
+      postprocess(model->config().curve_options, model->config().gate, time),
+      idle(model->config(), motion, seed, time),
+      mel(columns_of(block_samples) * LogMel::kBands),
+      level_db(columns_of(block_samples)),
+      voiced_columns(new bool[level_db.size()]),
+      features(level_db.size() * static_cast<std::size_t>(model->config().channels)),
+      audio(static_cast<std::size_t>(time.most_frames_in(block_samples) *
+                                     model->config().channels)),
+      voiced(new bool[static_cast<std::size_t>(time.most_frames_in(block_samples))]),
+      identities(audio) {}
+
+Encoder::Job Voice::listen(const float* samples, std::int64_t count) {
+  heard_samples += count;
+  columns = log_mel.push(samples, count, mel.data(), level_db.data());
+  detector.push(level_db.data(), columns, voiced_columns.get());
+  if (columns > 0) {
+    newest_level_db = level_db[static_cast<std::size_t>(columns - 1)];
+  }
+  return {&encoder, mel.data(), columns, features.data()};
+}
+
+Sampler::Job Voice::align(std::int64_t number, float* curves) {
+  const std::int64_t due = alignment.push(features.data(), voiced_columns.get(), columns,
+                                          heard_samples, audio.data(), voiced.get());
+  identity.push(audio.data(), voiced.get(), due, identities.data());
+  return {number, due, audio.data(), identities.data(), curves};
+}
+
+void Voice::finish(const Sampler::Job& job) {
+  postprocess.push(voiced.get(), job.frames, job.curves);
+  idle.push(voiced.get(), job.frames, job.curves);
+  frames += job.frames;
+}
+
+void Voice::reset() {
+  log_mel.reset();
+  detector.reset();
+  encoder.reset();
+  alignment.reset();
+  identity.reset();
+  postprocess.reset();
+  idle.reset();
+  position_samples = heard_samples = frames = 0;
+  flushed = false;
+  newest_level_db = kSilenceDb;
+}
+
+}  // namespace dt

@@ -1,0 +1,323 @@
+#include "dt/voices.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dt/runtime.h"
+#include "features/encoder.h"
+#include "runtime/crew.h"
+#include "runtime/voice.h"
+#include "sampler/sampler.h"
+
+namespace dt {
+namespace {
+
+// Longer chunks run in blocks of this size, which bounds every buffer. A second fills the sampler's
+// diagonals well; where many voices do that together, each needs less.
+constexpr std::int64_t kBlockSamplesAlone = 16000, kBlockSamples = 1600;
+
+void check_samples(const float* samples, std::int64_t count, const std::string& where) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Written so that NaN fails too.
+    if (!(std::fabs(samples[i]) <= Runtime::kSampleLimit)) {
+      std::ostringstream text;
+      text << "step: " << where << "sample " << i << " is ";
+      if (std::isnan(samples[i])) {
+        text << "NaN";
+      } else {
+        text << samples[i];
+      }
+      text << "; expected finite values, full scale is 1.0";
+      throw std::invalid_argument(text.str());
+    }
+  }
+}
+
+// Adds the time it lives to a counter of seconds.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double* seconds) : seconds_(seconds) {}
+  ~Stopwatch() {
+    *seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double* seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::vector<std::uint64_t> seeds_of(const std::vector<VoiceOptions>& voices) {
+  std::vector<std::uint64_t> seeds;
+  for (const VoiceOptions& voice : voices) {
+    seeds.push_back(voice.seed);
+  }
+  return seeds;
+}
+
+// The voices that one thread computes, and the network for them.
+class Share {
+ public:
+  Share(const std::shared_ptr<const Model>& model, const std::vector<VoiceOptions>& options,
+        const BackendOptions& backend, const MotionOptions& motion, std::int64_t block_samples)
+      : encoder_(model),
+        sampler_(model, seeds_of(options), backend),
+        width_(motion.width(model->curve_count())),
+        block_samples_(block_samples),
+        silence_(static_cast<std::size_t>(block_samples)) {
+    voices_.reserve(options.size());
+    for (const VoiceOptions& voice : options) {
+      voices_.emplace_back(model, voice.seed, voice.identity, motion, block_samples);
+    }
+    pieces_.reserve(options.size());
+    heard_.reserve(options.size());
+    due_.reserve(options.size());
+    left_.reserve(options.size());
+  }
+
+  std::vector<Voice>& voices() { return voices_; }
+
+  void step(const Voices::Chunk* chunks) {
+    left_.assign(chunks, chunks + voices_.size());
+    for (std::size_t v = 0; v < voices_.size(); ++v) {
+      voices_[v].position_samples += left_[v].count;
+    }
+    for (;;) {
+      pieces_.clear();
+      for (std::size_t v = 0; v < voices_.size(); ++v) {
+        const std::int64_t count = std::min(left_[v].count, block_samples_);
+        if (count > 0) {
+          pieces_.push_back({v, left_[v].samples, count, &left_[v].frames});
+          left_[v].samples += count;
+          left_[v].count -= count;
+        }
+      }
+      if (pieces_.empty()) {
+        return;
+      }
+      run();
+    }
+  }
+
+  void flush(const bool* ending, float* const* frames) {
+    left_.resize(voices_.size());
+    for (std::size_t v = 0; v < voices_.size(); ++v) {
+      left_[v].frames = frames[v];
+    }
+    for (;;) {
+      pieces_.clear();
+      for (std::size_t v = 0; v < voices_.size(); ++v) {
+        const Voice& voice = voices_[v];
+        const std::int64_t total = voice.time.total_frames(voice.position_samples);
+        if (ending[v] && voice.frames < total) {
+          const std::int64_t missing = voice.time.samples_for(total) - voice.heard_samples;
+          pieces_.push_back({v, nullptr, std::min(block_samples_, missing), &left_[v].frames});
+        }
+      }
+      if (pieces_.empty()) {
+        break;
+      }
+      run();
+    }
+    for (std::size_t v = 0; v < voices_.size(); ++v) {
+      voices_[v].flushed = voices_[v].flushed || ending[v];
+    }
+  }
+
+  void reset(std::size_t voice) {
+    voices_[voice].reset();
+    sampler_.reset(static_cast<std::int64_t>(voice));
+  }
+
+ private:
+  // A voice's next samples (null: silence), and where its frames go; moved on behind them.
+  struct Piece {
+    std::size_t voice;
+    const float* samples;
+    std::int64_t count;
+    float** frames;
+  };
+
+  // The pipeline, of up to a block of samples a voice.
+  void run() {
+    heard_.clear();
+    for (const Piece& piece : pieces_) {
+      Voice& voice = voices_[piece.voice];
+      heard_.push_back(voice.listen(samples_of(piece, voice), piece.count));
+    }
+    encoder_.push(heard_.data(), static_cast<std::int64_t>(heard_.size()));
+    due_.clear();
+    for (const Piece& piece : pieces_) {
+      due_.push_back(voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice),
+                                                *piece.frames));
+    }
+    sampler_.push(due_.data(), static_cast<std::int64_t>(due_.size()));
+    for (std::size_t p = 0; p < pieces_.size(); ++p) {
+      voices_[pieces_[p].voice].finish(due_[p]);
+      *pieces_[p].frames += due_[p].frames * width_;
+    }
+  }
+
+  // Silence is what this voice's microphone gives: a step from an offset to zero would be a sound.
+  const float* samples_of(const Piece& piece, const Voice& voice) {
+    if (piece.samples != nullptr) {
+      return piece.samples;
+    }
+    std::fill_n(silence_.begin(), piece.count, voice.log_mel.offset());
+    return silence_.data();
+  }
+
+  Encoder encoder_;
+  Sampler sampler_;
+  std::int64_t width_, block_samples_;
+  std::vector<Voice> voices_;
+  std::vector<float> silence_;
+  std::vector<Voices::Chunk> left_;
+  std::vector<Piece> pieces_;
+  std::vector<Encoder::Job> heard_;
+  std::vector<Sampler::Job> due_;
+};
+
+}  // namespace
+
+struct Voices::Impl {
+  Impl(const std::shared_ptr<const Model>& model, const std::vector<VoiceOptions>& options,
+       const BackendOptions& backend, const MotionOptions& motion, std::int64_t threads)
+      : size(static_cast<std::int64_t>(options.size())),
+        width(motion.width(model->curve_count())),
+        crew(std::min(threads, size)) {
+    const std::int64_t shares_count = std::min(threads, size);
+    const std::int64_t block = size == 1 ? kBlockSamplesAlone : kBlockSamples;
+    shares.reserve(static_cast<std::size_t>(shares_count));
+    for (std::int64_t s = 0; s < shares_count; ++s) {
+      first.push_back(size * s / shares_count);
+      const auto begin = options.begin() + first.back();
+      const auto end = options.begin() + size * (s + 1) / shares_count;
+      shares.push_back(std::make_unique<Share>(model, std::vector<VoiceOptions>(begin, end), backend,
+                                               motion, block));
+    }
+  }
+
+  std::size_t share_of(std::int64_t voice) const {
+    if (voice < 0 || voice >= size) {
+      throw std::invalid_argument("stream: expected 0 to " + std::to_string(size - 1) + ", got " +
+                                  std::to_string(voice));
+    }
+    const auto after = std::upper_bound(first.begin(), first.end(), voice);
+    return static_cast<std::size_t>(after - first.begin() - 1);
+  }
+
+  Voice& voice(std::int64_t number) const {
+    const std::size_t share = share_of(number);
+    return shares[share]->voices()[static_cast<std::size_t>(number - first[share])];
+  }
+
+  // "stream 3: ", where there are several.
+  std::string name(std::int64_t number) const {
+    return size == 1 ? "" : "stream " + std::to_string(number) + ": ";
+  }
+
+  std::int64_t size, width;
+  std::vector<std::int64_t> first;  // voice of each share
+  std::vector<std::unique_ptr<Share>> shares;
+  Crew crew;
+  double compute_seconds = 0.0;
+};
+
+namespace {
+
+std::int64_t at_least_one(const char* what, std::int64_t value) {
+  if (value < 1) {
+    throw std::invalid_argument(std::string(what) + ": expected at least 1, got " +
+                                std::to_string(value));
+  }
+  return value;
+}
+
+}  // namespace
+
+Voices::Voices(std::shared_ptr<const Model> model, const std::vector<VoiceOptions>& voices,
+               const BackendOptions& backend, const MotionOptions& motion, std::int64_t threads) {
+  at_least_one("streams", static_cast<std::int64_t>(voices.size()));
+  impl_ = std::make_unique<Impl>(model, voices, backend, motion, at_least_one("threads", threads));
+}
+Voices::~Voices() = default;
+Voices::Voices(Voices&&) noexcept = default;
+
+std::int64_t Voices::size() const { return impl_->size; }
+std::int64_t Voices::width() const { return impl_->width; }
+
+std::int64_t Voices::frames_due(std::int64_t voice, std::int64_t more_samples) const {
+  const Voice& v = impl_->voice(voice);
+  return v.flushed ? 0 : v.time.due_frames(v.position_samples + more_samples) - v.frames;
+}
+
+std::int64_t Voices::frames_owed(std::int64_t voice) const {
+  const Voice& v = impl_->voice(voice);
+  return v.flushed ? 0 : v.time.total_frames(v.position_samples) - v.frames;
+}
+
+bool Voices::flushed(std::int64_t voice) const { return impl_->voice(voice).flushed; }
+std::int64_t Voices::identity(std::int64_t voice) const {
+  return impl_->voice(voice).identity.current();
+}
+const std::vector<float>& Voices::identity_scores(std::int64_t voice) const {
+  return impl_->voice(voice).identity.scores();
+}
+std::int64_t Voices::position_samples(std::int64_t voice) const {
+  return impl_->voice(voice).position_samples;
+}
+std::int64_t Voices::frames(std::int64_t voice) const { return impl_->voice(voice).frames; }
+float Voices::level_db(std::int64_t voice) const { return impl_->voice(voice).newest_level_db; }
+double Voices::compute_seconds() const { return impl_->compute_seconds; }
+
+void Voices::step(const Chunk* chunks) {
+  for (std::int64_t v = 0; v < impl_->size; ++v) {
+    if (chunks[v].count > 0 && impl_->voice(v).flushed) {
+      throw std::logic_error("step: " + impl_->name(v) +
+                             "the stream was flushed; call reset() to begin another");
+    }
+    check_samples(chunks[v].samples, chunks[v].count, impl_->name(v));
+  }
+  const Stopwatch stopwatch(&impl_->compute_seconds);
+  impl_->crew.run([&](std::int64_t share) {
+    const auto s = static_cast<std::size_t>(share);
+    impl_->shares[s]->step(chunks + impl_->first[s]);
+  });
+}
+
+void Voices::flush(const bool* ending, float* const* frames) {
+  for (std::int64_t v = 0; v < impl_->size; ++v) {
+    if (ending[v] && impl_->voice(v).flushed) {
+      throw std::logic_error("flush: " + impl_->name(v) +
+                             "the stream was flushed; call reset() to begin another");
+    }
+  }
+  const Stopwatch stopwatch(&impl_->compute_seconds);
+  impl_->crew.run([&](std::int64_t share) {
+    const auto s = static_cast<std::size_t>(share);
+    impl_->shares[s]->flush(ending + impl_->first[s], frames + impl_->first[s]);
+  });
+}
+
+void Voices::reset() {
+  for (std::int64_t v = 0; v < impl_->size; ++v) {
+    reset(v);
+  }
+  impl_->compute_seconds = 0.0;
+}
+
+void Voices::reset(std::int64_t voice) {
+  const std::size_t share = impl_->share_of(voice);
+  impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]));
+}
+
+}  // namespace dt
