@@ -7,10 +7,10 @@ PYBIND11_MODULE(_core, m) {
   dt_python::bind_time_base(m);
   dt_python::bind_options(m);
   dt_python::bind_model(m);
-  dt_python::bind_runtime(m);
   dt_python::bind_live_runtime(m);
   dt_python::bind_knobs(m);
   dt_python::bind_voice_detector(m);
+  dt_python::bind_voices(m);
   dt_python::bind_alignment(m);
   dt_python::bind_encoder(m);
   dt_python::bind_sampler(m);

@@ -7,34 +7,30 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _core, clock
 from . import bundle as _bundle
 from .bundle import Bundle
+from .chunks import Chunk, FloatArray, about, as_float32, checked
 from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
-from .knobs import Knobs, Settings
+from .knobs import Settings
 from .pace import FILL_AFTER_S, Pace
-from .resample import Resampler, delay_samples
-from .scale import is_audio, what_is_wrong
+from .resample import delay_samples
+from .scale import is_audio
 from .spelling import meant
+from .streams import MOST_STREAMS, Stream, each, one_each, refuse_what_is_no_audio, whole
 from .tensorrt import engines
 from .tensorrt.engines import BackendError
 
-FloatArray = NDArray[np.float32]
-#: What `step` and `push` take: mono float32 with full scale 1.0, int16, or int16 as bytes (this
-#: machine's byte order).
-Chunk = NDArray[np.float32] | NDArray[np.int16] | bytes | bytearray | memoryview
-_Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)
 
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
@@ -93,6 +89,11 @@ class Runtime:
             slow drift of brows and lids. 0 gives the model's own curves, bit for bit.
         head: three values after the 52 curves: headYaw, headPitch, headRoll, in radians
             (docs/unreal.md has their signs). They sway as far as `idle` says.
+        streams: None for one voice. A number >= 1: so many voices that share each pass over the
+            weights (docs/performance.md). `step` then takes a chunk for each and returns a list of
+            arrays, each bit for bit that of a runtime of its own; `seed` and `identity` may be
+            sequences, one a stream; there is no live use.
+        threads: with `streams`: threads that compute at once. The frames do not depend on it.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -105,11 +106,13 @@ class Runtime:
         bundle: str | Path | Bundle | None = None,
         *,
         sample_rate: int = CORE_RATE_HZ,
-        seed: int = 0,
-        identity: str = "auto",
+        seed: int | Sequence[int] = 0,
+        identity: str | Sequence[str] = "auto",
         backend: str = "cpu",
         idle: float = 1.0,
         head: bool = False,
+        streams: int | None = None,
+        threads: int = 1,
     ) -> None:
         self._bundle = bundle if isinstance(bundle, Bundle) else _bundle.read(bundle)
         if (
@@ -121,12 +124,11 @@ class Runtime:
                 f"sample_rate: expected a whole number from {MINIMUM_RATE_HZ} to "
                 f"{MAXIMUM_RATE_HZ} Hz, got {sample_rate!r}"
             )
-        if (
-            isinstance(seed, bool)
-            or not isinstance(seed, int | np.integer)
-            or not 0 <= seed < 2**64
-        ):
-            raise ValueError(f"seed: expected a whole number from 0 to 2**64 - 1, got {seed!r}")
+        if streams is not None:
+            whole("streams", streams, 1, MOST_STREAMS)
+        self._alone = streams is None
+        self._threads = whole("threads", threads, 1, MOST_STREAMS)
+        self._seeds = each("seed", seed, streams, lambda value: whole("seed", value, 0, 2**64 - 1))
         if isinstance(idle, bool) or not (
             isinstance(idle, int | float | np.integer | np.floating) and 0 <= idle <= 1
         ):
@@ -134,62 +136,57 @@ class Runtime:
         if not isinstance(head, bool):
             raise ValueError(f"head: expected True or False, got {head!r}")
         self._rate = int(sample_rate)
-        self._seed = int(seed)
-        self._pinned = self._identity_index(identity)
+        self._pinned = each("identity", identity, streams, self._identity_index)
         self._idle, self._head = float(idle), head
-        self._knobs = Knobs(self.curve_names, self.frame_rate)
         self._model = _core.Model(
             self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
         )
         self._backend, self._backend_options, reason = engines.choose(backend, self._bundle)
         try:
-            self._core = self._new(_core.Runtime)
+            self._core = self._new_core()
         except RuntimeError as error:
             if backend != "auto":
                 raise BackendError(str(error)) from None
             self._backend, self._backend_options, reason = "cpu", {}, str(error)
-            self._core = self._new(_core.Runtime)
+            self._core = self._new_core()
         if reason:
             engines.tell_once(reason)
         self._live: _core.LiveRuntime | None = None
         # Whoever holds it feeds the worker; what comes meanwhile waits in `_waiting`, so that the
         # thread that pushes never does.
         self._feeding = threading.Lock()
-        self._resampler = None if self._rate == CORE_RATE_HZ else Resampler(self._rate)
         self._lookahead = self._model.lookahead_samples
-        if self._resampler is not None:
+        if self._rate != CORE_RATE_HZ:
             self._lookahead = math.ceil(
                 Fraction(self._lookahead * self._rate, CORE_RATE_HZ)
             ) + delay_samples(self._rate)
-        self._clear()
+        self._streams = [
+            Stream(self._rate, self.frame_rate, self._lookahead, self.curve_names)
+            for _ in self._seeds
+        ]
+        self._stream = self._streams[0]
+        self._clear_live()
 
-    def _new(self, kind: Callable[..., _Core]) -> _Core:
-        """A runtime of the core, or a live one, with this object's settings."""
-        return kind(
+    def _new_core(self) -> _core.Voices:
+        return _core.Voices(
             self._model,
-            self._seed,
+            self._seeds,
             self._pinned,
             self._backend,
             tensorrt=self._backend_options,
             idle=self._idle,
             head=self._head,
+            threads=self._threads,
         )
 
-    def _clear(self) -> None:
-        self._samples = 0
-        self._delivered = 0
+    def _clear_live(self) -> None:
         self._invalid = 0
         self._first_invalid: str | None = None
         self._told_invalid = False
-        self._flushed = False
         self._total: int | None = None
         self._waiting: deque[FloatArray] = deque()
         self._pace = Pace(self._rate, None)
         self._heard: Callable[[int, FloatArray], None] | None = None
-        # Frames that the core has computed, but whose instant plus look-ahead the input's own
-        # clock has not reached: the resampler runs ahead of its worst case most of the time.
-        self._early: FloatArray = np.empty((0, len(self.curve_names)), np.float32)
-        self._knobs.reset()
 
     # ---- what this runtime is -------------------------------------------------------------
 
@@ -212,7 +209,18 @@ class Runtime:
 
     @property
     def seed(self) -> int:
-        return self._seed
+        """Of the first stream."""
+        return self._seeds[0]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One a stream."""
+        return self._seeds
+
+    @property
+    def streams(self) -> int:
+        """Voices that `step` takes a chunk each of; 1 for a runtime of one voice."""
+        return len(self._streams)
 
     @property
     def backend(self) -> str:
@@ -238,22 +246,31 @@ class Runtime:
 
     @property
     def identity(self) -> str:
-        """The talking identity in use now: the pinned one, or the one that the voice matches."""
-        core = self._core if self._live is None else self._live
-        return self.identities[core.identity]
+        """The talking identity in use now: the pinned one, or the one that the voice matches.
+
+        With `streams`: that of the first; see `identity_of`.
+        """
+        return self.identity_of(0)
+
+    def identity_of(self, stream: int) -> str:
+        """The talking identity in use now by a stream, 0 to `streams` - 1; ValueError."""
+        row = self._core.identity(stream) if self._live is None else self._live.identity
+        return self.identities[row]
 
     @property
     def stats(self) -> RuntimeStats:
-        core = self._core if self._live is None else self._live
+        """Counters; of all streams together, and the level of the loudest."""
         live = self._live
+        level_db = max(self._core.level_db(i) for i in range(self.streams))
+        core = self._core if live is None else live
         return RuntimeStats(
-            samples=self._samples,
-            frames=self._delivered,
+            samples=sum(stream.samples for stream in self._streams),
+            frames=sum(stream.delivered for stream in self._streams),
             dropped_samples=0 if live is None else live.dropped_samples,
             dropped_frames=0 if live is None else live.dropped_frames,
             invalid_samples=self._invalid + (0 if live is None else live.invalid_samples),
             compute_seconds=core.compute_seconds,
-            level_db=core.level_db,
+            level_db=level_db if live is None else live.level_db,
             filled_samples=self._pace.filled,
             skipped_samples=self._pace.skipped,
         )
@@ -312,88 +329,113 @@ class Runtime:
         Raises:
             ValueError: a name or a number that cannot be; nothing has changed then.
         """
-        self._knobs.set(gain, offset, strength_lower, strength_upper, smooth_ms)
+        for stream in self._streams:
+            stream.knobs.set(gain, offset, strength_lower, strength_upper, smooth_ms)
 
     @property
     def settings(self) -> Settings:
         """What `set` has put in force."""
-        return self._knobs.settings
+        return self._stream.knobs.settings
 
     # ---- synchronous use ------------------------------------------------------------------
 
-    def step(self, chunk: Chunk) -> FloatArray:
+    @overload
+    def step(self, chunk: Chunk) -> FloatArray: ...
+    @overload
+    def step(self, chunk: Sequence[Chunk]) -> list[FloatArray]: ...
+    def step(self, chunk: Chunk | Sequence[Chunk]) -> FloatArray | list[FloatArray]:
         """Takes the next samples and returns the frames they complete.
 
         Args:
             chunk: (n,) float32 in [-1, 1] or int16, mono, n >= 0, at `sample_rate`; or the bytes
-                of int16 samples, as sockets and speech services give them.
+                of int16 samples, as sockets and speech services give them. With `streams`: a list
+                of such chunks, one a stream, of any lengths, or an array (streams, n).
 
         Returns:
             (frames, 52) float32 in `curve_names` order, frames >= 0; (frames, 55) with the head.
+            With `streams`: a list of them.
 
         Raises:
             ValueError: wrong dtype or rank, an odd number of bytes, NaN, infinity, or a sample far
-                beyond full scale (int16 values kept as floats); the state is left as it was.
+                beyond full scale (int16 values kept as floats); another number of chunks than
+                streams. The state, of every stream, is left as it was.
             RuntimeError: after `flush` (call `reset`), or while live.
         """
         self._refuse_live("step")
-        if self._flushed:
-            raise RuntimeError("step: the stream was flushed; call reset() to begin another")
-        samples = _checked(chunk)
-        frames = self._compute(samples)
-        self._samples += samples.size
-        return self._deliver(frames, self._due_frames())
+        chunks = [checked(chunk)] if self._alone else one_each(chunk, self.streams)
+        for number, (stream, samples) in enumerate(zip(self._streams, chunks, strict=True)):
+            if stream.flushed and (self._alone or samples.size):
+                raise RuntimeError(self._was_flushed("step", number))
+        if not self._alone and self._rate != CORE_RATE_HZ:
+            refuse_what_is_no_audio(chunks)
+        frames = self._push(chunks)
+        out = [stream.deliver(f) for stream, f in zip(self._streams, frames, strict=True)]
+        return out[0] if self._alone else out
 
-    def flush(self) -> FloatArray:
+    def _push(self, chunks: Sequence[FloatArray]) -> list[FloatArray]:
+        """The core's frames for a chunk of each stream. ValueError: a sample is no audio."""
+        if self._rate != CORE_RATE_HZ:
+            return self._core.step(
+                [stream.take(c) for stream, c in zip(self._streams, chunks, strict=True)]
+            )
+        frames = self._core.step(chunks)  # which checks them before anything has a state
+        for stream, samples in zip(self._streams, chunks, strict=True):
+            stream.take(samples)
+        return frames
+
+    def _was_flushed(self, call: str, number: int) -> str:
+        which = "the stream" if self._alone else f"stream {number}"
+        return f"{call}: {which} was flushed; call reset() to begin another"
+
+    @overload
+    def flush(self) -> FloatArray: ...
+    @overload
+    def flush(self, stream: int) -> FloatArray: ...
+    def flush(self, stream: int | None = None) -> FloatArray | list[FloatArray]:
         """Ends the stream as if silence followed, and returns the frames still owed.
 
-        Afterwards ceil(duration x frame_rate) frames have come out in all. Raises RuntimeError
-        when called twice without `reset`.
+        Afterwards ceil(duration x frame_rate) frames have come out in all. With `streams`: ends
+        all that were not ended before, and returns a list; or the one of a number, and returns its
+        frames. Raises RuntimeError when called twice without `reset`.
         """
         self._refuse_live("flush")
-        if self._flushed:
-            raise RuntimeError("flush: the stream was flushed; call reset() to begin another")
-        total = self._total_frames()
-        held_back = self._compute(self._resampler_tail())
-        tail = np.concatenate([held_back, self._core.flush()])
-        self._flushed = True
-        return self._deliver(tail, total)
+        if stream is not None:
+            whole("stream", stream, 0, self.streams - 1)
+        ending = [
+            stream in (None, i) and not (s.flushed and stream is None and not self._alone)
+            for i, s in enumerate(self._streams)
+        ]
+        for number, (s, ends) in enumerate(zip(self._streams, ending, strict=True)):
+            if ends and s.flushed:
+                raise RuntimeError(self._was_flushed("flush", number))
+        totals = [s.total_frames() for s in self._streams]
+        nothing = np.zeros(0, np.float32)
+        held_back = self._core.step(
+            [s.tail() if ends else nothing for s, ends in zip(self._streams, ending, strict=True)]
+        )
+        out = []
+        for i, tail in enumerate(self._core.flush(ending)):
+            s, frames = self._streams[i], held_back[i]
+            if tail is not None:
+                frames = s.deliver(np.concatenate([frames, tail]), totals[i])
+                s.flushed = True
+            out.append(frames)
+        return out[stream or 0] if self._alone or stream is not None else out
 
-    def reset(self) -> None:
-        """Back to the start: the next frames are those of a new runtime with the same settings."""
+    def reset(self, stream: int | None = None) -> None:
+        """Back to the start: the next frames are those of a new runtime with the same settings.
+
+        With `streams`: of all of them, or of the one of a number alone.
+        """
         self.stop()
+        if stream is not None:
+            self._core.reset(whole("stream", stream, 0, self.streams - 1))
+            self._streams[stream].reset()
+            return
         self._core.reset()
-        if self._resampler is not None:
-            self._resampler.reset()
-        self._clear()
-
-    def _compute(self, samples: FloatArray) -> FloatArray:
-        """Input-rate samples -> the frames that the core gives for them, early ones included."""
-        if self._resampler is not None:
-            samples = self._resampler.push(samples)
-        return self._core.step(samples)
-
-    def _resampler_tail(self) -> FloatArray:
-        """Silence that brings out what the resampler holds back."""
-        held_back = 0 if self._resampler is None else delay_samples(self._rate)
-        return np.zeros(held_back, np.float32)
-
-    def _deliver(self, frames: FloatArray, due: int) -> FloatArray:
-        """Joins `frames` to the early ones and gives out those up to frame number `due`."""
-        if len(self._early):
-            frames = np.concatenate([self._early, frames])
-        count = min(len(frames), max(due - self._delivered, 0))
-        self._early = frames[count:]
-        self._delivered += count
-        return self._knobs.push(frames[:count])
-
-    def _due_frames(self) -> int:
-        """Frames whose instant plus the look-ahead the samples taken so far cover."""
-        return clock.due_frames(self._samples, self._lookahead, self.frame_rate, self._rate)
-
-    def _total_frames(self) -> int:
-        """ceil(duration x frame_rate) for the samples taken so far."""
-        return clock.total_frames(self._samples, self.frame_rate, self._rate)
+        for each_stream in self._streams:
+            each_stream.reset()
+        self._clear_live()
 
     # ---- live use -------------------------------------------------------------------------
 
@@ -424,12 +466,22 @@ class Runtime:
             RuntimeError: a live stream runs already.
         """
         self._refuse_live("start")
+        if not self._alone:
+            raise RuntimeError("start: live use is for one voice; leave `streams` out")
         if fill_after_s is not None and not 0.02 <= fill_after_s <= 10:
             raise ValueError(f"fill_after_s: expected 0.02 to 10 or None, got {fill_after_s!r}")
         self.reset()
         self._pace = Pace(self._rate, fill_after_s, realtime=realtime)
         self._heard = heard
-        self._live = self._new(_core.LiveRuntime)
+        self._live = _core.LiveRuntime(
+            self._model,
+            self._seeds[0],
+            self._pinned[0],
+            self._backend,
+            tensorrt=self._backend_options,
+            idle=self._idle,
+            head=self._head,
+        )
 
     def push(
         self,
@@ -454,14 +506,14 @@ class Runtime:
             TimeoutError: no room came in `timeout_s`; nothing of the chunk was taken.
         """
         live = self._running("push")
-        samples = _as_float32(chunk)
+        samples = as_float32(chunk)
         if timeout_s > 0:
             self._await_room(live, samples.size, timeout_s)
         good = is_audio(samples)
         if not good.all():
             if self._first_invalid is None:
                 where = int(np.argmin(good))
-                self._first_invalid = _about(self._samples + where, float(samples[where]))
+                self._first_invalid = about(self._stream.samples + where, float(samples[where]))
             self._invalid += int(samples.size - np.count_nonzero(good))
             samples = np.where(good, samples, np.float32(0))
         self._waiting.append(samples)
@@ -469,7 +521,7 @@ class Runtime:
 
     def _await_room(self, live: _core.LiveRuntime, samples: int, timeout_s: float) -> None:
         needed = samples
-        if self._resampler is not None:
+        if self._rate != CORE_RATE_HZ:
             needed = -(-samples * CORE_RATE_HZ // self._rate) + delay_samples(self._rate)
         if needed > live.ring_capacity_samples:
             raise ValueError(
@@ -495,7 +547,7 @@ class Runtime:
                     samples = self._waiting.popleft()
                     if self._pace.take(time.monotonic_ns(), samples.size):
                         if self._heard is not None:
-                            self._heard(self._samples, samples)
+                            self._heard(self._stream.samples, samples)
                         taken += self._hand_on(live, samples)
             finally:
                 self._feeding.release()
@@ -516,13 +568,12 @@ class Runtime:
         self._feed(live)
 
     def _hand_on(self, live: _core.LiveRuntime, samples: FloatArray) -> int:
-        self._samples += samples.size
-        return live.push(samples if self._resampler is None else self._resampler.push(samples))
+        return live.push(self._stream.take(samples))
 
     @property
     def position(self) -> int:
         """Input samples of the stream so far, with the silence that was put in."""
-        return self._samples
+        return self._stream.samples
 
     def poll(self, timeout_s: float = 0.0) -> list[Frame]:
         """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
@@ -542,8 +593,8 @@ class Runtime:
                 break
         if self._total is not None:
             curves = curves[: max(self._total - first, 0)]
-        self._delivered += len(curves)
-        self._knobs.push(curves)
+        self._stream.delivered += len(curves)
+        self._stream.knobs.push(curves)
         return [self._frame(first + i, frame) for i, frame in enumerate(curves)]
 
     def finish(self) -> None:
@@ -552,9 +603,8 @@ class Runtime:
         if self._total is not None:
             return
         with self._feeding:
-            self._total = self._total_frames()
-            if self._resampler is not None:
-                live.push(self._resampler.push(self._resampler_tail()))
+            self._total = self._stream.total_frames()
+            live.push(self._stream.tail())
         live.finish()
 
     @property
@@ -596,51 +646,3 @@ class Runtime:
     def _refuse_live(self, call: str) -> None:
         if self._live is not None:
             raise RuntimeError(f"{call}: a live stream runs; call stop() first")
-
-
-def _as_float32(chunk: object) -> FloatArray:
-    """A chunk as float32; ValueError for a wrong dtype or rank."""
-    if isinstance(chunk, bytes | bytearray | memoryview):
-        chunk = _from_bytes(chunk)
-    if not isinstance(chunk, np.ndarray):
-        raise ValueError(f"chunk: expected a NumPy array, got {type(chunk).__name__}")
-    if chunk.ndim != 1:
-        raise ValueError(
-            f"chunk: expected mono samples of shape (n,), got shape {chunk.shape}; "
-            "mix or pick a channel first"
-        )
-    if chunk.dtype == np.int16:
-        samples: FloatArray = chunk.astype(np.float32) / np.float32(32768)
-        return samples
-    if chunk.dtype != np.float32:
-        raise ValueError(f"chunk: expected float32 or int16, got {chunk.dtype}")
-    return np.ascontiguousarray(chunk, dtype=np.float32)
-
-
-def _from_bytes(chunk: bytes | bytearray | memoryview) -> NDArray[np.int16] | FloatArray:
-    """Bytes of int16; a memoryview that knows what it holds is taken at its word."""
-    if isinstance(chunk, memoryview) and chunk.format.lstrip("@=<") not in ("B", "b", "c"):
-        return np.asarray(chunk)
-    size = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
-    if size % 2:
-        raise ValueError(
-            f"chunk: {size} bytes are no whole number of int16 samples; keep the odd byte for the "
-            "next chunk"
-        )
-    # A bytearray may grow again, and a view may have holes: tobytes copies what need be.
-    data = chunk.tobytes() if isinstance(chunk, memoryview) else bytes(chunk)
-    return np.frombuffer(data, np.int16)
-
-
-def _checked(chunk: object) -> FloatArray:
-    """A chunk as finite float32, or ValueError. Comes before anything that has a state."""
-    samples = _as_float32(chunk)
-    good = is_audio(samples)
-    if not good.all():
-        where = int(np.argmin(good))
-        raise ValueError(f"chunk: {_about(where, float(samples[where]))}")
-    return samples
-
-
-def _about(index: int, value: float) -> str:
-    return f"sample {index} is {what_is_wrong(value)}"
