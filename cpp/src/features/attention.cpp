@@ -130,7 +130,7 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
   const std::int64_t first = head * shape_.slots;
   const Int8Panels key_panels = {keys, &memory.key_scales[size_of(first)],
                                  &memory.key_offsets[size_of(first)],
-                                 padded(known) / kPanelLanes, key_depth_};
+                                 padded(known) / kPanelLanes, key_depth_, nullptr};
   kernels_.multiply_add_int8(key_panels, query_.data(), key_depth_, &query_scale, 1,
                              scores_.data(), shape_.slots);
   kernels_.softmax(scores_.data(), known);
@@ -143,7 +143,7 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
   std::fill(shares_.begin() + padded(known), shares_.end(), std::uint8_t{0});
   std::fill(mean_.begin(), mean_.end(), 0.0F);
   const Int8Panels value_panels = {values, ones_.data(), zeros_.data(), value_rows_ / kPanelLanes,
-                                   value_depth_};
+                                   value_depth_, nullptr};
   kernels_.multiply_add_int8(value_panels, shares_.data(), value_depth_, &share_scale, 1,
                              mean_.data(), value_rows_);
   std::copy(mean_.begin(), mean_.begin() + size, out + head * size);

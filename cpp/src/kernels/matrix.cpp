@@ -40,6 +40,22 @@ std::int8_t rounded(float value) {
                                                : std::floor(value + 0.5F));
 }
 
+// See Int8Panels; empty where a value needs more.
+Aligned<std::uint8_t> pack_nibbles(const Aligned<std::int8_t>& values) {
+  const auto fits = [](std::int8_t value) { return value >= -8 && value <= 7; };
+  if (!std::all_of(values.begin(), values.end(), fits)) {
+    return {};
+  }
+  constexpr std::size_t kFour = 4 * kPanelLanes;  // bytes of four depths
+  Aligned<std::uint8_t> nibbles(values.size() / 2);
+  for (std::size_t i = 0; i < nibbles.size(); ++i) {
+    const std::size_t low = i / kFour * 2 * kFour + i % kFour;
+    const auto half = [&](std::size_t at) { return static_cast<unsigned>(values[at]) & 0xFU; };
+    nibbles[i] = static_cast<std::uint8_t>(half(low) | half(low + kFour) << 4U);
+  }
+  return nibbles;
+}
+
 Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t rows,
                  std::int64_t depth) {
   Matrix packed;
@@ -68,6 +84,7 @@ Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t row
       packed.offsets[at] = kZeroPoint * sum;
     }
   }
+  packed.nibbles = pack_nibbles(packed.values);
   return packed;
 }
 
@@ -109,7 +126,7 @@ void Matrix::multiply_add(const Kernels& kernels, const Operand& operand, std::i
                           float* y, std::int64_t y_stride) const {
   if (precision == Precision::kInt8) {
     const Int8Panels weights = {values.data(), scales.data(), offsets.data(), rows / kPanelLanes,
-                                padded(depth, kDepthStep)};
+                                padded(depth, kDepthStep), nibbles.empty() ? nullptr : nibbles.data()};
     kernels.multiply_add_int8(weights, operand.bytes_.data(), operand.byte_stride_,
                               operand.scales_.data(), batch, y, y_stride);
   } else {

@@ -41,6 +41,7 @@ struct Matrix {
   Aligned<std::int8_t> values;  // int8: see Int8Panels
   AlignedFloats scales;
   Aligned<std::int32_t> offsets;
+  Aligned<std::uint8_t> nibbles;  // where every value has four bits
 
   // y's row b += the product with the operand's row b, for the first `batch` rows.
   void multiply_add(const Kernels& kernels, const Operand& operand, std::int64_t batch, float* y,

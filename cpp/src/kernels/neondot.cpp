@@ -23,6 +23,7 @@ inline Sums zero_ints() { return vdupq_n_s32(0); }
 inline Sums dot8(Sums sum, int8x16_t x, int8x16_t next_x, int8x16_t w, int8x16_t next_w) {
   return vdotq_s32(vdotq_s32(sum, w, x), next_w, next_x);
 }
+inline Sums sixteenth(Sums sum) { return vshrq_n_s32(sum, 4); }
 inline Vec floats_of_difference(Sums a, Ints b) { return vcvtq_f32_s32(vsubq_s32(a, b)); }
 
 }  // namespace

@@ -120,6 +120,24 @@ inline Ints dot8(Ints sum, const std::uint8_t* x, const std::uint8_t* next_x, co
   return sum;
 }
 
+// A scalar weight is a byte where it lies: unpacked ones stand in a buffer of their own.
+struct NibbleWeight {
+  std::int8_t byte[4 * kLanes];
+  operator const std::int8_t*() const { return byte; }
+};
+inline void nibble_weights(const std::uint8_t* p, NibbleWeight* low, NibbleWeight* high) {
+  for (int i = 0; i < 4 * kLanes; ++i) {
+    low->byte[i] = static_cast<std::int8_t>(p[i] << 4);
+    high->byte[i] = static_cast<std::int8_t>(p[i] & 0xF0);
+  }
+}
+inline Sums sixteenth(Sums sum) {
+  for (std::int32_t& lane : sum.lane) {
+    lane /= 16;  // exact
+  }
+  return sum;
+}
+
 }  // namespace
 
 #include "kernels/body/elementwise.h"

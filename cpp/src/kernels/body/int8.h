@@ -4,13 +4,41 @@
 
 namespace {
 
+// Where the weights of int8_tile come from: each gives those of two groups of four depths.
+struct Bytes {
+  static constexpr std::int64_t kPerByte = 1;
+  static const std::int8_t* values(const dt::Int8Panels& weights) { return weights.values; }
+  // Of lanes v kLanes and on of a panel, at a multiple of eight depths.
+  template <typename Weight>
+  static void load_two(const std::int8_t* panel, std::int64_t depth, int v, Weight* here,
+                       Weight* next) {
+    const std::int8_t* at = panel + depth * dt::kPanelLanes + v * 4 * kLanes;
+    *here = weight_bytes(at);
+    *next = weight_bytes(at + 4 * dt::kPanelLanes);
+  }
+  using Weight = decltype(weight_bytes(nullptr));
+  static Sums total(Sums sum) { return sum; }
+};
+
+struct Nibbles {
+  static constexpr std::int64_t kPerByte = 2;
+  static const std::uint8_t* values(const dt::Int8Panels& weights) { return weights.nibbles; }
+  template <typename Weight>
+  static void load_two(const std::uint8_t* panel, std::int64_t depth, int v, Weight* here,
+                       Weight* next) {
+    nibble_weights(panel + depth / 2 * dt::kPanelLanes + v * 4 * kLanes, here, next);
+  }
+  using Weight = NibbleWeight;
+  static Sums total(Sums sum) { return sixteenth(sum); }
+};
+
 // P panels of weights times B rows of activations, all sums held in registers.
-template <int B, int P>
+template <typename From, int B, int P>
 void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uint8_t* x,
                std::int64_t x_stride, const float* x_scales, float* y, std::int64_t y_stride) {
   constexpr int kVecs = P * kVecsPerPanel;
-  const std::int64_t panel_stride = weights.depth * dt::kPanelLanes;
-  const std::int8_t* w = weights.values + first * panel_stride;
+  const std::int64_t panel_stride = weights.depth * dt::kPanelLanes / From::kPerByte;
+  const auto* panels = From::values(weights) + first * panel_stride;
   Sums sum[B][kVecs];
   for (int b = 0; b < B; ++b) {
     for (int v = 0; v < kVecs; ++v) {
@@ -24,10 +52,9 @@ void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uin
       next[b] = four_bytes(x + b * x_stride + k + 4);
     }
     for (int v = 0; v < kVecs; ++v) {
-      const std::int8_t* at = w + (v / kVecsPerPanel) * panel_stride + k * dt::kPanelLanes +
-                              (v % kVecsPerPanel) * 4 * kLanes;
-      const auto weight = weight_bytes(at);
-      const auto next_weight = weight_bytes(at + 4 * dt::kPanelLanes);
+      typename From::Weight weight, next_weight;
+      From::load_two(panels + (v / kVecsPerPanel) * panel_stride, k, v % kVecsPerPanel, &weight,
+                     &next_weight);
       for (int b = 0; b < B; ++b) {
         sum[b][v] = dot8(sum[b][v], here[b], next[b], weight, next_weight);
       }
@@ -39,42 +66,45 @@ void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uin
     const Vec scale = load(weights.scales + row);
     for (int b = 0; b < B; ++b) {
       float* out = y + b * y_stride + row;
-      const Vec product = mul(floats_of_difference(sum[b][v], offset), mul(scale, set(x_scales[b])));
+      const Vec product = mul(floats_of_difference(From::total(sum[b][v]), offset),
+                              mul(scale, set(x_scales[b])));
       store(out, add(load(out), product));
     }
   }
 }
 
-template <int B, int P>
+template <typename From, int B, int P>
 void int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
                const std::uint8_t* x, std::int64_t x_stride, const float* x_scales, float* y,
                std::int64_t y_stride) {
   std::int64_t p = first;
   for (; p + P <= end; p += P) {
-    int8_tile<B, P>(weights, p, x, x_stride, x_scales, y, y_stride);
+    int8_tile<From, B, P>(weights, p, x, x_stride, x_scales, y, y_stride);
   }
   for (; p < end; ++p) {
-    int8_tile<B, 1>(weights, p, x, x_stride, x_scales, y, y_stride);
+    int8_tile<From, B, 1>(weights, p, x, x_stride, x_scales, y, y_stride);
   }
 }
 
-template <int B = 1>
+template <typename From, int B = 1>
 void few_int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
                    const std::uint8_t* x, std::int64_t x_stride, const float* x_scales,
                    std::int64_t batch, float* y, std::int64_t y_stride) {
   if (batch == B) {
-    int8_rows<B, int_panels_at_once(B)>(weights, first, end, x, x_stride, x_scales, y, y_stride);
+    int8_rows<From, B, int_panels_at_once(B)>(weights, first, end, x, x_stride, x_scales, y,
+                                              y_stride);
     return;
   }
   if constexpr (B < kMaxIntTile) {
-    few_int8_rows<B + 1>(weights, first, end, x, x_stride, x_scales, batch, y, y_stride);
+    few_int8_rows<From, B + 1>(weights, first, end, x, x_stride, x_scales, batch, y, y_stride);
   }
 }
 
 void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std::int64_t x_stride,
                        const float* x_scales, std::int64_t batch, float* y, std::int64_t y_stride) {
   if (batch <= kMaxIntTile) {
-    few_int8_rows(weights, 0, weights.panels, x, x_stride, x_scales, batch, y, y_stride);
+    const auto few = weights.nibbles != nullptr ? &few_int8_rows<Nibbles> : &few_int8_rows<Bytes>;
+    few(weights, 0, weights.panels, x, x_stride, x_scales, batch, y, y_stride);
     return;
   }
   // A few panels at a time, so that they stay in the first-level cache for the whole batch.
@@ -86,7 +116,7 @@ void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std
       const std::int64_t count = left <= kMaxIntTile      ? left
                                  : left < 2 * kMaxIntTile ? left / 2
                                                           : kMaxIntTile;
-      few_int8_rows(weights, p, end, x + b * x_stride, x_stride, x_scales + b, count,
+      few_int8_rows<Bytes>(weights, p, end, x + b * x_stride, x_stride, x_scales + b, count,
                     y + b * y_stride, y_stride);
       b += count;
     }

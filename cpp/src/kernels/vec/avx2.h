@@ -3,6 +3,7 @@
 using Vec = __m256;
 using Ints = __m256i;
 using Sums = Ints;
+using NibbleWeight = Ints;
 constexpr int kLanes = 8;
 constexpr int kMaxTile = 6;  // float32: 12 sums, 2 weights, 1 value: 15 of the 16 registers
 constexpr int panels_at_once(int columns) { return columns == 1 ? 4 : columns == 2 ? 2 : 1; }
@@ -44,3 +45,10 @@ inline Ints four_bytes(const std::uint8_t* p) {
 inline Ints weight_bytes(const std::int8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
+inline void nibble_weights(const std::uint8_t* p, Ints* low, Ints* high) {
+  const Ints both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const Ints mask = _mm256_set1_epi8(static_cast<char>(0xF0));
+  *low = _mm256_and_si256(_mm256_slli_epi16(both, 4), mask);
+  *high = _mm256_and_si256(both, mask);
+}
+inline Sums sixteenth(Sums sum) { return _mm256_srai_epi32(sum, 4); }

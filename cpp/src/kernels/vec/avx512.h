@@ -3,6 +3,7 @@
 using Vec = __m512;
 using Ints = __m512i;
 using Sums = Ints;
+using NibbleWeight = Ints;
 constexpr int kLanes = 16;
 constexpr int kMaxTile = 8;
 constexpr int panels_at_once(int columns) { return columns == 1 ? 8 : columns == 2 ? 4 : 2; }
@@ -38,3 +39,10 @@ inline Ints four_bytes(const std::uint8_t* p) {
   return _mm512_set1_epi32(four);
 }
 inline Ints weight_bytes(const std::int8_t* p) { return _mm512_loadu_si512(p); }
+inline void nibble_weights(const std::uint8_t* p, Ints* low, Ints* high) {
+  const Ints both = _mm512_loadu_si512(p);
+  const Ints mask = _mm512_set1_epi8(static_cast<char>(0xF0));
+  *low = _mm512_and_si512(_mm512_slli_epi16(both, 4), mask);
+  *high = _mm512_and_si512(both, mask);
+}
+inline Sums sixteenth(Sums sum) { return _mm512_srai_epi32(sum, 4); }

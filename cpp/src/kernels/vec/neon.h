@@ -1,8 +1,9 @@
 // Registers of 64-bit ARM: 4 floats, or 4 rows' four bytes. Included inside an unnamed namespace,
-// after <arm_neon.h> and <cstring>; the file that includes it defines Sums, zero_ints(), dot8() and
-// floats_of_difference().
+// after <arm_neon.h> and <cstring>; the file that includes it defines Sums, zero_ints(), dot8(),
+// sixteenth() and floats_of_difference().
 using Vec = float32x4_t;
 using Ints = int32x4_t;
+using NibbleWeight = int8x16_t;
 constexpr int kLanes = 4;
 constexpr int kMaxTile = 6;  // float32: 24 sums, 4 weights, 1 value: 29 of the 32 registers
 constexpr int panels_at_once(int columns) { return columns == 1 ? 4 : columns == 2 ? 2 : 1; }
@@ -35,3 +36,8 @@ inline int8x16_t four_bytes(const std::uint8_t* p) {
   return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 inline int8x16_t weight_bytes(const std::int8_t* p) { return vld1q_s8(p); }
+inline void nibble_weights(const std::uint8_t* p, int8x16_t* low, int8x16_t* high) {
+  const uint8x16_t both = vld1q_u8(p);
+  *low = vreinterpretq_s8_u8(vshlq_n_u8(both, 4));
+  *high = vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(0xF0)));
+}
