@@ -26,13 +26,11 @@ void Sampler::reset() {
 void Sampler::push(const float* audio, const float* identity, std::int64_t frames, float* curves) {
   const ModelWeights& weights = ModelWeights::of(*model_);
   const std::int64_t count = weights.curves();
-  const std::vector<float>& scale = weights.config.noise_scale;
+  const std::vector<float>& scales = weights.config.noise_scale;
+  const float* scale = scales.empty() ? nullptr : scales.data();
   for (std::int64_t f = 0; f < frames; ++f) {
     float* noise = &noise_[static_cast<std::size_t>(f * count)];
-    normal_noise(seed_, next_frame_ + f, static_cast<int>(count), noise);
-    for (std::size_t c = 0; c < scale.size(); ++c) {
-      noise[c] *= scale[c];
-    }
+    normal_noise(seed_, next_frame_ + f, static_cast<int>(count), noise, scale);
   }
   next_frame_ += frames;
   backend_->sample(frames, audio, identity, noise_.data(), curves);

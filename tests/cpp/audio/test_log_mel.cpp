@@ -41,6 +41,25 @@ TEST(Noise, IsAFunctionOfSeedFrameAndCurve) {
   }
 }
 
+TEST(Noise, AScaleOfZeroIsZeroAndLeavesTheOthersAlone) {
+  Random random(9);
+  for (const int curves : {1, 4, 15, 16, 17, 52}) {
+    for (const std::int64_t one_in : {1, 2, 5, 40}) {
+      std::vector<float> scale, plain(52), scaled(52, 9.0F);
+      for (int c = 0; c < curves; ++c) {
+        scale.push_back(random.below(one_in) == 0 ? 0.25F * static_cast<float>(c % 5) : 0.0F);
+      }
+      const std::int64_t frame = random.below(1 << 30);
+      normal_noise(7, frame, curves, plain.data());
+      normal_noise(7, frame, curves, scaled.data(), scale.data());
+      for (std::size_t c = 0; c < 52; ++c) {
+        const bool beyond = c >= static_cast<std::size_t>(curves);
+        ASSERT_EQ(scaled[c], beyond ? 9.0F : plain[c] * scale[c]) << c;
+      }
+    }
+  }
+}
+
 TEST(Noise, IsStandardNormal) {
   double sum = 0.0, squares = 0.0;
   constexpr int kFrames = 4000;
