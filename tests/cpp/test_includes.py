@@ -38,7 +38,7 @@ RUNTIME = {
     "dt/model.h": Room("dt/options.h"),
     "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
-    "arithmetic": Room(),
+    "arithmetic": Room(beyond="intrin.h xmmintrin.h"),
     "kernels": Room("dt/kernels.h", beyond="intrin.h"),
     "kernels/f32": Room("kernels", beyond="immintrin.h arm_neon.h"),
     "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h kernels"),
@@ -63,7 +63,7 @@ RUNTIME = {
     "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
-        " audio curves features sampler weights"
+        " arithmetic audio curves features sampler weights"
     ),
     "bindings": Room(ANY, beyond="pybind11/"),
     "bench": Room(ANY, beyond="random_model.h"),

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "arithmetic/elementary.h"
+#include "arithmetic/rounding.h"
 
 namespace dt {
 
@@ -26,6 +27,7 @@ void Knobs::set(const float* gain, const float* offset, double smooth_ms) {
 }
 
 void Knobs::push(std::int64_t frames, float* values) {
+  const arithmetic::StandardRounding rounding;  // they are turned outside a runtime's step
   for (std::int64_t f = 0; f < frames; ++f) {
     float* frame = values + f * width_;
     if (turned_) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "arithmetic/rounding.h"
 #include "audio/log_mel_stream.h"
 #include "audio/voice.h"
 #include "curves/idle.h"
@@ -181,6 +182,7 @@ void Runtime::step(const float* samples, std::int64_t count, float* frames) {
   }
   check_samples(samples, count);
   const Stopwatch stopwatch(&impl_->compute_seconds);
+  const arithmetic::StandardRounding rounding;
   impl_->position_samples += count;
   for (std::int64_t at = 0; at < count; at += kBlockSamples) {
     frames += impl_->run(samples + at, std::min(kBlockSamples, count - at), frames) * impl_->width;
@@ -192,6 +194,7 @@ void Runtime::flush(float* frames) {
     throw std::logic_error("flush: the stream was flushed; call reset() to begin another");
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
+  const arithmetic::StandardRounding rounding;
   const std::int64_t total = impl_->time.total_frames(impl_->position_samples);
   // Silence as this microphone gives it: a step from an offset to zero would be a sound.
   std::fill(impl_->silence.begin(), impl_->silence.end(), impl_->log_mel.offset());
