@@ -38,10 +38,11 @@ RUNTIME = {
     "dt/model.h": Room("dt/options.h"),
     "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
+    "arithmetic": Room(beyond="intrin.h xmmintrin.h"),
     "kernels": Room("dt/kernels.h", beyond="intrin.h"),
     "kernels/f32": Room("kernels", beyond="immintrin.h arm_neon.h"),
     "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h kernels"),
-    "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h"),
+    "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h arithmetic"),
     "features": Room("dt/log_mel.h dt/model.h dt/time_base.h kernels weights"),
     "sampler/backend.h": Room("dt/backend.h dt/model.h"),
     "sampler/cpu": Room("dt/model.h kernels sampler/backend.h weights"),
@@ -56,13 +57,13 @@ RUNTIME = {
         beyond="NvInferRuntime.h cuda_runtime_api.h",
     ),
     "sampler": Room(
-        "dt/backend.h dt/model.h dt/noise.h kernels weights"
+        "dt/backend.h dt/model.h dt/noise.h arithmetic kernels weights"
         " sampler/backend.h sampler/cpu sampler/tensorrt"
     ),
-    "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h"),
+    "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
-        " audio curves features sampler weights"
+        " arithmetic audio curves features sampler weights"
     ),
     "bindings": Room(ANY, beyond="pybind11/"),
     "bench": Room(ANY, beyond="random_model.h"),

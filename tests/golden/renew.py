@@ -1,6 +1,6 @@
 """Writes the golden files anew, for a change that is meant:
 
-    python tests/golden/renew.py [curves | help ...]      both, if none is named
+    python tests/golden/renew.py [curves | digests | help ...]      all, if none is named
 
 Look at `git diff tests/golden` and say in the commit why it changed.
 """
@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import demo_curves
 import help_pages
@@ -43,6 +44,11 @@ def renew_curves() -> None:
     demo_curves.write(digests, values, made_with)
 
 
+def renew_digests() -> None:
+    program = Path(__file__).parents[1] / "cpp" / "digest" / "digests.py"
+    subprocess.run([sys.executable, str(program), "--renew"], check=True)
+
+
 def renew_help() -> None:
     help_pages.FOLDER.mkdir(exist_ok=True)
     for path in help_pages.FOLDER.glob("*.txt"):
@@ -52,10 +58,11 @@ def renew_help() -> None:
 
 
 def main() -> None:
-    parts = {"curves": renew_curves, "help": renew_help}
+    parts = {"curves": renew_curves, "digests": renew_digests, "help": renew_help}
     wanted = sys.argv[1:] or list(parts)
     if unknown := set(wanted) - set(parts):
-        raise SystemExit(f"renew.py: no part {', '.join(sorted(unknown))}; expected curves, help")
+        unknown_parts, expected = ", ".join(sorted(unknown)), ", ".join(parts)
+        raise SystemExit(f"renew.py: no part {unknown_parts}; expected {expected}")
     for part in wanted:
         parts[part]()
 

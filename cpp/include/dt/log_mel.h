@@ -4,9 +4,9 @@
 // replaced by a fixed floor.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace dt {
@@ -46,17 +46,8 @@ class LogMel {
   LogMel();
 
  private:
-  static constexpr int kBins = kWindowSamples / 2 + 1;
-  std::array<float, kWindowSamples> hann_;
-  // The real DFT of a length-400 frame, folded on its even and odd parts: 201 x 201 each, row n
-  // holds sample pair n, so that the inner loop runs over the bins and vectorises without
-  // reordering a sum.
-  std::vector<float> cosine_, sine_;
-  struct Band {
-    int first_bin;
-    std::vector<float> weights;
-  };
-  std::array<Band, kBands> filterbank_;
+  struct Tables;
+  std::shared_ptr<const Tables> tables_;
 };
 
 }  // namespace dt

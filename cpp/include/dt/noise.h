@@ -17,7 +17,9 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
 float normal_from_bits(std::uint32_t bits);
 
 // Fills out[0 .. curves) for one frame. The counter is (frame low, frame high, curve / 4, 0), the
-// key is the seed, and curve c takes word c % 4.
-void normal_noise(std::uint64_t seed, std::int64_t frame, int curves, float* out);
+// key is the seed, and curve c takes word c % 4. With `scale` (curves) each value is multiplied by
+// its own; a curve whose scale is 0 gets 0, and nothing is drawn for it.
+void normal_noise(std::uint64_t seed, std::int64_t frame, int curves, float* out,
+                  const float* scale = nullptr);
 
 }  // namespace dt

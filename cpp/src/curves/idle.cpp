@@ -85,18 +85,39 @@ double IdleDraws::uniform(std::uint32_t word) {
 
 double IdleDraws::normal(std::uint32_t word) { return static_cast<double>(normal_from_bits(word)); }
 
-std::array<double, 4> IdleDraws::tracks(Stream stream, std::int64_t knot_ms, std::int64_t frame,
-                                        const TimeBase& time) const {
-  const TimeBase::Span span = time.span_of(frame, knot_ms);
+IdleTracks::IdleTracks(const IdleDraws& draws, IdleDraws::Stream stream, std::int64_t knot_ms,
+                       const TimeBase& time)
+    : draws_(draws), stream_(stream), knot_ms_(knot_ms), time_(time), knots_{} {
+  for (std::int64_t k = 0; k < 4; ++k) {
+    knots_[static_cast<std::size_t>(k)] = knot(k);
+  }
+}
+
+IdleTracks::Knot IdleTracks::knot(std::int64_t index) const {
+  const std::array<std::uint32_t, 4> words = draws_.words(stream_, index);
+  return {IdleDraws::normal(words[0]), IdleDraws::normal(words[1]), IdleDraws::normal(words[2]),
+          IdleDraws::normal(words[3])};
+}
+
+std::array<double, 4> IdleTracks::at(std::int64_t frame) {
+  const TimeBase::Span span = time_.span_of(frame, knot_ms_);
+  if (span.index == first_ + 1) {
+    std::copy(knots_.begin() + 1, knots_.end(), knots_.begin());
+    knots_[3] = knot(span.index + 3);
+  } else if (span.index != first_) {
+    for (std::int64_t k = 0; k < 4; ++k) {
+      knots_[static_cast<std::size_t>(k)] = knot(span.index + k);
+    }
+  }
+  first_ = span.index;
   const double t = span.fraction, u = 1.0 - t;
   const double weights[] = {u * u * u / 6.0, (3.0 * t * t * (t - 2.0) + 4.0) / 6.0,
                             (3.0 * u * u * (u - 2.0) + 4.0) / 6.0, t * t * t / 6.0};
   constexpr double kGain = 1.4443;  // the four weights' squares add up to 0.479 on the average
   std::array<double, 4> tracks{};
-  for (std::int64_t k = 0; k < 4; ++k) {
-    const std::array<std::uint32_t, 4> knot = words(stream, span.index + k);
+  for (std::size_t k = 0; k < 4; ++k) {
     for (std::size_t i = 0; i < tracks.size(); ++i) {
-      tracks[i] += kGain * weights[k] * normal(knot[i]);
+      tracks[i] += kGain * weights[k] * knots_[k][i];
     }
   }
   return tracks;
@@ -235,11 +256,13 @@ IdleMotion::IdleMotion(const ModelConfig& config, const MotionOptions& motion, s
       amount_(motion.idle),
       curves_(static_cast<std::int64_t>(config.curves.size())),
       width_(motion.width(curves_)),
-      time_(time),
       draws_(seed),
       phrase_(time),
       gaze_(draws_, time),
       blinks_(draws_, options_, motion.idle, time),
+      drift_(draws_, IdleDraws::kDrift, kDriftKnotMs, time),
+      head_slow_(draws_, IdleDraws::kHeadSlow, kHeadSlowKnotMs, time),
+      head_quick_(draws_, IdleDraws::kHeadQuick, kHeadQuickKnotMs, time),
       brow_inner_up_(slot(config, "browInnerUp")) {
   if (!(amount_ >= 0.0 && amount_ <= 1.0)) {
     throw std::invalid_argument("idle: expected a value from 0 to 1, got " +
@@ -322,10 +345,9 @@ void IdleMotion::look(float* curves) const {
   }
 }
 
-void IdleMotion::drift(float* curves) const {
+void IdleMotion::drift(float* curves) {
   const double scale = amount_ * options_.drift;
-  const auto [brow, brow_side, lid, squint] =
-      draws_.tracks(IdleDraws::kDrift, kDriftKnotMs, frame_, time_);
+  const auto [brow, brow_side, lid, squint] = drift_.at(frame_);
   add(curves, brow_inner_up_, scale * kBrowInnerUp * std::max(brow, 0.0));
   for (const Side side : {kLeft, kRight}) {
     const double here = brow + (side == kLeft ? kBrowSide : -kBrowSide) * brow_side;
@@ -353,10 +375,10 @@ void IdleMotion::shut(float* curves) const {
   }
 }
 
-void IdleMotion::turn(float* head) const {
+void IdleMotion::turn(float* head) {
   const double scale = amount_ * options_.head * kRadians;
-  const auto slow = draws_.tracks(IdleDraws::kHeadSlow, kHeadSlowKnotMs, frame_, time_);
-  const auto quick = draws_.tracks(IdleDraws::kHeadQuick, kHeadQuickKnotMs, frame_, time_);
+  const auto slow = head_slow_.at(frame_);
+  const auto quick = head_quick_.at(frame_);
   for (std::size_t i = 0; i < 3; ++i) {
     head[i] = static_cast<float>(scale * (kHeadSlow[i] * slow[i] + kHeadQuick[i] * quick[i]));
   }

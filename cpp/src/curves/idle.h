@@ -25,13 +25,30 @@ class IdleDraws {
   static double uniform(std::uint32_t word);
   static double normal(std::uint32_t word);
 
-  // Four independent smooth tracks of mean 0 and variance 1 at a frame: cubic B-splines over normal
-  // draws `knot_ms` apart, so that little of them is faster than 500 / knot_ms Hz.
-  std::array<double, 4> tracks(Stream stream, std::int64_t knot_ms, std::int64_t frame,
-                               const TimeBase& time) const;
-
  private:
   std::uint64_t seed_;
+};
+
+// Four independent smooth tracks of mean 0 and variance 1: cubic B-splines over normal draws
+// `knot_ms` apart, so that little of them is faster than 500 / knot_ms Hz. A function of the frame
+// alone; the knots drawn last are kept.
+class IdleTracks {
+ public:
+  IdleTracks(const IdleDraws& draws, IdleDraws::Stream stream, std::int64_t knot_ms,
+             const TimeBase& time);
+
+  std::array<double, 4> at(std::int64_t frame);
+
+ private:
+  using Knot = std::array<double, 4>;
+  Knot knot(std::int64_t index) const;
+
+  IdleDraws draws_;
+  IdleDraws::Stream stream_;
+  std::int64_t knot_ms_;
+  TimeBase time_;
+  std::int64_t first_ = 0;  // of the four knots around the latest frame
+  std::array<Knot, 4> knots_;
 };
 
 // Whether a phrase is being spoken: short pauses belong to it.
@@ -119,9 +136,9 @@ class IdleMotion {
   void make_room(std::int64_t frames, float* values) const;
   void move(bool voiced, float* curves);
   void look(float* curves) const;
-  void drift(float* curves) const;
+  void drift(float* curves);
   void shut(float* curves) const;
-  void turn(float* head) const;
+  void turn(float* head);
 
   // A curve's place among the model's, -1 if it has none, and what it may be.
   struct Slot {
@@ -135,11 +152,11 @@ class IdleMotion {
   IdleOptions options_;
   double amount_;
   std::int64_t curves_, width_;
-  TimeBase time_;
   IdleDraws draws_;
   Phrase phrase_;
   Gaze gaze_;
   Blinks blinks_;
+  IdleTracks drift_, head_slow_, head_quick_;
   std::int64_t frame_ = 0;
 
   enum Side { kLeft, kRight };

@@ -1,7 +1,10 @@
 #include "curves/knobs.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstddef>
+
+#include "arithmetic/elementary.h"
+#include "arithmetic/rounding.h"
 
 namespace dt {
 
@@ -17,13 +20,14 @@ void Knobs::set(const float* gain, const float* offset, double smooth_ms) {
   std::copy(gain, gain + width_, gain_.begin());
   std::copy(offset, offset + width_, offset_.begin());
   smoothing_ = smooth_ms > 0.0
-                   ? static_cast<float>(1.0 - std::exp(-1000.0 * frame_seconds_ / smooth_ms))
+                   ? static_cast<float>(1.0 - arithmetic::exp(-1000.0 * frame_seconds_ / smooth_ms))
                    : 1.0F;
   turned_ = std::any_of(gain_.begin(), gain_.end(), [](float g) { return g != 1.0F; }) ||
             std::any_of(offset_.begin(), offset_.end(), [](float o) { return o != 0.0F; });
 }
 
 void Knobs::push(std::int64_t frames, float* values) {
+  const arithmetic::StandardRounding rounding;  // they are turned outside a runtime's step
   for (std::int64_t f = 0; f < frames; ++f) {
     float* frame = values + f * width_;
     if (turned_) {

@@ -1,8 +1,9 @@
 #include "curves/postprocess.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
+
+#include "arithmetic/elementary.h"
 
 namespace dt {
 
@@ -12,8 +13,8 @@ PostProcess::PostProcess(const std::vector<CurveOptions>& curves, const GateOpti
   for (const CurveOptions& curve : curves) {
     const double ratio =
         1000.0 * time.frame_seconds() / std::max(1e-6, static_cast<double>(curve.smoothing_ms));
-    smoothing_.push_back(curve.smoothing_ms > 0.0F ? static_cast<float>(1.0 - std::exp(-ratio))
-                                                   : 1.0F);
+    smoothing_.push_back(
+        curve.smoothing_ms > 0.0F ? static_cast<float>(1.0 - arithmetic::exp(-ratio)) : 1.0F);
   }
 }
 

@@ -34,10 +34,11 @@ class IdentityMatcher {
   std::int64_t pinned_;
   std::int64_t channels_;
   std::int64_t first_decision_frames_, decision_frames_, slew_frames_;
-  double window_share_;  // weight of one frame in the window of about ten seconds
+  double window_share_;          // weight of one frame in the window of about ten seconds
+  std::vector<double> squares_;  // of each row's length
 
   std::int64_t voiced_frames_ = 0;
-  std::vector<float> mean_;
+  std::vector<float> mean_, centred_;
   std::vector<float> scores_;
   std::int64_t current_ = 0;
   std::int64_t challenger_ = -1;  // beat the current row at the latest decision

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "arithmetic/rounding.h"
 #include "dt/runtime.h"
 #include "features/encoder.h"
 #include "runtime/crew.h"
@@ -86,6 +87,7 @@ class Share {
   std::vector<Voice>& voices() { return voices_; }
 
   void step(const Voices::Chunk* chunks) {
+    const arithmetic::StandardRounding rounding;
     left_.assign(chunks, chunks + voices_.size());
     for (std::size_t v = 0; v < voices_.size(); ++v) {
       voices_[v].position_samples += left_[v].count;
@@ -108,6 +110,7 @@ class Share {
   }
 
   void flush(const bool* ending, float* const* frames) {
+    const arithmetic::StandardRounding rounding;
     left_.resize(voices_.size());
     for (std::size_t v = 0; v < voices_.size(); ++v) {
       left_[v].frames = frames[v];

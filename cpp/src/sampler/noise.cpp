@@ -1,30 +1,15 @@
 #include "dt/noise.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 
+#include "arithmetic/elementary.h"
+
 namespace dt {
 namespace {
-
-// Natural logarithm for x in (0, 1), from arithmetic alone: x = m 2^e with m in [sqrt(1/2),
-// sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)) as its odd series, whose 13th term is below 1e-20.
-double log_exact(double x) {
-  int exponent = 0;
-  double m = std::frexp(x, &exponent);
-  if (m < 0.70710678118654752) {
-    m *= 2.0;
-    --exponent;
-  }
-  const double s = (m - 1.0) / (m + 1.0);
-  const double s2 = s * s;
-  double sum = 0.0;
-  for (int k = 25; k >= 1; k -= 2) {
-    sum = sum * s2 + 1.0 / k;
-  }
-  return 2.0 * s * sum + exponent * 0.69314718055994530942;
-}
 
 template <std::size_t N>
 double horner(const double (&coefficients)[N], double x) {
@@ -73,6 +58,31 @@ constexpr double kF[] = {1.0,
                          1.42151175831644588870e-7,
                          2.04426310338993978564e-15};
 
+constexpr int kAtOnce = 16;
+
+// normal_from_bits of up to kAtOnce words. The formula for the middle is worked out for all of
+// them, which compilers do several at a time, and replaced where a word lies in a tail.
+void normals_from_bits(const std::uint32_t* bits, int count, float* out) {
+  double p[kAtOnce], q[kAtOnce];
+  for (int i = 0; i < count; ++i) {
+    p[i] = (static_cast<double>(bits[i]) + 0.5) / 4294967296.0;
+    q[i] = p[i] - 0.5;
+  }
+  for (int i = 0; i < count; ++i) {
+    const double r = 0.180625 - q[i] * q[i];
+    out[i] = static_cast<float>(q[i] * horner(kA, r) / horner(kB, r));
+  }
+  for (int i = 0; i < count; ++i) {
+    if (std::fabs(q[i]) <= 0.425) {
+      continue;
+    }
+    const double r = std::sqrt(-arithmetic::log(q[i] < 0.0 ? p[i] : 1.0 - p[i]));
+    const double tail = r <= 5.0 ? horner(kC, r - 1.6) / horner(kD, r - 1.6)
+                                 : horner(kE, r - 5.0) / horner(kF, r - 5.0);
+    out[i] = static_cast<float>(q[i] < 0.0 ? -tail : tail);
+  }
+}
+
 }  // namespace
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
@@ -90,29 +100,42 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
 }
 
 float normal_from_bits(std::uint32_t bits) {
-  const double p = (static_cast<double>(bits) + 0.5) / 4294967296.0;
-  const double q = p - 0.5;
-  if (std::fabs(q) <= 0.425) {
-    const double r = 0.180625 - q * q;
-    return static_cast<float>(q * horner(kA, r) / horner(kB, r));
-  }
-  const double r = std::sqrt(-log_exact(q < 0.0 ? p : 1.0 - p));
-  const double tail = r <= 5.0 ? horner(kC, r - 1.6) / horner(kD, r - 1.6)
-                               : horner(kE, r - 5.0) / horner(kF, r - 5.0);
-  return static_cast<float>(q < 0.0 ? -tail : tail);
+  float normal = 0.0F;
+  normals_from_bits(&bits, 1, &normal);
+  return normal;
 }
 
-void normal_noise(std::uint64_t seed, std::int64_t frame, int curves, float* out) {
+void normal_noise(std::uint64_t seed, std::int64_t frame, int curves, float* out,
+                  const float* scale) {
   const auto index = static_cast<std::uint64_t>(frame);
   const std::array<std::uint32_t, 2> key = {static_cast<std::uint32_t>(seed),
                                             static_cast<std::uint32_t>(seed >> 32)};
-  for (int block = 0; 4 * block < curves; ++block) {
-    const auto words =
-        philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
-                    static_cast<std::uint32_t>(block), 0U},
-                   key);
-    for (int i = 0; i < 4 && 4 * block + i < curves; ++i) {
-      out[4 * block + i] = normal_from_bits(words[static_cast<std::size_t>(i)]);
+  const auto wanted = [scale](int c) { return scale == nullptr || scale[c] != 0.0F; };
+  for (int first = 0; first < curves; first += kAtOnce) {
+    const int last = std::min(first + kAtOnce, curves);
+    std::uint32_t bits[kAtOnce];
+    int places[kAtOnce], count = 0;
+    std::array<std::uint32_t, 4> words{};
+    int drawn = -1;  // the block of four that they are of
+    for (int c = first; c < last; ++c) {
+      if (!wanted(c)) {
+        out[c] = 0.0F;
+        continue;
+      }
+      if (drawn != c / 4) {
+        drawn = c / 4;
+        words =
+            philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+                        static_cast<std::uint32_t>(drawn), 0U},
+                       key);
+      }
+      bits[count] = words[static_cast<std::size_t>(c % 4)];
+      places[count++] = c;
+    }
+    float normals[kAtOnce];
+    normals_from_bits(bits, count, normals);
+    for (int i = 0; i < count; ++i) {
+      out[places[i]] = scale == nullptr ? normals[i] : normals[i] * scale[places[i]];
     }
   }
 }

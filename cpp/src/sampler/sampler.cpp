@@ -52,15 +52,13 @@ void Sampler::push(const Job* jobs, std::int64_t count) {
 // Joins the batch, with the noise that its frames start from.
 void Sampler::add(const Job& part) {
   const std::int64_t count = model_->curve_count();
-  const std::vector<float>& scale = model_->config().noise_scale;
+  const std::vector<float>& scales = model_->config().noise_scale;
+  const float* scale = scales.empty() ? nullptr : scales.data();
   const auto voice = static_cast<std::size_t>(part.voice);
   float* noise = &noise_[static_cast<std::size_t>(frames_ * count)];
   batch_.push_back({part.voice, part.frames, part.audio, part.identity, noise, part.curves});
   for (std::int64_t f = 0; f < part.frames; ++f, noise += count) {
-    normal_noise(seeds_[voice], next_frame_[voice]++, static_cast<int>(count), noise);
-    for (std::size_t c = 0; c < scale.size(); ++c) {
-      noise[c] *= scale[c];
-    }
+    normal_noise(seeds_[voice], next_frame_[voice]++, static_cast<int>(count), noise, scale);
   }
   frames_ += part.frames;
 }
