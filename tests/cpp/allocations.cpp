@@ -1,15 +1,18 @@
 // Replaces the global operator new in the test program, to count.
 #include "allocations.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
 namespace {
 
 thread_local std::int64_t count = 0;
+std::atomic<std::int64_t> of_all_threads{0};
 
 void* counted(std::size_t size) {
   ++count;
+  of_all_threads.fetch_add(1, std::memory_order_relaxed);
   if (void* p = std::malloc(size == 0 ? 1 : size)) {
     return p;
   }
@@ -38,6 +41,7 @@ void free_aligned(void* p) {
 namespace dt_test {
 
 std::int64_t allocations() { return count; }
+std::int64_t allocations_of_all_threads() { return of_all_threads.load(); }
 
 }  // namespace dt_test
 

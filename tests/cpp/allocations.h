@@ -1,4 +1,4 @@
-// Counts what the calling thread allocates; see allocations.cpp.
+// Counts what the calling thread allocates, and what all threads do; see allocations.cpp.
 #pragma once
 
 #include <cstdint>
@@ -6,5 +6,6 @@
 namespace dt_test {
 
 std::int64_t allocations();
+std::int64_t allocations_of_all_threads();
 
 }  // namespace dt_test

@@ -131,12 +131,13 @@ struct RandomModel {
     return out;
   }
 
-  std::shared_ptr<const dt::Model> build(const std::string& kernel = "") const {
-    dt::ModelConfig with_kernel = config;
-    with_kernel.kernel = kernel;
+  std::shared_ptr<const dt::Model> build(const std::string& kernel = "",
+                                         const std::string& precision = "int8") const {
+    dt::ModelConfig chosen = config;
+    chosen.kernel = kernel;
+    chosen.precision = precision;
     return std::make_shared<const dt::Model>(
-        with_kernel, views(),
-        dt::TensorView{{identities, config.channels}, identity_features.data()});
+        chosen, views(), dt::TensorView{{identities, config.channels}, identity_features.data()});
   }
 
  private:

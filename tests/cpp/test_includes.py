@@ -37,10 +37,16 @@ RUNTIME = {
     "dt/backend.h": Room(),
     "dt/model.h": Room("dt/options.h"),
     "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
+    "dt/voices.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
     "arithmetic": Room(beyond="intrin.h xmmintrin.h"),
-    "kernels": Room("dt/kernels.h", beyond="intrin.h"),
-    "kernels/f32": Room("kernels", beyond="immintrin.h arm_neon.h"),
+    "kernels/vec": Room(),
+    "kernels/body": Room(),
+    "kernels": Room(
+        "dt/kernels.h kernels/vec kernels/body",
+        beyond="immintrin.h arm_neon.h intrin.h processthreadsapi.h"
+        " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h",
+    ),
     "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h kernels"),
     "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h arithmetic"),
     "features": Room("dt/log_mel.h dt/model.h dt/time_base.h kernels weights"),
@@ -63,7 +69,7 @@ RUNTIME = {
     "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
-        " arithmetic audio curves features sampler weights"
+        " dt/voices.h arithmetic audio curves features sampler weights"
     ),
     "bindings": Room(ANY, beyond="pybind11/"),
     "bench": Room(ANY, beyond="random_model.h"),

@@ -16,6 +16,7 @@
 #include "dt/live_runtime.h"
 #include "dt/model.h"
 #include "dt/runtime.h"
+#include "dt/voices.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"
@@ -200,6 +201,65 @@ TEST_F(TensorRt, TheLiveWorkerRunsIt) {
     got.insert(got.end(), part.begin(), part.begin() + batch.count * kCurves);
   }
   EXPECT_EQ(got, with_cpu(audio));
+}
+
+// Streams of a Voices: a launch serves one of them, and their states lie apart.
+TEST_F(TensorRt, ManyStreamsAreRuntimesOfTheirOwn) {
+  add_engine(2);
+  const std::vector<dt::VoiceOptions> streams = {{3, 0}, {4, 1}, {3, 2}};
+  const std::vector<float> audio = dt_test::speech_like(8000);
+  std::vector<dt::Runtime> alone;
+  for (const dt::VoiceOptions& stream : streams) {
+    alone.emplace_back(model_, stream.seed, stream.identity);
+  }
+  for (const std::int64_t threads : {1, 2}) {
+    dt::Voices voices(model_, streams, options_, {}, threads);
+    for (dt::Runtime& runtime : alone) {
+      runtime.reset();
+    }
+    dt_test::Random random(13);
+    std::vector<std::int64_t> at(streams.size(), 0);
+    for (int round = 0; round < 12; ++round) {
+      if (round == 6) {
+        voices.reset(1);
+        alone[1].reset();
+        at[1] = 0;
+      }
+      std::vector<std::vector<float>> got, expected;
+      std::vector<dt::Voices::Chunk> chunks;
+      for (std::size_t v = 0; v < streams.size(); ++v) {
+        const std::int64_t count = random.below(4) == 0 ? 0 : random.below(660);
+        const std::int64_t due = voices.frames_due(static_cast<std::int64_t>(v), count);
+        got.emplace_back(static_cast<std::size_t>(due * kCurves));
+        expected.push_back(got.back());
+        alone[v].step(audio.data() + at[v], count, expected[v].data());
+        chunks.push_back({audio.data() + at[v], count, nullptr});
+        at[v] += count;
+      }
+      for (std::size_t v = 0; v < streams.size(); ++v) {
+        chunks[v].frames = got[v].data();
+      }
+      voices.step(chunks.data());
+      ASSERT_EQ(got, expected) << "round " << round << ", " << threads << " threads";
+    }
+  }
+}
+
+// A launch that fails amid a step leaves nothing behind that a reset does not clear.
+TEST_F(TensorRt, AStreamBegunAgainAfterAFailedLaunchIsWhole) {
+  const std::vector<float> audio = dt_test::speech_like(4000);
+  const std::vector<float> expected = with_cpu(audio);
+  dt::Runtime runtime(model_, 3, 0, options_);
+  for (const int working : {0, 3}) {
+    std::vector<float> lost(60 * kCurves);
+    control().failing_call = "cudaGraphLaunch";
+    control().working_calls = working;
+    EXPECT_THROW(runtime.step(audio.data(), 4000, lost.data()), std::runtime_error);
+    control().failing_call = "";
+    runtime.reset();
+    EXPECT_EQ(dt_test::run(runtime, kCurves, audio), expected);
+    runtime.reset();
+  }
 }
 
 TEST_F(TensorRt, WithoutGraphsTheValuesAreTheSame) {

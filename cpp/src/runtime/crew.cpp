@@ -3,12 +3,19 @@
 namespace dt {
 
 Crew::Crew(std::int64_t size) {
-  for (std::int64_t number = 1; number < size; ++number) {
-    threads_.emplace_back([this, number] { wait_for_work(number); });
+  try {
+    for (std::int64_t number = 1; number < size; ++number) {
+      threads_.emplace_back([this, number] { wait_for_work(number); });
+    }
+  } catch (...) {
+    leave();  // the system has no more threads: those that began must not outlive this
+    throw;
   }
 }
 
-Crew::~Crew() {
+Crew::~Crew() { leave(); }
+
+void Crew::leave() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     leaving_ = true;

@@ -24,6 +24,7 @@ class Crew {
   void run(const std::function<void(std::int64_t)>& work);
 
  private:
+  void leave();
   void wait_for_work(std::int64_t number);
   void call(std::int64_t number);
 

@@ -24,21 +24,26 @@ namespace {
 // diagonals well; where many voices do that together, each needs less.
 constexpr std::int64_t kBlockSamplesAlone = 16000, kBlockSamples = 1600;
 
-void check_samples(const float* samples, std::int64_t count, const std::string& where) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    // Written so that NaN fails too.
-    if (!(std::fabs(samples[i]) <= Runtime::kSampleLimit)) {
-      std::ostringstream text;
-      text << "step: " << where << "sample " << i << " is ";
-      if (std::isnan(samples[i])) {
-        text << "NaN";
-      } else {
-        text << samples[i];
-      }
-      text << "; expected finite values, full scale is 1.0";
-      throw std::invalid_argument(text.str());
-    }
+// The first sample that is none, or `count`.
+std::int64_t first_bad_sample(const float* samples, std::int64_t count) {
+  std::int64_t i = 0;
+  // Written so that NaN fails too.
+  while (i < count && std::fabs(samples[i]) <= Runtime::kSampleLimit) {
+    ++i;
   }
+  return i;
+}
+
+[[noreturn]] void refuse_sample(const std::string& where, std::int64_t number, float sample) {
+  std::ostringstream text;
+  text << "step: " << where << "sample " << number << " is ";
+  if (std::isnan(sample)) {
+    text << "NaN";
+  } else {
+    text << sample;
+  }
+  text << "; expected finite values, full scale is 1.0";
+  throw std::invalid_argument(text.str());
 }
 
 // Adds the time it lives to a counter of seconds.
@@ -159,8 +164,8 @@ class Share {
     encoder_.push(heard_.data(), static_cast<std::int64_t>(heard_.size()));
     due_.clear();
     for (const Piece& piece : pieces_) {
-      due_.push_back(voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice),
-                                                *piece.frames));
+      due_.push_back(
+          voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice), *piece.frames));
     }
     sampler_.push(due_.data(), static_cast<std::int64_t>(due_.size()));
     for (std::size_t p = 0; p < pieces_.size(); ++p) {
@@ -204,8 +209,8 @@ struct Voices::Impl {
       first.push_back(size * s / shares_count);
       const auto begin = options.begin() + first.back();
       const auto end = options.begin() + size * (s + 1) / shares_count;
-      shares.push_back(std::make_unique<Share>(model, std::vector<VoiceOptions>(begin, end), backend,
-                                               motion, block));
+      shares.push_back(std::make_unique<Share>(model, std::vector<VoiceOptions>(begin, end),
+                                               backend, motion, block));
     }
   }
 
@@ -288,13 +293,17 @@ void Voices::step(const Chunk* chunks) {
       throw std::logic_error("step: " + impl_->name(v) +
                              "the stream was flushed; call reset() to begin another");
     }
-    check_samples(chunks[v].samples, chunks[v].count, impl_->name(v));
+    const std::int64_t bad = first_bad_sample(chunks[v].samples, chunks[v].count);
+    if (bad < chunks[v].count) {
+      refuse_sample(impl_->name(v), bad, chunks[v].samples[bad]);
+    }
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
-  impl_->crew.run([&](std::int64_t share) {
+  const auto work = [&](std::int64_t share) {
     const auto s = static_cast<std::size_t>(share);
     impl_->shares[s]->step(chunks + impl_->first[s]);
-  });
+  };
+  impl_->crew.run(std::ref(work));  // a copy of it could be too large to go without an allocation
 }
 
 void Voices::flush(const bool* ending, float* const* frames) {
@@ -305,10 +314,11 @@ void Voices::flush(const bool* ending, float* const* frames) {
     }
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
-  impl_->crew.run([&](std::int64_t share) {
+  const auto work = [&](std::int64_t share) {
     const auto s = static_cast<std::size_t>(share);
     impl_->shares[s]->flush(ending + impl_->first[s], frames + impl_->first[s]);
-  });
+  };
+  impl_->crew.run(std::ref(work));
 }
 
 void Voices::reset() {

@@ -29,6 +29,9 @@ void Sampler::reset(std::int64_t voice) {
 
 void Sampler::push(const Job* jobs, std::int64_t count) {
   const std::int64_t channels = model_->config().channels, curves = model_->curve_count();
+  // What a call that threw left there.
+  batch_.clear();
+  frames_ = 0;
   for (std::int64_t j = 0; j < count; ++j) {
     Job rest = jobs[j];
     while (rest.frames > 0) {

@@ -1,5 +1,6 @@
 #include "weights/model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -163,9 +164,9 @@ class Loader {
   }
 
   // Weights of a product, (rows, ...): floats, or int8 values with the tensor `name`.scale, which
-  // has `blocks` values a row.
+  // has a value for each block of a row. `blocks` has the blocks' widths; none: a row is one block.
   Elements weights(const std::string& name, const std::vector<std::int64_t>& shape,
-                   std::int64_t blocks = 1) const {
+                   std::vector<std::int64_t> blocks = {}) const {
     const TensorView& tensor = find(name, shape);
     Elements elements;
     elements.row_stride = elements_of(shape) / shape[0];
@@ -176,9 +177,12 @@ class Loader {
     if (tensor.shape != shape) {
       refuse("tensor " + name, "shape " + shape_text(shape), "shape " + shape_text(tensor.shape));
     }
+    if (blocks.empty()) {
+      blocks = {elements.row_stride};
+    }
     elements.values = tensor.values;
-    elements.scales = scales(name + ".scale", shape[0], blocks);
-    elements.scale_stride = blocks;
+    elements.scales = scales(name + ".scale", tensor.values, shape[0], blocks);
+    elements.scale_stride = static_cast<std::int64_t>(blocks.size());
     return elements;
   }
 
@@ -224,14 +228,20 @@ class Loader {
     return found->second;
   }
 
-  const float* scales(const std::string& name, std::int64_t rows, std::int64_t blocks) const {
-    const std::vector<std::int64_t> shape = {rows, blocks};
-    const float* data = get(name, shape);
-    for (std::int64_t i = 0; i < rows * blocks; ++i) {
-      if (!(data[i] >= 0.0F)) {
-        refuse("tensor " + name, "scales above 0, or 0 for a row of zeros",
-               std::to_string(data[i]) + " at element " + std::to_string(i));
+  // A scale a block of each row of `values`: above 0, or 0 where the block is zeros.
+  const float* scales(const std::string& name, const std::int8_t* values, std::int64_t rows,
+                      const std::vector<std::int64_t>& blocks) const {
+    const auto count = static_cast<std::int64_t>(blocks.size());
+    const float* data = get(name, {rows, count});
+    for (std::int64_t i = 0; i < rows * count; ++i) {
+      const std::int64_t width = blocks[static_cast<std::size_t>(i % count)];
+      const bool zeros = std::all_of(values, values + width, [](std::int8_t v) { return v == 0; });
+      if (!(data[i] > 0.0F || (data[i] == 0.0F && zeros))) {
+        std::ostringstream got;
+        got << data[i] << " at element " << i;
+        refuse("tensor " + name, "scales above 0, or 0 for a row of zeros", got.str());
       }
+      values += width;
     }
     return data;
   }
@@ -262,8 +272,7 @@ ContextWeights load_context(const ContextConfig& c, std::int64_t channels, const
     ContextWeights::Layer layer;
     layer.attention_norm = load.norm(name + ".attention_norm", c.width);
     layer.qkv = load.linear(name + ".qkv", c.width, c.width, 3);
-    layer.distance =
-        by_slot(load.get(name + ".distance", {c.heads, c.window}), c.heads, c.window);
+    layer.distance = by_slot(load.get(name + ".distance", {c.heads, c.window}), c.heads, c.window);
     layer.out = load.linear(name + ".out", c.width, c.width);
     layer.mlp_norm = load.norm(name + ".mlp_norm", c.width);
     layer.fc1 = load.linear(name + ".fc1", c.hidden, c.width);
@@ -348,7 +357,9 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
     const std::int64_t depth = i == 0 ? width : hidden;
     // Audio, identity, step and x_t have scales of their own.
     const Elements input =
-        load.weights("decoder.gru.weight_ih" + layer, {gates, depth}, i == 0 ? 4 : 1);
+        load.weights("decoder.gru.weight_ih" + layer, {gates, depth},
+                     i == 0 ? std::vector<std::int64_t>{audio, audio, c.step_dim, curves}
+                            : std::vector<std::int64_t>{});
     GruWeights gru;
     if (i == 0) {
       const float* table = load.get("decoder.steps.weight", {c.train_steps, c.step_dim});

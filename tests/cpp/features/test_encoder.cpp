@@ -5,10 +5,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dt/kernels.h"
+#include "dt/model.h"
 #include "features/encoder.h"
 #include "random_model.h"
 
@@ -23,44 +26,130 @@ class EncoderOf : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kernels, EncoderOf, testing::ValuesIn(available_kernels()),
                          [](const auto& test) { return test.param; });
 
+// A voice and all of its columns, taken as they come.
+struct Stream {
+  Stream(const Model& model, std::int64_t count, std::uint32_t seed)
+      : state(model), channels(model.config().channels), columns(count) {
+    Random random(seed);
+    mel = random.vector(columns * 80);
+    features.assign(static_cast<std::size_t>(columns * channels), 0.0F);
+  }
+
+  // The next `count` columns, or what is left of them.
+  Encoder::Job next(std::int64_t count) {
+    count = std::min(count, columns - at);
+    const Encoder::Job job = {&state, mel.data() + at * 80, count, features.data() + at * channels};
+    at += count;
+    return job;
+  }
+
+  void again() {
+    at = 0;
+    std::fill(features.begin(), features.end(), 0.0F);
+  }
+
+  EncoderState state;
+  std::int64_t channels, columns, at = 0;
+  std::vector<float> mel, features;
+};
+
+std::vector<float> whole_of(const std::shared_ptr<const Model>& model, std::int64_t columns,
+                            std::uint32_t seed) {
+  Stream stream(*model, columns, seed);
+  const Encoder::Job job = stream.next(columns);
+  Encoder(model).push(&job, 1);
+  return stream.features;
+}
+
 TEST_P(EncoderOf, GivesTheSameBitsForAnySplit) {
+  for (const char* precision : {"int8", "float32"}) {
+    for (const RandomModel& random_model :
+         {RandomModel::small(), RandomModel::small_with_context()}) {
+      const auto model = random_model.build(GetParam(), precision);
+      const std::int64_t columns = 150;
+      const std::vector<float> whole = whole_of(model, columns, 1);
+      Encoder encoder(model);
+      Stream stream(*model, columns, 1);
+      Random random(1);
+      for (const std::int64_t most : {1, 2, 3, 5, 19, 60, 150}) {
+        stream.state.reset();
+        stream.again();
+        while (stream.at < columns) {
+          const Encoder::Job job = stream.next(random.below(most + 1));
+          encoder.push(&job, 1);
+        }
+        EXPECT_EQ(stream.features, whole) << "up to " << most << " columns";
+      }
+    }
+  }
+}
+
+// More voices than a batch has columns, of which some begin late, pause, come with nothing, or
+// begin again; and several batches in one push.
+TEST_P(EncoderOf, GivesTheSameBitsAmongOtherVoices) {
   for (const RandomModel& random_model :
        {RandomModel::small(), RandomModel::small_with_context()}) {
     const auto model = random_model.build(GetParam());
-    const std::int64_t columns = 150, channels = model->config().channels;
-    Random random(1);
-    const std::vector<float> mel = random.vector(columns * 80);
-    Encoder encoder(model);
-    std::vector<float> whole(static_cast<std::size_t>(columns * channels));
-    encoder.push(mel.data(), columns, whole.data());
-    for (const std::int64_t most : {1, 2, 3, 5, 19, 60, 60}) {
-      encoder.reset();
-      std::vector<float> parts(whole.size());
-      for (std::int64_t at = 0; at < columns;) {
-        const std::int64_t count = std::min(random.below(most + 1), columns - at);
-        encoder.push(mel.data() + at * 80, count, parts.data() + at * channels);
-        at += count;
+    for (const std::int64_t voices : {2, 7, 70}) {
+      Encoder encoder(model);
+      Random random(2);
+      std::vector<Stream> streams;
+      for (std::int64_t v = 0; v < voices; ++v) {
+        streams.emplace_back(*model, 20 + random.below(40), static_cast<std::uint32_t>(v));
       }
-      EXPECT_EQ(parts, whole) << "up to " << most << " columns";
+      const std::int64_t begun_again = voices / 2;
+      for (int round = 0; round < 60; ++round) {
+        const std::int64_t most = round % 10 == 9 ? 40 : 4;
+        std::vector<Encoder::Job> jobs;
+        for (std::int64_t v = 0; v < voices; ++v) {
+          Stream& stream = streams[static_cast<std::size_t>(v)];
+          if (round == 8 && v == begun_again) {
+            stream.state.reset();
+            stream.again();
+          }
+          if (round >= v % 13) {
+            jobs.push_back(stream.next(random.below(most)));
+          }
+        }
+        encoder.push(jobs.data(), static_cast<std::int64_t>(jobs.size()));
+      }
+      for (std::int64_t v = 0; v < voices; ++v) {
+        Stream& stream = streams[static_cast<std::size_t>(v)];
+        const Encoder::Job rest = stream.next(stream.columns);
+        encoder.push(&rest, 1);
+        ASSERT_EQ(stream.features, whole_of(model, stream.columns, static_cast<std::uint32_t>(v)))
+            << "voice " << v << " of " << voices;
+      }
     }
+  }
+}
+
+TEST_P(EncoderOf, GivesTheBitsOfEveryOtherKernel) {
+  for (const RandomModel& random_model :
+       {RandomModel::small(), RandomModel::small_with_context()}) {
+    EXPECT_EQ(whole_of(random_model.build(GetParam()), 100, 3),
+              whole_of(random_model.build("scalar"), 100, 3));
   }
 }
 
 TEST(Encoder, ResetForgetsTheContext) {
   const auto model = RandomModel::small_with_context().build();
-  const std::int64_t channels = model->config().channels;
-  Random random(3);
-  const std::vector<float> mel = random.vector(60 * 80), other = random.vector(60 * 80);
-  std::vector<float> fresh(static_cast<std::size_t>(60 * channels)), again = fresh, unused = fresh;
+  const std::vector<float> fresh = whole_of(model, 60, 3);
   Encoder encoder(model);
-  encoder.push(mel.data(), 60, fresh.data());
+  Stream stream(*model, 60, 3);
   // Amid the first token, with a window that is not full, and long after it was.
   for (const std::int64_t columns : {0, 1, 2, 3, 6, 60}) {
-    encoder.reset();
-    encoder.push(other.data(), columns, unused.data());
-    encoder.reset();
-    encoder.push(mel.data(), 60, again.data());
-    EXPECT_EQ(again, fresh) << "after " << columns << " columns";
+    Stream other(*model, 60, 4);
+    std::swap(other.state, stream.state);
+    Encoder::Job job = other.next(columns);
+    encoder.push(&job, 1);
+    std::swap(other.state, stream.state);
+    stream.state.reset();
+    stream.again();
+    job = stream.next(60);
+    encoder.push(&job, 1);
+    EXPECT_EQ(stream.features, fresh) << "after " << columns << " columns";
+    stream.state.reset();
   }
 }
 
@@ -227,16 +316,51 @@ class Definition {
   const RandomModel& model_;
 };
 
+// How far the features may lie from their definition: their own size times this, in the mean, and
+// never 6 times that.
+//
+// In int8 each product adds noise of its own, even within half a step of 1/63 of the greatest
+// activation and of 1/127 of the greatest weight: step / sqrt(12) of standard deviation. The
+// greatest of a few dozen activations is at most 3 times their deviation, the greatest of uniform
+// weights sqrt(3) times theirs. So a product's noise is, to its signal, sqrt((3 / 63)^2 + (sqrt(3)
+// / 127)^2) / sqrt(12) = 1.4 %; noises of `products` in a row, which norms bring back to the
+// signal's size, add up as their squares do.
+double relative_noise(std::int64_t products) {
+  const double activation = 3.0 / 63.0, weight = std::sqrt(3.0) / 127.0;
+  return std::sqrt((activation * activation + weight * weight) / 12.0 *
+                   static_cast<double>(products));
+}
+
 void expect_its_definition(const RandomModel& random_model, std::int64_t columns) {
-  const std::int64_t channels = random_model.config.channels;
-  Random random(2);
-  const std::vector<float> mel = random.vector(columns * 80);
-  std::vector<float> got(static_cast<std::size_t>(columns * channels));
-  Encoder(random_model.build()).push(mel.data(), columns, got.data());
-  const Definition::Columns expected = Definition(random_model).features(mel);
-  const auto width = static_cast<std::size_t>(channels);
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    EXPECT_NEAR(got[i], expected[i / width][i % width], 2e-5) << i;
+  const Definition::Columns expected = [&] {
+    Random random(2);
+    return Definition(random_model).features(random.vector(columns * 80));
+  }();
+  const auto width = static_cast<std::size_t>(random_model.config.channels);
+  const auto& context = random_model.config.context;
+  // The first convolution; two a block; conv1, conv2 and the mix of a context, and six a layer:
+  // qkv, scores, values, out, fc1, fc2.
+  const std::int64_t products =
+      1 + 2 * static_cast<std::int64_t>(random_model.config.dilations.size()) +
+      (context ? 3 + 6 * context->layers : 0);
+  for (const char* precision : {"float32", "int8"}) {
+    const std::vector<float> got = whole_of(random_model.build("", precision), columns, 2);
+    double error = 0.0, signal = 0.0, most = 0.0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const double value = expected[i / width][i % width];
+      const double difference = std::fabs(static_cast<double>(got[i]) - value);
+      if (precision == std::string("float32")) {
+        EXPECT_LT(difference, 2e-5) << i;
+      }
+      error += difference * difference;
+      signal += value * value;
+      most = std::max(most, difference);
+    }
+    if (precision == std::string("int8")) {
+      const double noise = relative_noise(products);
+      EXPECT_LT(std::sqrt(error / signal), noise) << columns;
+      EXPECT_LT(most, 6.0 * noise * std::sqrt(signal / static_cast<double>(got.size()))) << columns;
+    }
   }
 }
 

@@ -1,79 +1,34 @@
+// The kernels' floating point: near double precision, and the same bits on every instruction set.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "dt/kernels.h"
+#include "kernels/kernel_test.h"
 #include "kernels/kernels.h"
-#include "kernels/packed_matrix.h"
 #include "random_model.h"
 
 namespace dt {
 namespace {
 
+using dt_test::KernelTest;
+using dt_test::of_all_sizes;
 using dt_test::Random;
+using dt_test::same_bits;
 
-class Kernel : public testing::TestWithParam<std::string> {
- protected:
-  const Kernels& kernels_ = find_kernels(GetParam().c_str());
-};
+class Kernel : public KernelTest {};
 
 INSTANTIATE_TEST_SUITE_P(Available, Kernel, testing::ValuesIn(available_kernels()),
-                         [](const auto& test) { return test.param; });
+                         dt_test::name_of);
 
-TEST_P(Kernel, MultipliesLikeDoublePrecision) {
-  Random random(1);
-  for (const std::int64_t rows : {1, 16, 17, 52, 80, 768}) {
-    for (const std::int64_t depth : {1, 3, 52, 256}) {
-      const std::int64_t batch = 1 + random.below(20);
-      const std::vector<float> w = random.vector(rows * depth);
-      const std::vector<float> x = random.vector(batch * (depth + 5));
-      const PackedMatrix packed = pack(w.data(), 1, rows, depth, depth);
-      const std::vector<float> start = random.vector(batch * (packed.rows + 3));
-      std::vector<float> y = start;
-      packed.multiply_add(kernels_, x.data(), depth + 5, batch, y.data(), packed.rows + 3);
-      for (std::int64_t b = 0; b < batch; ++b) {
-        for (std::int64_t r = 0; r < packed.rows + 3; ++r) {
-          const auto at = static_cast<std::size_t>(b * (packed.rows + 3) + r);
-          double expected = static_cast<double>(start[at]);
-          for (std::int64_t k = 0; r < rows && k < depth; ++k) {
-            expected += static_cast<double>(w[static_cast<std::size_t>(r * depth + k)]) *
-                        static_cast<double>(x[static_cast<std::size_t>(b * (depth + 5) + k)]);
-          }
-          ASSERT_NEAR(y[at], expected, 2e-5) << rows << " x " << depth << ", batch " << batch;
-          if (r >= rows) {
-            ASSERT_EQ(y[at], start[at]) << "written outside the matrix";
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(Kernel, GivesAColumnTheSameBitsInAnyBatch) {
-  constexpr std::int64_t kRows = 208, kDepth = 133, kBatch = 19;
-  Random random(2);
-  const std::vector<float> w = random.vector(kRows * kDepth), x = random.vector(kBatch * kDepth);
-  const PackedMatrix packed = pack(w.data(), 1, kRows, kDepth, kDepth);
-  std::vector<float> alone(kBatch * kRows, 0.5F);
-  for (std::int64_t b = 0; b < kBatch; ++b) {
-    packed.multiply_add(kernels_, x.data() + b * kDepth, kDepth, 1, alone.data() + b * kRows,
-                        kRows);
-  }
-  for (std::int64_t batch = 1; batch <= kBatch; ++batch) {
-    std::vector<float> together(kBatch * kRows, 0.5F);
-    for (std::int64_t b = 0; b < kBatch; b += batch) {
-      packed.multiply_add(kernels_, x.data() + b * kDepth, kDepth, std::min(batch, kBatch - b),
-                          together.data() + b * kRows, kRows);
-    }
-    ASSERT_EQ(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)), 0) << batch;
-  }
-}
+double sigmoid(double v) { return 1.0 / (1.0 + std::exp(-v)); }
 
 TEST_P(Kernel, ComputesGruGatesLikeDoublePrecision) {
   constexpr std::int64_t kHidden = 48;
@@ -83,14 +38,13 @@ TEST_P(Kernel, ComputesGruGatesLikeDoublePrecision) {
     const std::vector<float> recurrent = random.vector(3 * kHidden, scale);
     const std::vector<float> before = random.vector(kHidden);
     std::vector<float> state = before;
-    kernels_.gru(input.data(), recurrent.data(), kHidden, state.data());
+    kernels_.gru(input.data(), recurrent.data(), kHidden, state.data(), nullptr);
     for (std::size_t i = 0; i < kHidden; ++i) {
       const auto sum = [&](std::size_t gate) {
         return static_cast<double>(input[gate * kHidden + i]) +
                static_cast<double>(recurrent[gate * kHidden + i]);
       };
-      const double reset = 1.0 / (1.0 + std::exp(-sum(0)));
-      const double update = 1.0 / (1.0 + std::exp(-sum(1)));
+      const double reset = sigmoid(sum(0)), update = sigmoid(sum(1));
       const double fresh = std::tanh(static_cast<double>(input[2 * kHidden + i]) +
                                      reset * static_cast<double>(recurrent[2 * kHidden + i]));
       const double expected = (1.0 - update) * fresh + update * static_cast<double>(before[i]);
@@ -100,15 +54,169 @@ TEST_P(Kernel, ComputesGruGatesLikeDoublePrecision) {
   }
 }
 
+// A state goes to the next product as the nearest of the steps of 1 / 63, halves to the even one.
+TEST_P(Kernel, WritesGruStatesAsActivations) {
+  Random random(4);
+  for (int round = 0; round < 100; ++round) {
+    const std::int64_t hidden = kPanelLanes * (1 + random.below(6));
+    const auto size = static_cast<std::size_t>(hidden);
+    const float scale = std::pow(10.0F, 3.0F * random.uniform());
+    const std::vector<float> input = random.vector(3 * hidden, scale);
+    const std::vector<float> recurrent = random.vector(3 * hidden, scale);
+    std::vector<float> state = random.vector(hidden), silent = state, scalar = state;
+    std::vector<std::uint8_t> out(size + 1, 0xAB), scalar_out(size + 1, 0xAB);
+    kernels_.gru(input.data(), recurrent.data(), hidden, state.data(), out.data());
+    kernels_.gru(input.data(), recurrent.data(), hidden, silent.data(), nullptr);
+    scalar_.gru(input.data(), recurrent.data(), hidden, scalar.data(), scalar_out.data());
+    ASSERT_TRUE(same_bits(state, silent)) << "the state depends on who reads it";
+    ASSERT_TRUE(same_bits(state, scalar)) << "scale " << scale;
+    ASSERT_EQ(out, scalar_out);
+    ASSERT_EQ(out.back(), 0xAB) << "written outside";
+    for (std::size_t i = 0; i < size; ++i) {
+      ASSERT_EQ(out[i], static_cast<int>(std::nearbyint(63.0F * state[i])) + 64) << state[i];
+    }
+  }
+}
+
 TEST_P(Kernel, SaturatesWithoutNaN) {
   constexpr std::int64_t kHidden = 16;
   for (const float value : {-1e30F, -90.0F, 0.0F, 90.0F, 1e30F}) {
-    const std::vector<float> input(3 * kHidden, value), recurrent(3 * kHidden, value);
-    std::vector<float> state(kHidden, 0.5F);
-    kernels_.gru(input.data(), recurrent.data(), kHidden, state.data());
-    for (const float s : state) {
-      EXPECT_TRUE(s >= -1.0F && s <= 1.0F) << value;
+    for (const float other : {-1e30F, 0.0F, 1e30F}) {
+      const std::vector<float> input(3 * kHidden, value), recurrent(3 * kHidden, other);
+      std::vector<float> state(kHidden, 0.5F);
+      std::vector<std::uint8_t> out(kHidden);
+      kernels_.gru(input.data(), recurrent.data(), kHidden, state.data(), out.data());
+      for (std::size_t i = 0; i < kHidden; ++i) {
+        EXPECT_TRUE(state[i] >= -1.0F && state[i] <= 1.0F) << value;
+        EXPECT_TRUE(out[i] >= 1 && out[i] <= 127) << value;
+      }
     }
+  }
+}
+
+TEST_P(Kernel, ComputesGeluLikeDoublePrecision) {
+  Random random(5);
+  for (int round = 0; round < 60; ++round) {
+    const std::int64_t n = kPanelLanes * (1 + random.below(8));
+    const std::vector<float> x =
+        round % 2 == 0 ? random.vector(n, 6.0F) : of_all_sizes(random, n, 30.0F);
+    std::vector<float> got = x, scalar = x;
+    got.push_back(7.0F);
+    kernels_.gelu(got.data(), n);
+    scalar_.gelu(scalar.data(), n);
+    ASSERT_EQ(got.back(), 7.0F) << "written outside";
+    got.pop_back();
+    ASSERT_TRUE(same_bits(got, scalar)) << round;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto value = static_cast<double>(x[i]);
+      // The error function's 1.5e-7 and a few roundings, times half the value; and what the
+      // value itself rounds to.
+      const double expected = 0.5 * value * (1.0 + std::erf(value / std::sqrt(2.0)));
+      ASSERT_NEAR(got[i], expected, 3e-7 * std::fabs(value)) << value;
+    }
+  }
+  std::vector<float> extremes(16, -1e37F);
+  std::fill(extremes.begin() + 8, extremes.end(), 1e37F);
+  kernels_.gelu(extremes.data(), 16);
+  EXPECT_EQ(extremes.front(), 0.0F);
+  EXPECT_EQ(extremes.back(), 1e37F);
+}
+
+TEST_P(Kernel, NormalisesLikeDoublePrecision) {
+  Random random(6);
+  for (std::int64_t n = 1; n <= 130; n += n < 35 ? 1 : 13) {
+    const auto width = static_cast<std::size_t>(padded(n));
+    const float offset = 3.0F * random.uniform(), scale = std::pow(10.0F, 2.0F * random.uniform());
+    std::vector<float> x = random.vector(n, scale, offset), factor = random.vector(n, 0.2F, 1.0F),
+                       shift = random.vector(n, 0.1F);
+    for (std::vector<float>* row : {&x, &factor, &shift}) {
+      row->resize(width, 0.0F);
+    }
+    std::vector<float> got(width + 1, 7.0F), scalar = got, in_place = x;
+    kernels_.normalise(factor.data(), shift.data(), x.data(), n, got.data());
+    scalar_.normalise(factor.data(), shift.data(), x.data(), n, scalar.data());
+    kernels_.normalise(factor.data(), shift.data(), in_place.data(), n, in_place.data());
+    ASSERT_TRUE(same_bits(got, scalar)) << n;
+    ASSERT_EQ(got.back(), 7.0F) << "written outside";
+    got.pop_back();
+    ASSERT_TRUE(same_bits(got, in_place)) << n;
+    double mean = 0.0, variance = 0.0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+      mean += static_cast<double>(x[i]) / static_cast<double>(n);
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+      const double d = static_cast<double>(x[i]) - mean;
+      variance += d * d / static_cast<double>(n);
+    }
+    // What rounding the mean, of values up to `offset` + `scale`, costs in units of the deviation.
+    const double size = static_cast<double>(std::fabs(offset) + scale);
+    const double tolerance = 4e-6 + 1e-6 * size / std::sqrt(variance + 1e-5);
+    for (std::size_t i = 0; i < width; ++i) {
+      const double expected = i < static_cast<std::size_t>(n)
+                                  ? (static_cast<double>(x[i]) - mean) /
+                                            std::sqrt(variance + 1e-5) *
+                                            static_cast<double>(factor[i]) +
+                                        static_cast<double>(shift[i])
+                                  : 0.0;
+      ASSERT_NEAR(got[i], expected, tolerance) << n << ", element " << i;
+    }
+  }
+}
+
+TEST_P(Kernel, NormalisesHugeValuesWithoutNaN) {
+  for (const float value : {1e25F, -1e30F, 1e36F}) {
+    std::vector<float> x(16, value), ones(16, 1.0F), zeros(16, 0.0F), out(16);
+    x[3] = -value;
+    kernels_.normalise(ones.data(), zeros.data(), x.data(), 16, out.data());
+    for (const float got : out) {
+      EXPECT_TRUE(std::isfinite(got)) << value;
+    }
+  }
+}
+
+TEST_P(Kernel, ComputesSoftmaxLikeDoublePrecision) {
+  Random random(7);
+  for (std::int64_t count = 1; count <= 70; ++count) {
+    const auto width = static_cast<std::size_t>(padded(count));
+    for (const float scale : {0.1F, 5.0F, 40.0F}) {
+      const std::vector<float> scores = random.vector(count, scale, 10.0F * random.uniform());
+      // What lies behind the scores has no effect, whatever it is.
+      std::vector<float> got = scores;
+      got.resize(width, std::numeric_limits<float>::quiet_NaN());
+      got.push_back(7.0F);
+      std::vector<float> scalar = scores;
+      scalar.resize(width + 1, 7.0F);
+      kernels_.softmax(got.data(), count);
+      scalar_.softmax(scalar.data(), count);
+      ASSERT_TRUE(same_bits(got, scalar)) << count << ", scale " << scale;
+      ASSERT_EQ(got.back(), 7.0F) << "written outside";
+      const auto highest = static_cast<double>(*std::max_element(scores.begin(), scores.end()));
+      double sum = 0.0;
+      for (const float score : scores) {
+        sum += std::exp(static_cast<double>(score) - highest);
+      }
+      for (std::size_t i = 0; i < width; ++i) {
+        const double expected =
+            i < scores.size() ? std::exp(static_cast<double>(scores[i]) - highest) / sum : 0.0;
+        // The exponential's 3e-7, and the rounding of the difference before it.
+        ASSERT_NEAR(got[i], expected, expected * (1e-6 + 2e-7 * static_cast<double>(scale)))
+            << count << ", scale " << scale;
+      }
+    }
+  }
+}
+
+TEST_P(Kernel, SoftensHugeScoresWithoutNaN) {
+  std::vector<float> scores(32, -1e30F);
+  scores[4] = scores[20] = 1e30F;
+  kernels_.softmax(scores.data(), 21);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_NEAR(scores[i], i == 4 || i == 20 ? 0.5 : 0.0, 1e-6) << i;
+  }
+  std::fill(scores.begin(), scores.end(), -3e38F);
+  kernels_.softmax(scores.data(), 32);
+  for (const float share : scores) {
+    EXPECT_EQ(share, 1.0F / 32.0F);
   }
 }
 
@@ -121,20 +229,6 @@ TEST(Kernels, RefuseANameThatThisMachineLacks) {
     EXPECT_NE(std::string(error.what()).find("abacus"), std::string::npos) << error.what();
   }
   EXPECT_EQ(available_kernels().back(), "scalar");
-}
-
-TEST(PackedMatrix, PadsEachGroupToWholePanels) {
-  const std::vector<float> w = {1, 2, 3, 4, 5, 6};  // 3 groups of 1 row, depth 2
-  const PackedMatrix packed = pack(w.data(), 3, 1, 2, 2);
-  ASSERT_EQ(packed.rows, 48);
-  for (std::size_t i = 0; i < packed.panels.size(); ++i) {
-    const std::size_t panel = i / 32, k = i % 32 / 16, lane = i % 16;
-    EXPECT_EQ(packed.panels[i], lane == 0 ? w[panel * 2 + k] : 0.0F);
-  }
-  const AlignedFloats bias = pack_bias(w.data(), 3, 2);
-  ASSERT_EQ(bias.size(), 48U);
-  EXPECT_EQ(bias[17], 4.0F);
-  EXPECT_EQ(bias[18], 0.0F);
 }
 
 }  // namespace

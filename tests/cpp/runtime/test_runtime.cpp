@@ -65,6 +65,22 @@ TEST_P(RuntimeOn, AnyChunkingGivesTheSameBits) {
   }
 }
 
+// The network's, and with it those of everything behind it.
+TEST_P(RuntimeOn, GivesTheBitsOfEveryOtherKernel) {
+  const std::vector<float> audio = speech_like(20000);
+  Runtime runtime(random_model_.build(kernel_), 3, kAutoIdentity);
+  Runtime scalar(random_model_.build("scalar"), 3, kAutoIdentity);
+  EXPECT_EQ(run(runtime, kCurves, audio), run(scalar, kCurves, audio));
+}
+
+TEST_P(RuntimeOn, AnyChunkingGivesTheSameBitsInFloat32) {
+  const std::vector<float> audio = speech_like(20000);
+  Runtime runtime(random_model_.build(kernel_, "float32"), 3, kAutoIdentity);
+  const std::vector<float> whole = run(runtime, kCurves, audio);
+  runtime.reset();
+  EXPECT_EQ(run(runtime, kCurves, audio, std::vector<std::int64_t>(60, 256)), whole);
+}
+
 // At the size that the benchmark measures.
 TEST(Runtime, AnyChunkingGivesTheSameBitsInFullSize) {
   for (const RandomModel& random_model : {RandomModel::embedded(), RandomModel::with_blocks()}) {

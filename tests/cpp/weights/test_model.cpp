@@ -37,6 +37,8 @@ TEST(Model, LoadsWhatIsWhole) {
   EXPECT_EQ(model->curve_count(), 52);
   EXPECT_EQ(model->sample_steps(), 8);
   EXPECT_EQ(model->identities(), 3);
+  EXPECT_EQ(model->precision(), "int8");
+  EXPECT_EQ(RandomModel::small().build("", "float32")->precision(), "float32");
 }
 
 TEST(Model, RefusesEachTensorThatIsMissingMisshapenOrNotFinite) {
@@ -97,6 +99,8 @@ TEST(Model, RefusesSettingsThatMakeNoSense) {
       {"default_identity", [](ModelConfig& c) { c.default_identity = 3; }},
       {"unknown_cosine", [](ModelConfig& c) { c.unknown_cosine = NAN; }},
       {"kernel", [](ModelConfig& c) { c.kernel = "abacus"; }},
+      {"precision", [](ModelConfig& c) { c.precision = "int4x"; }},
+      {"precision", [](ModelConfig& c) { c.precision = ""; }},
   };
   for (const auto& [where, change] : cases) {
     const auto apply = change;

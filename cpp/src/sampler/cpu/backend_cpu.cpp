@@ -1,6 +1,7 @@
 #include "sampler/cpu/backend_cpu.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 
@@ -67,11 +68,11 @@ void CpuBackend::write_state(const float* from) {
     for (std::size_t layer = 0; layer < state_.size(); ++layer) {
       std::copy(from, from + hidden, state(layer, step));
       from += hidden;
-      // A GRU's states lie between -1 and 1: rounded as its kernel does.
+      // A GRU's states lie between -1 and 1: rounded as its kernel does, halves to the even number.
       for (std::int64_t i = 0; i < hidden_stride_; ++i) {
-        const float value = state(layer, step)[i] * kActivationSteps;
+        const float value = std::nearbyint(state(layer, step)[i] * kActivationSteps);
         activations(layer, step)[i] =
-            static_cast<std::uint8_t>(value + static_cast<float>(kZeroPoint) + 0.5F);
+            static_cast<std::uint8_t>(static_cast<int>(value) + kZeroPoint);
       }
     }
   }
