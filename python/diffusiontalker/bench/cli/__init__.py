@@ -13,5 +13,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .command import run
 
         return run(sys.argv[1:] if argv is None else list(argv))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as left:
+        return 128 + (left.args[0] if left.args else signal.SIGINT)

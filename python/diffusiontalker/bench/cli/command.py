@@ -224,7 +224,7 @@ def _ended_by_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP end the command as Ctrl-C does: what it started ends first."""
 
     def leave(number: int, _: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     try:
