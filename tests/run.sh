@@ -2,18 +2,19 @@
 # Runs the tests on a fresh machine: makes a virtual environment, installs the package with its
 # extras, then runs the stages, which are the task runner's tasks ([tool.poe] in pyproject.toml):
 # style, types and contracts, the C++ suite (plain, ASan+UBSan, TSan), the same bits by every
-# compiler, the Unreal plugin's suite, and the Python suite against the installed package.
+# compiler, its instructions counted, the Unreal plugin's suite, and the Python suite against the
+# installed package.
 #
 #   sh tests/run.sh                 everything
 #   sh tests/run.sh python          only the named stages: lint types contracts cpp sanitizers digests
-#                                   unreal python tensorrt, and faults, which takes 13 minutes and is
-#                                   run only when it is named
+#                                   instructions unreal python tensorrt, and faults, which takes 13
+#                                   minutes and is run only when it is named
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
-every="lint types contracts cpp sanitizers digests unreal python tensorrt"
+every="lint types contracts cpp sanitizers digests instructions unreal python tensorrt"
 stages=${*:-$every}
 
 for stage in $stages; do

@@ -3,11 +3,14 @@
 // same run, because times alone say little about another machine.
 //
 //   bench_runtime [seconds per measurement, 0.5]
+//   bench_runtime count    half a second of sound, frame by frame and at once, on the kernel that
+//                          DT_KERNEL names: for callgrind (tests/golden/instructions.py)
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <functional>
 #include <memory>
@@ -19,6 +22,21 @@
 #include "dt/runtime.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
+
+// Callgrind counts between these two; without its header they do nothing.
+#define DT_COUNT_BEGIN
+#define DT_COUNT_END(name)
+#if defined(__has_include)
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#undef DT_COUNT_BEGIN
+#undef DT_COUNT_END
+#define DT_COUNT_BEGIN CALLGRIND_START_INSTRUMENTATION
+#define DT_COUNT_END(name)        \
+  CALLGRIND_STOP_INSTRUMENTATION; \
+  CALLGRIND_DUMP_STATS_AT(name)
+#endif
+#endif
 
 namespace {
 
@@ -77,9 +95,40 @@ double runtime_ns(const std::shared_ptr<const dt::Model>& model, std::int64_t sa
   });
 }
 
+// Plays the sound, so many samples a step, counted by callgrind where that runs around
+// this process; says which and how many frames on a line of its own.
+void count(dt::Runtime& runtime, const char* name, std::int64_t samples_a_step,
+           const std::vector<float>& audio, std::vector<float>& frames) {
+  const auto total = static_cast<std::int64_t>(audio.size());
+  std::int64_t due = 0;
+  runtime.reset();
+  DT_COUNT_BEGIN;
+  for (std::int64_t at = 0; at < total; at += samples_a_step) {
+    const std::int64_t samples = std::min(samples_a_step, total - at);
+    due += runtime.frames_due(samples);
+    runtime.step(audio.data() + at, samples, frames.data());
+  }
+  DT_COUNT_END(name);
+  std::printf("%lld frames, %s\n", whole(due), name);
+}
+
+// Half a second through the embedded shape, as a live voice and as a clip. Returns the exit code.
+int count_both() {
+  const dt_test::RandomModel random_model = dt_test::RandomModel::embedded();
+  dt::Runtime runtime(random_model.build(""), 1, dt::kAutoIdentity);
+  const std::vector<float> audio = dt_test::speech_like(8000);
+  std::vector<float> frames(50 * random_model.config.curves.size());  // 100 Hz at most
+  count(runtime, "frame by frame", 256, audio, frames);
+  count(runtime, "whole clip", 8000, audio, frames);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "count") == 0) {
+    return count_both();
+  }
   const double seconds = argc > 1 ? std::atof(argv[1]) : 0.5;
   const dt_test::RandomModel random_model = dt_test::RandomModel::embedded();
   constexpr std::int64_t kFramesACall[] = {1, 2, 4, 8, 16, 64};

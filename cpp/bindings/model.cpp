@@ -14,8 +14,9 @@ dt::TensorView view(const FloatArray& array) {
   return {std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()), array.data()};
 }
 
-ModelPointer make_model(const dt::ModelConfig& config, const py::dict& tensors,
+ModelPointer make_model(const dt::ModelConfig& config, const py::object& mapping,
                         const py::array& identity_features) {
+  const py::dict tensors(mapping);
   std::vector<FloatArray> arrays;  // keeps copies of what was not contiguous
   dt::TensorMap views;
   for (const auto& item : tensors) {
@@ -36,7 +37,7 @@ ModelPointer make_model(const dt::ModelConfig& config, const py::dict& tensors,
 void bind_model(py::module_& m) {
   py::class_<dt::Model, std::shared_ptr<dt::Model>>(
       m, "Model", "Checked and packed weights; immutable, shared by any number of runtimes.")
-      .def(py::init([](const dt::ModelConfig& config, const py::dict& tensors,
+      .def(py::init([](const dt::ModelConfig& config, const py::object& tensors,
                        const py::array& identity_features) {
              return std::const_pointer_cast<dt::Model>(
                  make_model(config, tensors, identity_features));

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
@@ -68,7 +68,7 @@ class Model:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: dict[str, FloatArray],
+        tensors: Mapping[str, FloatArray],
         identity_features: FloatArray,
     ) -> None: ...
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +41,8 @@ def put_in_place(part: Path, path: Path) -> None:
 
 def is_whole(path: Path) -> bool:
     """Whether a zip (an npz, a torch file) is there, every member with its checksum."""
+    import zipfile  # not before: whoever embeds a runtime waits for it in vain
+
     try:
         with zipfile.ZipFile(path) as members:
             return members.testzip() is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -116,6 +115,8 @@ class Knobs:
 
 def _close(key: str, groups: Sequence[str], names: Sequence[str]) -> list[str]:
     """The names that are most like `key`, whatever its case."""
+    import difflib
+
     by_lower = {name.lower(): name for name in (*groups, *names)}
     wanted = key.strip("*?").lower()
     return [by_lower[low] for low in difflib.get_close_matches(wanted, by_lower, _SUGGESTIONS)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import samplerate
 from numpy.typing import NDArray
 
 from .clock import CORE_RATE_HZ
@@ -22,6 +21,8 @@ class Resampler:
     """A stream from `rate_hz` to 16 kHz. Output sample k depicts the instant k / 16000 s."""
 
     def __init__(self, rate_hz: int) -> None:
+        import samplerate  # not before: 16 kHz needs none
+
         self._rate_hz = rate_hz
         self._stream = samplerate.Resampler(_CONVERTER, channels=1)
 

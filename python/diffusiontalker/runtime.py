@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -28,8 +27,6 @@ from .resample import delay_samples
 from .scale import is_audio
 from .spelling import meant
 from .streams import MOST_STREAMS, Stream, each, one_each, refuse_what_is_no_audio, whole
-from .tensorrt import engines
-from .tensorrt.engines import BackendError
 
 
 #: Input rates that are accepted, in Hz.
@@ -139,17 +136,24 @@ class Runtime:
         self._pinned = each("identity", identity, streams, self._identity_index)
         self._idle, self._head = float(idle), head
         self._model = _core.Model(
-            self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
+            self._bundle.core_config(),
+            self._bundle.core_tensors(),
+            self._bundle.identity_features(),
         )
-        self._backend, self._backend_options, reason = engines.choose(backend, self._bundle)
+        self._bundle = self._bundle.put_away()  # the model has packed its own
+        self._backend, self._backend_options, reason = _chosen(backend, self._bundle)
         try:
             self._core = self._new_core()
         except RuntimeError as error:
             if backend != "auto":
+                from .tensorrt.engines import BackendError
+
                 raise BackendError(str(error)) from None
             self._backend, self._backend_options, reason = "cpu", {}, str(error)
             self._core = self._new_core()
         if reason:
+            from .tensorrt import engines
+
             engines.tell_once(reason)
         self._live: _core.LiveRuntime | None = None
         # Whoever holds it feeds the worker; what comes meanwhile waits in `_waiting`, so that the
@@ -580,6 +584,8 @@ class Runtime:
         live = self._running("poll")
         if self._first_invalid is not None and not self._told_invalid:
             self._told_invalid = True
+            import logging
+
             logging.getLogger("diffusiontalker").warning(
                 "push: taken as silence, and counted in stats.invalid_samples: %s",
                 self._first_invalid,
@@ -646,3 +652,12 @@ class Runtime:
     def _refuse_live(self, call: str) -> None:
         if self._live is not None:
             raise RuntimeError(f"{call}: a live stream runs; call stop() first")
+
+
+def _chosen(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:
+    """As `engines.choose`, which is loaded for a GPU alone."""
+    if backend == "cpu":
+        return "cpu", {}, ""
+    from .tensorrt import engines
+
+    return engines.choose(backend, bundle)

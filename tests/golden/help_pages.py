@@ -13,6 +13,7 @@ COMMANDS = {
     "dt-stream": "from diffusiontalker.stream.cli import main",
     "dt-watch": "from diffusiontalker.stream.cli.watch import main",
     "dt-train": "from diffusiontalker.train.__main__ import main",
+    "dt-bench": "from diffusiontalker.bench.cli import main",
 }
 COLUMNS = 100
 HELP_INDENT = " " * 8
@@ -77,6 +78,7 @@ def pages() -> dict[str, str]:
     made = {
         "dt-stream.txt": page("dt-stream"),
         "dt-watch.txt": page("dt-watch"),
+        "dt-bench.txt": page("dt-bench"),
         "dt-train.txt": top,
     }
     for name in train_commands(top):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -235,3 +237,87 @@ def test_wrong_tensors_are_refused(tmp_path: Path, damage: str) -> None:
         return
     with pytest.raises(BundleError, match=r"decoder\.(head\.bias|extra)|statistics\.std"):
         bundle.write(tmp_path / "b", m, t)
+
+
+def _header_changed(blob: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    size = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + size])
+    change(header)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + blob[8 + size :]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda h: h["decoder.head.bias"].update(dtype="BF16"), "decoder.head.bias.*BF16"),
+        (lambda h: h["decoder.head.bias"].update(dtype="F64"), "decoder.head.bias.*lies at"),
+        (lambda h: h["decoder.head.bias"].update(shape=[53]), "decoder.head.bias.*lies at"),
+        (lambda h: h["decoder.head.bias"].update(shape=[-52]), "decoder.head.bias.*lies at"),
+        (lambda h: h["decoder.head.bias"].pop("data_offsets"), "data_offsets"),
+        (lambda h: h.update({"x": 3}), "not safetensors"),
+        (
+            lambda h: h["decoder.head.bias"].update(data_offsets=[10**9, 10**9 + 208]),
+            "not safetensors",
+        ),
+        (
+            lambda h: h["decoder.head.bias"].update(data_offsets=[10**99, 10**99 + 208]),
+            "not safetensors",
+        ),
+    ],
+)
+def test_a_weights_file_of_nonsense_is_refused(
+    folder: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    weights = folder / "weights.safetensors"
+    blob = _header_changed(weights.read_bytes(), change)
+    weights.write_bytes(blob)
+    edit(folder, weights__sha256=hashlib.sha256(blob).hexdigest())
+    with pytest.raises(BundleError, match=words):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("blob", [b"", b"\xff" * 7, b"\xff" * 40, b"\x02" + bytes(7) + b"[]"])
+def test_a_weights_file_without_a_header_is_refused(folder: Path, blob: bytes) -> None:
+    (folder / "weights.safetensors").write_bytes(blob)
+    edit(folder, weights__sha256=hashlib.sha256(blob).hexdigest())
+    with pytest.raises(BundleError, match="not safetensors"):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, dtype: str, value: float) -> None:
+    m = random_bundle.manifest()
+    t = random_bundle.tensors(m)
+    t["decoder.gru.weight_hh_l1"][-1, -1] = value
+    with pytest.raises(BundleError, match=r"weight_hh_l1.*finite.*NaN or infinity"):
+        bundle.write(tmp_path / "b", m, t, dtype=dtype)
+
+
+def test_any_safetensors_reader_reads_the_weights_alike(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    m = random_bundle.manifest()
+    b = bundle.write(tmp_path / "b", m, random_bundle.tensors(m), dtype="float16")
+    theirs = load_file(tmp_path / "b" / "weights.safetensors")
+    assert set(theirs) == set(b.tensors)
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(b.tensors.stored[name], value)  # type: ignore[attr-defined]
+
+
+def test_a_runtime_keeps_no_tensors_and_its_bundle_reads_them_again(folder: Path) -> None:
+    looked, other = Runtime(folder), Runtime(folder)
+    whole = bundle.read(folder)
+    for name, value in whole.tensors.items():
+        np.testing.assert_array_equal(looked.bundle.tensors[name], value)
+    random_bundle.write(folder, seed=2)
+    # Who looks only after the file has become another is told.
+    with pytest.raises(BundleError, match=r"sha256.*foreign"):
+        _ = other.bundle.tensors["decoder.head.bias"]
+    # What was read before stays what it was.
+    for read in (whole, looked.bundle):
+        np.testing.assert_array_equal(
+            read.tensors["decoder.head.bias"],
+            random_bundle.tensors(whole.manifest)["decoder.head.bias"],
+        )

@@ -419,6 +419,27 @@ def test_torch_stays_out(bundle_at_60: Bundle) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def loaded(program: str) -> set[str]:
+    """What a fresh process has imported after `program`, and not with Python and NumPy."""
+    import subprocess
+    import sys
+
+    code = f"import sys, numpy; before = set(sys.modules)\n{program}\n"
+    code += "print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_runtime_loads_only_what_it_needs() -> None:
+    """Each costs whoever embeds it milliseconds and memory; docs/performance.md says so."""
+    found = loaded("from diffusiontalker import Runtime; Runtime()")
+    assert "diffusiontalker.runtime" in found
+    for name in ("samplerate", "safetensors", "logging", "zipfile", "difflib",
+                 "importlib.resources", "diffusiontalker.tensorrt", "diffusiontalker.sound",
+                 "diffusiontalker.bench"):  # fmt: skip
+        assert name not in found
+
+
 def test_bundle_object_and_path_are_the_same(bundle_at_60: Bundle) -> None:
     audio = speech_like(0.3, 16000)
     a = run(Runtime(bundle_at_60), audio)

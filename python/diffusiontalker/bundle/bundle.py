@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..curves import CURVES
 from ..files import replaced
 from . import manifest as manifests
 from .manifest import BANDS, FORMAT, MANIFEST, WEIGHTS, BundleError
-from .tensors import FloatArray, packed, read_tensors
+from .tensors import FloatArray, Tensors, packed
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Bundle:
 
     path: Path
     manifest: dict[str, Any]
-    tensors: dict[str, FloatArray]
+    tensors: Mapping[str, FloatArray]
 
     @property
     def name(self) -> str:
@@ -87,10 +86,25 @@ class Bundle:
         """What the C++ runtime takes beside the tensors."""
         return manifests.core_config(self.manifest)
 
+    def core_tensors(self) -> dict[str, NDArray[Any]]:
+        """The tensors as the C++ runtime takes them: as they lie in the file where it can."""
+        if not isinstance(self.tensors, Tensors):
+            return dict(self.tensors)
+        return {
+            name: value.astype(np.float32) if value.dtype == np.float16 else value
+            for name, value in self.tensors.stored.items()
+        }
+
+    def put_away(self) -> Bundle:
+        """The same bundle without the memory of its tensors, which are read again when needed."""
+        if not isinstance(self.tensors, Tensors):
+            return self
+        return replace(self, tensors=self.tensors.put_away())
+
 
 def default_path() -> Path:
     """Folder of the embedded bundle."""
-    return Path(str(resources.files("diffusiontalker") / "bundles" / "default"))
+    return Path(__file__).parents[1] / "bundles" / "default"
 
 
 def write(
@@ -148,4 +162,6 @@ def read(path: str | Path | None = None) -> Bundle:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON: {error}") from None
     manifests.check(folder, manifest)
-    return Bundle(folder, manifest, read_tensors(folder, manifest))
+    tensors = Tensors(folder, manifest)
+    _ = tensors.stored  # read and checked now
+    return Bundle(folder, manifest, tensors)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+import math
+import mmap
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as _load_tensors
-from safetensors.numpy import save as _save_tensors
 
 from ..curves import CURVES
 from .manifest import BANDS, WEIGHTS, BundleError, at, refusal
@@ -19,6 +20,42 @@ from .manifest import BANDS, WEIGHTS, BundleError, at, refusal
 IDENTITY_SIZE = 32
 
 FloatArray = NDArray[np.float32]
+
+#: Names of types in a weights file that this reader knows; `Tensors` says which it takes.
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1", "I32": "<i4"}
+
+
+class Tensors(Mapping[str, FloatArray]):
+    """A bundle's tensors by name, made float32 one at a time when they are asked for.
+
+    The file is read and checked at the first look, and lies behind `stored` from then on: as pages
+    of the file, which a process has in common with others and gives back when memory runs short.
+    Raises BundleError at the first look where the file is not what the manifest says.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self._folder, self._manifest = folder, manifest
+        self._stored: dict[str, NDArray[Any]] | None = None
+
+    @property
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """The tensors as they lie in the file: read-only, in the file's own types."""
+        if self._stored is None:
+            self._stored = _read(self._folder, self._manifest)
+        return self._stored
+
+    def put_away(self) -> Tensors:
+        """The same, not read yet: what holds it holds neither the file nor memory."""
+        return Tensors(self._folder, self._manifest)
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self.stored[name].astype(np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
 
 
 def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -96,14 +133,17 @@ def _context_shapes(context: Mapping[str, int], channels: int) -> dict[str, tupl
 
 def packed(tensors: Mapping[str, NDArray[np.floating]], dtype: str) -> bytes:
     """The contents of the weights' file, every tensor in `dtype`, float32 or float16."""
+    # Reading does without the package: it would copy what only has to be looked at.
+    from safetensors.numpy import save
+
     # safetensors writes the memory as it lies: only C-ordered arrays keep their values' places.
-    return _save_tensors({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()})
+    return bytes(save({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()}))
 
 
-def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
-    """The tensors that a checked manifest calls for, as float32. Raises BundleError."""
+def _read(folder: Path, m: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The tensors that a checked manifest calls for, as views of the file. Raises BundleError."""
     try:
-        blob = (folder / WEIGHTS).read_bytes()
+        blob = _contents(folder / WEIGHTS)
     except FileNotFoundError:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is missing") from None
     digest = hashlib.sha256(blob).hexdigest()
@@ -112,8 +152,8 @@ def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
             folder, "weights.sha256 (a damaged or foreign file?)", digest, at(m, "weights.sha256")
         )
     try:
-        tensors = _load_tensors(blob)
-    except (SafetensorError, ValueError, KeyError) as error:
+        tensors = _views(blob)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is not safetensors: {error}") from None
     shapes = expected_shapes(m)
     for name, shape in shapes.items():
@@ -123,11 +163,49 @@ def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
             raise refusal(folder, f"tensor {name}", shape, tensors[name].shape)
         if tensors[name].dtype not in (np.float32, np.float16):
             raise refusal(folder, f"tensor {name}", "float32 or float16", str(tensors[name].dtype))
-        if not np.isfinite(tensors[name]).all():
+        if not _is_finite(tensors[name]):
             raise refusal(folder, f"tensor {name}", "finite values", "NaN or infinity")
-    # safetensors hands tensors over in a random order: sorted, the same fault gives the same words.
+    # The file's order is its writer's: sorted, the same fault gives the same words.
     for name in sorted(tensors.keys() - shapes.keys()):
         raise refusal(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
     if not (tensors["statistics.std"] > 0).all():
         raise refusal(folder, "tensor statistics.std", "values above 0", "0 or less")
-    return {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in shapes}
+    return {name: tensors[name] for name in shapes}
+
+
+def _is_finite(values: NDArray[Any]) -> bool:
+    if values.dtype == np.float16:  # NumPy would make each a float32 first: thrice the time
+        return not ((values.view(np.uint16) & 0x7C00) == 0x7C00).any()
+    return bool(np.isfinite(values).all())
+
+
+def _contents(path: Path) -> bytes | mmap.mmap:
+    """A file's bytes, without a copy where that can be. Raises OSError."""
+    with path.open("rb") as file:
+        # Windows would refuse to write a bundle anew while somebody looks at it; and an empty file
+        # cannot be mapped.
+        if sys.platform == "win32" or path.stat().st_size == 0:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _views(blob: bytes | mmap.mmap) -> dict[str, NDArray[Any]]:
+    """Name -> tensor of a safetensors file, without a copy. Raises ValueError and its like.
+
+    The file: 8 bytes with the size of a header, the header (JSON: type, shape and place of each
+    tensor), and the values.
+    """
+    begin = 8 + int.from_bytes(blob[:8], "little")
+    tensors = {}
+    for name, entry in json.loads(blob[8:begin]).items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in _DTYPES:
+            raise ValueError(f"tensor {name} is of type {entry['dtype']}")
+        dtype, (first, end) = np.dtype(_DTYPES[entry["dtype"]]), entry["data_offsets"]
+        count = math.prod(entry["shape"])
+        if not 0 <= first <= end or end - first != count * dtype.itemsize:
+            raise ValueError(f"tensor {name} of shape {entry['shape']} lies at {first} to {end}")
+        values = np.frombuffer(blob, dtype, count, begin + first).reshape(entry["shape"])
+        tensors[name] = values if values.flags.aligned else values.copy()
+    return tensors

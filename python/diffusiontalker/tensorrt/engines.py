@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -27,7 +26,6 @@ FORMAT_VERSION = 1
 BACKENDS = ("auto", "cpu", "tensorrt")
 _TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 
-_log = logging.getLogger("diffusiontalker")
 _told: set[str] = set()
 
 
@@ -257,6 +255,8 @@ def choose(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:
 
 def tell_once(reason: str) -> None:
     """Says that "auto" took the CPU; the same reason is not repeated in this process."""
+    import logging
+
     if reason not in _told:
         _told.add(reason)
-        _log.warning("backend auto: using the CPU: %s", reason)
+        logging.getLogger("diffusiontalker").warning("backend auto: using the CPU: %s", reason)

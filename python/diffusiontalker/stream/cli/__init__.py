@@ -41,7 +41,8 @@ def _run(arguments: list[str]) -> int:
     args = options.parser().parse_args(arguments)
     options.check(args)
     # Not before: who asks for --help waits for no sound library and no ZeroMQ.
-    from .stream import run
+    from .stream import preload, run
 
+    preload(args)
     with raised():
         return run(args)

@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,14 +25,14 @@ from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
 from ..session.live import LiveSession
 from ..session.meter import Meter
-from ..session.render import render
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from ..sources.wav import PacedSource, WavSource, demo_path
-from . import devices, doctor, identities
 from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
+
+if TYPE_CHECKING:  # a microphone needs no reader of files: `preload` loads it for the others
+    from ..sources.wav import WavSource
 
 # How long a conversion runs before it shows its progress, seconds.
 _PATIENCE_S = 2.0
@@ -39,13 +40,27 @@ _PATIENCE_S = 2.0
 _LINE_EVERY_S = 10.0
 
 
+def preload(args: argparse.Namespace) -> None:
+    """Imports what only some options need, before anything is open that Ctrl-C must close."""
+    if args.command == "doctor":
+        from . import doctor  # noqa: F401
+    if args.command is None and not args.mic:
+        from ..session import render  # noqa: F401
+
+
 def run(args: argparse.Namespace) -> int:
     """Does what checked options say; returns the exit code. Raises StreamError."""
     if args.command == "devices":
+        from . import devices
+
         return devices.show()
     if args.command == "doctor":
+        from . import doctor
+
         return doctor.show(args.bundle)
     if args.command == "identities":
+        from . import identities
+
         return identities.show(args.bundle)
     if any(d.is_folder for d in destinations(args)):
         return _convert_each(args)
@@ -100,6 +115,8 @@ class _Voice:
 
 def _open_sources(args: argparse.Namespace, named: Sequence[Face]) -> list[Source]:
     if not args.mic:
+        from ..sources.wav import PacedSource
+
         return [PacedSource(_open_file(args))]
     channels = [face.channel for face in named]
     highest = max((c for c in channels if c is not None), default=None)
@@ -214,6 +231,8 @@ def _convert_each(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
     """--fast: a file to curves without a clock."""
+    from ..session.render import render
+
     subject = faces(args)[0].subject
     source = _open_file(args)
     with contextlib.closing(source):
@@ -315,6 +334,8 @@ def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
 
 
 def _open_file(args: argparse.Namespace) -> WavSource:
+    from ..sources.wav import WavSource, demo_path
+
     if args.demo:
         return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
     if args.pcm:

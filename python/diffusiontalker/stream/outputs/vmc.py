@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
-from pythonosc.osc_message import OscMessage
-from pythonosc.osc_message_builder import OscMessageBuilder
 
 from ...curves import CURVES, pascal_case, remap
 from ...frames import Schema, StampedFrame
 from .udp import UdpOutput
+
+if TYPE_CHECKING:  # imported where it is used: only whoever sends VMC pays for it
+    from pythonosc.osc_message import OscMessage
 
 DEFAULT_PORT = 39539
 #: Largest bundle: it must fit an Ethernet frame of 1500 bytes with its headers.
@@ -73,6 +74,8 @@ class _Bundles:
     """Bundles that are built once; only their floats change from frame to frame."""
 
     def __init__(self, names: Sequence[str]) -> None:
+        from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+
         # Each with the question whether it ends in a float that changes.
         messages = [(_message("/VMC/Ext/OK", 1), False), (_message("/VMC/Ext/T", 0.0), True)]
         messages += [(_message("/VMC/Ext/Blend/Val", name, 0.0), True) for name in names]
@@ -102,6 +105,8 @@ class _Bundles:
 
 
 def _message(address: str, *arguments: str | int | float) -> OscMessage:
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
     builder = OscMessageBuilder(address)
     for argument in arguments:
         builder.add_arg(argument)

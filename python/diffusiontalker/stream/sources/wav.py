@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ _MOST_AHEAD = 200
 
 def demo_path() -> Path:
     """The speech clip that ships with the package."""
-    return Path(str(resources.files("diffusiontalker") / "data" / "demo.flac"))
+    return Path(__file__).parents[2] / "data" / "demo.flac"
 
 
 class WavSource:
