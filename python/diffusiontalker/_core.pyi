@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
@@ -67,7 +68,7 @@ class Model:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: dict[str, FloatArray],
+        tensors: Mapping[str, NDArray[Any]],
         identity_features: FloatArray,
     ) -> None: ...
     @property
@@ -82,6 +83,8 @@ class Model:
     def identities(self) -> int: ...
     @property
     def kernel(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
 
 class Runtime:
     def __init__(
