@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,34 @@ from safetensors.numpy import load as _load_tensors
 from safetensors.numpy import save as _save_tensors
 
 from ..curves import CURVES
+from . import int8
+from .int8 import SCALE
 from .manifest import BANDS, WEIGHTS, BundleError, at, refusal
 
 IDENTITY_SIZE = 32
 
 FloatArray = NDArray[np.float32]
+
+
+class Tensors(Mapping[str, FloatArray]):
+    """A bundle's tensors by name, as float32: int8 values times their scales, when asked for."""
+
+    def __init__(self, manifest: Mapping[str, Any], stored: dict[str, NDArray[Any]]) -> None:
+        self.stored = stored  #: float32, and int8 with scales
+        self._names = expected_shapes(manifest)
+        self._columns = int8.product_columns(manifest, self._names)
+
+    def __getitem__(self, name: str) -> FloatArray:
+        value = self.stored[name]
+        if value.dtype == np.int8:
+            return int8.dequantise(value, self.stored[name + SCALE], self._columns[name])
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -94,14 +117,46 @@ def _context_shapes(context: Mapping[str, int], channels: int) -> dict[str, tupl
     return shapes
 
 
-def packed(tensors: Mapping[str, NDArray[np.floating]], dtype: str) -> bytes:
-    """The contents of the weights' file, every tensor in `dtype`, float32 or float16."""
+def packed(
+    manifest: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[np.floating | np.int8]],
+    dtype: str,
+) -> bytes:
+    """The contents of the weights' file, with the weights in `dtype`."""
+    stored: dict[str, NDArray[Any]] = dict(tensors)
+    if dtype == "int8":
+        shapes = expected_shapes(manifest)
+        for name, columns in int8.product_columns(manifest, shapes).items():
+            value = stored.get(name)
+            if value is None or value.dtype == np.int8:
+                continue
+            # Another shape, and what is no number, is left for the reader to refuse.
+            if value.shape == shapes[name] and np.isfinite(value).all():
+                stored[name], stored[name + SCALE] = int8.quantise(value, columns)
+    floats = "float32" if dtype == "int8" else dtype
     # safetensors writes the memory as it lies: only C-ordered arrays keep their values' places.
-    return _save_tensors({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()})
+    return _save_tensors(
+        {
+            name: np.ascontiguousarray(value, dtype=None if value.dtype == np.int8 else floats)
+            for name, value in stored.items()
+        }
+    )
 
 
-def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
-    """The tensors that a checked manifest calls for, as float32. Raises BundleError."""
+def _in_the_file(m: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], tuple[str, ...]]]:
+    """Name -> (shape, types it may have) of every tensor in the file of a checked manifest."""
+    shapes = expected_shapes(m)
+    floats: tuple[str, ...] = ("float32", "float16")
+    tensors = {name: (shape, floats) for name, shape in shapes.items()}
+    if at(m, "weights.dtype") == "int8":
+        for name, columns in int8.product_columns(m, shapes).items():
+            tensors[name] = (shapes[name], ("int8",))
+            tensors[name + SCALE] = ((shapes[name][0], len(columns)), ("float32",))
+    return tensors
+
+
+def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The tensors that a checked manifest calls for, float32 or int8. Raises BundleError."""
     try:
         blob = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
@@ -115,19 +170,28 @@ def read_tensors(folder: Path, m: dict[str, Any]) -> dict[str, FloatArray]:
         tensors = _load_tensors(blob)
     except (SafetensorError, ValueError, KeyError) as error:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is not safetensors: {error}") from None
-    shapes = expected_shapes(m)
-    for name, shape in shapes.items():
+    expected = _in_the_file(m)
+    for name, (shape, dtypes) in expected.items():
         if name not in tensors:
             raise refusal(folder, f"tensor {name}", shape, "none")
-        if tensors[name].shape != shape:
-            raise refusal(folder, f"tensor {name}", shape, tensors[name].shape)
-        if tensors[name].dtype not in (np.float32, np.float16):
-            raise refusal(folder, f"tensor {name}", "float32 or float16", str(tensors[name].dtype))
-        if not np.isfinite(tensors[name]).all():
+        value = tensors[name]
+        if value.shape != shape:
+            raise refusal(folder, f"tensor {name}", shape, value.shape)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise refusal(folder, f"tensor {name}", "finite values", "NaN or infinity")
+        if value.dtype.name not in dtypes:
+            raise refusal(folder, f"tensor {name}", " or ".join(dtypes), value.dtype.name)
     # safetensors hands tensors over in a random order: sorted, the same fault gives the same words.
-    for name in sorted(tensors.keys() - shapes.keys()):
+    for name in sorted(tensors.keys() - expected.keys()):
         raise refusal(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
+    for name, columns in int8.product_columns(m, expected_shapes(m)).items():
+        if tensors[name].dtype == np.int8:
+            fault = int8.fault(name, tensors[name], tensors[name + SCALE], columns)
+            if fault:
+                raise refusal(folder, f"tensor {fault.where}", fault.expected, fault.got)
     if not (tensors["statistics.std"] > 0).all():
         raise refusal(folder, "tensor statistics.std", "values above 0", "0 or less")
-    return {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in shapes}
+    return {
+        name: np.ascontiguousarray(value, dtype=None if value.dtype == np.int8 else np.float32)
+        for name, value in ((name, tensors[name]) for name in expected)
+    }
