@@ -39,6 +39,9 @@ _Core = TypeVar("_Core", _core.Runtime, _core.LiveRuntime)
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
 
+#: What the products can be computed in.
+PRECISIONS = ("int8", "float32")
+
 #: How long `push` waits for room by default, seconds.
 PUSH_PATIENCE_S = 2.0
 # How often it looks; the worker reads at least as often.
@@ -93,6 +96,9 @@ class Runtime:
             slow drift of brows and lids. 0 gives the model's own curves, bit for bit.
         head: three values after the 52 curves: headYaw, headPitch, headRoll, in radians
             (docs/unreal.md has their signs). They sway as far as `idle` says.
+        precision: of the products on the CPU. "int8": 8-bit weights and 7-bit activations, the
+            same bits on every machine, whether the bundle is in int8 or in floats (docs/bundle.md).
+            "float32": for comparison, slower; its last bits depend on the instruction set.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -110,6 +116,7 @@ class Runtime:
         backend: str = "cpu",
         idle: float = 1.0,
         head: bool = False,
+        precision: str = "int8",
     ) -> None:
         self._bundle = bundle if isinstance(bundle, Bundle) else _bundle.read(bundle)
         if (
@@ -133,13 +140,19 @@ class Runtime:
             raise ValueError(f"idle: expected a number from 0 to 1, got {idle!r}")
         if not isinstance(head, bool):
             raise ValueError(f"head: expected True or False, got {head!r}")
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision: expected {' or '.join(map(repr, PRECISIONS))}, got {precision!r}"
+            )
         self._rate = int(sample_rate)
         self._seed = int(seed)
         self._pinned = self._identity_index(identity)
         self._idle, self._head = float(idle), head
         self._knobs = Knobs(self.curve_names, self.frame_rate)
+        config = self._bundle.core_config()
+        config.precision = precision
         self._model = _core.Model(
-            self._bundle.core_config(), self._bundle.tensors, self._bundle.identity_features()
+            config, self._bundle.core_tensors(), self._bundle.identity_features()
         )
         self._backend, self._backend_options, reason = engines.choose(backend, self._bundle)
         try:
@@ -226,6 +239,11 @@ class Runtime:
     @property
     def head(self) -> bool:
         return self._head
+
+    @property
+    def precision(self) -> str:
+        """Of the products on the CPU: "int8" or "float32"."""
+        return self._model.precision
 
     @property
     def lookahead_ms(self) -> float:
