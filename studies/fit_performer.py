@@ -86,7 +86,9 @@ class Aligner:
     def __init__(self, takes: Sequence[Recording]) -> None:
         """Learns to tell phones by takes that have them."""
         embedded = bundle.read()
-        model = _core.Model(embedded.core_config(), embedded.tensors, embedded.identity_features())
+        model = _core.Model(
+            embedded.core_config(), embedded.core_tensors(), embedded.identity_features()
+        )
         self.encoder = _core.Encoder(model)
         spoken = {phone for word in LEXICON.values() for phone in word}
         self.symbols = sorted(spoken | {p.symbol for take in takes for p in take.phones} | {"_"})

@@ -150,7 +150,7 @@ def with_steps(bundle: Bundle, steps: int, folder: Path) -> Bundle:
 
 
 def core_model(bundle: Bundle) -> _core.Model:
-    return _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
+    return _core.Model(bundle.core_config(), bundle.core_tensors(), bundle.identity_features())
 
 
 def random_inputs(bundle: Bundle, streams: int, frames: int) -> list[np.ndarray]:

@@ -12,9 +12,17 @@ namespace dt_python {
 namespace py = pybind11;
 
 using FloatArray = py::array_t<float, py::array::c_style>;
+using Int8Array = py::array_t<std::int8_t, py::array::c_style>;
 
 inline std::string shape_text(const py::array& array) {
   return py::str(py::tuple(array.attr("shape")));
+}
+
+// What stands where an array was expected: the type of its elements, or its own.
+inline std::string kind_of(const py::handle& object) {
+  return py::isinstance<py::array>(object)
+             ? py::str(py::reinterpret_borrow<py::array>(object).dtype())
+             : py::str(py::type::of(object).attr("__name__"));
 }
 
 // `object` as a contiguous float32 array of `rank` dimensions; nothing but the layout is converted.

@@ -10,21 +10,37 @@
 namespace dt_python {
 namespace {
 
-dt::TensorView view(const FloatArray& array) {
-  return {std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()), array.data()};
+std::vector<std::int64_t> shape_of(const py::array& array) {
+  return {array.shape(), array.shape() + array.ndim()};
+}
+
+dt::TensorView view(const FloatArray& array) { return {shape_of(array), array.data()}; }
+
+// Float32 or int8. `arrays` keeps the array, or its copy if it was not contiguous.
+dt::TensorView view(const std::string& name, const py::handle& object,
+                    std::vector<py::array>* arrays) {
+  const std::string what = "model: tensor " + name;
+  if (py::isinstance<py::array_t<std::int8_t>>(object)) {
+    const Int8Array values = Int8Array::ensure(object);
+    arrays->push_back(values);
+    return {shape_of(values), nullptr, values.data()};
+  }
+  if (!py::isinstance<py::array_t<float>>(object)) {
+    throw py::type_error(what + ": expected a float32 or int8 array, got " + kind_of(object));
+  }
+  const FloatArray array = FloatArray::ensure(object);
+  arrays->push_back(array);
+  return view(array);
 }
 
 ModelPointer make_model(const dt::ModelConfig& config, const py::object& mapping,
                         const py::array& identity_features) {
   const py::dict tensors(mapping);
-  std::vector<FloatArray> arrays;  // keeps copies of what was not contiguous
+  std::vector<py::array> arrays;
   dt::TensorMap views;
   for (const auto& item : tensors) {
     const std::string name = py::str(item.first);
-    const py::ssize_t rank =
-        py::isinstance<py::array>(item.second) ? py::cast<py::array>(item.second).ndim() : 0;
-    arrays.push_back(floats("model: tensor " + name, item.second, rank));
-    views[name] = view(arrays.back());
+    views[name] = view(name, item.second, &arrays);
   }
   const FloatArray identities = floats("model: identity_features", identity_features, 2);
   const dt::TensorView identity_view = view(identities);
@@ -43,7 +59,8 @@ void bind_model(py::module_& m) {
                  make_model(config, tensors, identity_features));
            }),
            py::arg("config"), py::arg("tensors"), py::arg("identity_features"),
-           "Settings, float32 tensors by name, identity features (identities, channels). "
+           "Settings, tensors by name (float32, or int8 with scales), identity features "
+           "(identities, channels). "
            "ValueError says what, where, expected, got.")
       .def_property_readonly("lookahead_samples", &dt::Model::lookahead_samples)
       .def_property_readonly("frame_rate",

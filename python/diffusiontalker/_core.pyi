@@ -68,7 +68,7 @@ class Model:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: Mapping[str, FloatArray],
+        tensors: Mapping[str, NDArray[Any]],
         identity_features: FloatArray,
     ) -> None: ...
     @property

@@ -32,6 +32,9 @@ from .streams import MOST_STREAMS, Stream, each, one_each, refuse_what_is_no_aud
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
 
+#: What the products can be computed in.
+PRECISIONS = ("int8", "float32")
+
 #: How long `push` waits for room by default, seconds.
 PUSH_PATIENCE_S = 2.0
 # How often it looks; the worker reads at least as often.
@@ -91,6 +94,9 @@ class Runtime:
             arrays, each bit for bit that of a runtime of its own; `seed` and `identity` may be
             sequences, one a stream; there is no live use.
         threads: with `streams`: threads that compute at once. The frames do not depend on it.
+        precision: of the products on the CPU. "int8": 8-bit weights and 7-bit activations, the
+            same bits on every machine, whether the bundle is in int8 or in floats (docs/bundle.md).
+            "float32": for comparison, slower; its last bits depend on the instruction set.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -110,6 +116,7 @@ class Runtime:
         head: bool = False,
         streams: int | None = None,
         threads: int = 1,
+        precision: str = "int8",
     ) -> None:
         self._bundle = bundle if isinstance(bundle, Bundle) else _bundle.read(bundle)
         if (
@@ -132,13 +139,17 @@ class Runtime:
             raise ValueError(f"idle: expected a number from 0 to 1, got {idle!r}")
         if not isinstance(head, bool):
             raise ValueError(f"head: expected True or False, got {head!r}")
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision: expected {' or '.join(map(repr, PRECISIONS))}, got {precision!r}"
+            )
         self._rate = int(sample_rate)
         self._pinned = each("identity", identity, streams, self._identity_index)
         self._idle, self._head = float(idle), head
+        config = self._bundle.core_config()
+        config.precision = precision
         self._model = _core.Model(
-            self._bundle.core_config(),
-            self._bundle.core_tensors(),
-            self._bundle.identity_features(),
+            config, self._bundle.core_tensors(), self._bundle.identity_features()
         )
         self._bundle = self._bundle.put_away()  # the model has packed its own
         self._backend, self._backend_options, reason = _chosen(backend, self._bundle)
@@ -238,6 +249,11 @@ class Runtime:
     @property
     def head(self) -> bool:
         return self._head
+
+    @property
+    def precision(self) -> str:
+        """Of the products on the CPU: "int8" or "float32"."""
+        return self._model.precision
 
     @property
     def lookahead_ms(self) -> float:

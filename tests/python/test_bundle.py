@@ -100,7 +100,7 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
     ("changes", "words"),
     [
         ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
-        ({"format_version": 3}, ["format_version", "1 or 2", "got 3"]),
+        ({"format_version": 4}, ["format_version", "1 or 2 or 3", "got 4"]),
         ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
         ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
         ({"frame_rate": [60, 0]}, ["frame_rate"]),

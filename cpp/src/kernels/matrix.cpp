@@ -26,8 +26,12 @@ Matrix pack_floats(const Elements& elements, std::int64_t groups, std::int64_t r
   return packed;
 }
 
-// The scale that brings a row's greatest magnitude to kWeightSteps; 0 for a row of zeros.
+// A row's own scale, or the one that brings its greatest magnitude to kWeightSteps; 0 for a row of
+// zeros.
 float scale_of(const Elements& elements, std::int64_t row, std::int64_t depth) {
+  if (elements.values != nullptr) {
+    return elements.scale(row);
+  }
   float most = 0.0F;
   for (std::int64_t k = 0; k < depth; ++k) {
     most = std::max(most, std::fabs(elements.at(row, k)));
@@ -56,6 +60,13 @@ Aligned<std::uint8_t> pack_nibbles(const Aligned<std::int8_t>& values) {
   return nibbles;
 }
 
+std::int8_t value_of(const Elements& elements, std::int64_t row, std::int64_t k, float scale) {
+  if (elements.values != nullptr) {
+    return elements.values[elements.index(row, k)];
+  }
+  return scale > 0.0F ? rounded(elements.at(row, k) / scale) : std::int8_t{0};
+}
+
 Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t rows,
                  std::int64_t depth) {
   Matrix packed;
@@ -70,13 +81,10 @@ Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t row
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t from = g * rows + r, row = g * padded(rows) + r;
       const auto at = static_cast<std::size_t>(row);
-      const bool stored = elements.values != nullptr;
-      const float scale = stored ? elements.scale(from) : scale_of(elements, from, depth);
+      const float scale = scale_of(elements, from, depth);
       std::int32_t sum = 0;
       for (std::int64_t k = 0; k < depth; ++k) {
-        const std::int8_t value = stored         ? elements.values[elements.index(from, k)]
-                                  : scale > 0.0F ? rounded(elements.at(from, k) / scale)
-                                                 : std::int8_t{0};
+        const std::int8_t value = value_of(elements, from, k, scale);
         packed.values[static_cast<std::size_t>(int8_index(row, k, stored_depth))] = value;
         sum += value;
       }
@@ -139,6 +147,21 @@ Matrix pack(Precision precision, const Elements& elements, std::int64_t groups, 
             std::int64_t depth) {
   return precision == Precision::kInt8 ? pack_int8(elements, groups, rows, depth)
                                        : pack_floats(elements, groups, rows, depth);
+}
+
+std::vector<float> weights_of(Precision precision, const Elements& elements, std::int64_t rows,
+                              std::int64_t depth) {
+  std::vector<float> weights;
+  weights.reserve(static_cast<std::size_t>(rows * depth));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float scale = scale_of(elements, r, depth);
+    for (std::int64_t k = 0; k < depth; ++k) {
+      weights.push_back(precision == Precision::kInt8
+                            ? static_cast<float>(value_of(elements, r, k, scale)) * scale
+                            : elements.at(r, k));
+    }
+  }
+  return weights;
 }
 
 AlignedFloats pack_bias(const float* bias, std::int64_t groups, std::int64_t rows) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/aligned.h"
 #include "kernels/kernels.h"
@@ -74,6 +75,10 @@ struct Elements {
 // starts a panel. Floats become int8 by each row's greatest magnitude.
 Matrix pack(Precision precision, const Elements& elements, std::int64_t groups, std::int64_t rows,
             std::int64_t depth);
+
+// What pack would multiply by, as floats: (rows, depth).
+std::vector<float> weights_of(Precision precision, const Elements& elements, std::int64_t rows,
+                              std::int64_t depth);
 
 // The same padding for a bias.
 AlignedFloats pack_bias(const float* bias, std::int64_t groups, std::int64_t rows);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "dt/options.h"
 #include "kernels/kernels.h"
@@ -199,6 +200,11 @@ class Loader {
     return pack(precision_, elements, groups, rows, depth);
   }
 
+  std::vector<float> unpacked(const Elements& elements, std::int64_t rows,
+                              std::int64_t depth) const {
+    return weights_of(precision_, elements, rows, depth);
+  }
+
   Matrix matrix(const std::string& name, std::int64_t rows, std::int64_t depth) const {
     return packed(weights(name, {rows, depth}), 1, rows, depth);
   }
@@ -314,9 +320,10 @@ std::vector<float> step_table(const ModelConfig& c, const float* table) {
   return rows;
 }
 
-// Row s is the first layer's product with the embedding of sampling step s.
+// Row s is the first layer's product with the embedding of sampling step s, of (3 hidden, step_dim)
+// weights.
 AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddings,
-                        const Elements& weight) {
+                        const std::vector<float>& weights) {
   const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
   const std::int64_t gates = 3 * c.hidden;
   AlignedFloats rows;
@@ -326,7 +333,8 @@ AlignedFloats step_rows(const ModelConfig& c, const std::vector<float>& embeddin
     for (std::int64_t r = 0; r < gates; ++r) {
       double sum = 0.0;
       for (std::int64_t k = 0; k < c.step_dim; ++k) {
-        sum += static_cast<double>(weight.at(r, k)) * static_cast<double>(embedding[k]);
+        const float weight = weights[static_cast<std::size_t>(r * c.step_dim + k)];
+        sum += static_cast<double>(weight) * static_cast<double>(embedding[k]);
       }
       row[static_cast<std::size_t>(r)] = static_cast<float>(sum);
     }
@@ -366,7 +374,8 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
       decoder.audio = load.packed(columns_of(input, 0, 0), 3, hidden, audio);
       decoder.identity = load.packed(columns_of(input, audio, 1), 3, hidden, audio);
       decoder.step_table = step_table(c, table);
-      decoder.step_rows = step_rows(c, decoder.step_table, columns_of(input, 2 * audio, 2));
+      decoder.step_rows = step_rows(
+          c, decoder.step_table, load.unpacked(columns_of(input, 2 * audio, 2), gates, c.step_dim));
       gru.input = load.packed(columns_of(input, 2 * audio + c.step_dim, 3), 3, hidden, curves);
     } else {
       gru.input = load.packed(input, 3, hidden, depth);

@@ -10,6 +10,7 @@ from ..clock import CORE_RATE_HZ, HOP_SAMPLES, lookahead_samples
 from .bundle import Bundle, default_path, read, write
 from .manifest import (
     BANDS,
+    DTYPES,
     FORMAT,
     FORMAT_VERSIONS,
     GATE_DEFAULTS,
@@ -24,6 +25,7 @@ from .tensors import IDENTITY_SIZE, expected_shapes
 __all__ = [
     "BANDS",
     "CORE_RATE_HZ",
+    "DTYPES",
     "FORMAT",
     "FORMAT_VERSIONS",
     "GATE_DEFAULTS",

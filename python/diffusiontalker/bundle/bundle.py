@@ -20,7 +20,7 @@ from .. import _core, clock
 from ..curves import CURVES
 from ..files import replaced
 from . import manifest as manifests
-from .manifest import BANDS, FORMAT, MANIFEST, WEIGHTS, BundleError
+from .manifest import BANDS, DTYPES, FORMAT, MANIFEST, WEIGHTS, BundleError
 from .tensors import FloatArray, Tensors, packed
 
 
@@ -30,6 +30,7 @@ class Bundle:
 
     path: Path
     manifest: dict[str, Any]
+    #: As float32; `core_tensors` has them as they lie in the file.
     tensors: Mapping[str, FloatArray]
 
     @property
@@ -87,7 +88,10 @@ class Bundle:
         return manifests.core_config(self.manifest)
 
     def core_tensors(self) -> dict[str, NDArray[Any]]:
-        """The tensors as the C++ runtime takes them: as they lie in the file where it can."""
+        """The tensors as the C++ runtime takes them: float32, and int8 values with scales.
+
+        `write(..., dtype="int8")` takes them too, and keeps them bit for bit.
+        """
         if not isinstance(self.tensors, Tensors):
             return dict(self.tensors)
         return {
@@ -110,7 +114,7 @@ def default_path() -> Path:
 def write(
     path: str | Path,
     manifest: Mapping[str, Any],
-    tensors: Mapping[str, NDArray[np.floating]],
+    tensors: Mapping[str, NDArray[np.floating | np.int8]],
     *,
     dtype: str = "float32",
 ) -> Bundle:
@@ -118,16 +122,17 @@ def write(
 
     `format`, `format_version` (the lowest that will do), `audio`, `weights` and
     `lookahead_samples` are filled in here.
-    `dtype` is how the weights are stored, "float32" or "float16". Raises BundleError.
+    `dtype` is how the weights are stored: "float32", "float16", or "int8", as the runtime rounds
+    them (then what is no weight of a product stays float32). Raises BundleError.
     """
-    if dtype not in ("float32", "float16"):
-        raise BundleError(f"bundle: dtype: expected float32 or float16, got {dtype!r}")
+    if dtype not in DTYPES:
+        raise BundleError(f"bundle: dtype: expected {' or '.join(DTYPES)}, got {dtype!r}")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    blob = packed(tensors, dtype)
+    blob = packed(manifest, tensors, dtype)
     full = {
         "format": FORMAT,
-        "format_version": 2 if "context" in manifest["encoder"] else 1,
+        "format_version": 3 if dtype == "int8" else 2 if "context" in manifest["encoder"] else 1,
         **{k: v for k, v in manifest.items() if k not in ("format", "format_version")},
         "audio": {
             "sample_rate": clock.CORE_RATE_HZ,

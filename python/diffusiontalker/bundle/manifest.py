@@ -17,10 +17,13 @@ from .. import _core, clock
 from ..curves import CURVES, GATED
 
 FORMAT = "diffusiontalker-bundle"
-#: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss.
-FORMAT_VERSIONS = (1, 2)
+#: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss;
+#: version 3 may have either, and weights in int8.
+FORMAT_VERSIONS = (1, 2, 3)
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+#: How weights may be stored.
+DTYPES = ("float32", "float16", "int8")
 
 BANDS = 80
 
@@ -247,6 +250,15 @@ def _lookahead(where: str, value: Any, manifest: Any) -> Fault | None:
     )
 
 
+def _dtype(where: str, value: Any, manifest: Any) -> Fault | None:
+    if value not in DTYPES:
+        return Fault(where, " or ".join(DTYPES), value)
+    version = manifest["format_version"]
+    if value == "int8" and version < 3:
+        return Fault("format_version", "3 for weights in int8", version)
+    return None
+
+
 # ---- what the runtime makes of them --------------------------------------------------------------
 
 
@@ -298,7 +310,10 @@ FIELDS: tuple[Field, ...] = (
     Field("format", equal(FORMAT)),
     Field(
         "format_version",
-        that(" or ".join(map(str, FORMAT_VERSIONS)), lambda v: _is_whole(v, *FORMAT_VERSIONS)),
+        that(
+            " or ".join(map(str, FORMAT_VERSIONS)),
+            lambda v: _is_whole(v, FORMAT_VERSIONS[0], FORMAT_VERSIONS[-1]),
+        ),
     ),
     Field("name", that("a string", lambda v: isinstance(v, str) and v != "")),
     Field("curves", _curves, _as("curves")),
@@ -359,6 +374,7 @@ FIELDS: tuple[Field, ...] = (
     Field("lookahead_samples", _lookahead),
     Field("training", an_object("an object with sources and licences")),
     Field("weights.file", equal(WEIGHTS)),
+    Field("weights.dtype", _dtype, optional=True),
 )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..curves import CURVES
+from . import int8
+from .int8 import SCALE
 from .manifest import BANDS, WEIGHTS, BundleError, at, refusal
 
 IDENTITY_SIZE = 32
@@ -26,7 +28,8 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1", "I3
 
 
 class Tensors(Mapping[str, FloatArray]):
-    """A bundle's tensors by name, made float32 one at a time when they are asked for.
+    """A bundle's tensors by name, made float32 one at a time when they are asked for: int8 values
+    times their scales.
 
     The file is read and checked at the first look, and lies behind `stored` from then on: as pages
     of the file, which a process has in common with others and gives back when memory runs short.
@@ -35,6 +38,7 @@ class Tensors(Mapping[str, FloatArray]):
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self._folder, self._manifest = folder, manifest
+        self._names = expected_shapes(manifest)
         self._stored: dict[str, NDArray[Any]] | None = None
 
     @property
@@ -49,13 +53,17 @@ class Tensors(Mapping[str, FloatArray]):
         return Tensors(self._folder, self._manifest)
 
     def __getitem__(self, name: str) -> FloatArray:
-        return self.stored[name].astype(np.float32)
+        value = self.stored[name]
+        if value.dtype == np.int8:
+            columns = int8.product_columns(self._manifest, self._names)[name]
+            return int8.dequantise(value, self.stored[name + SCALE], columns)
+        return value.astype(np.float32)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.stored)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self.stored)
+        return len(self._names)
 
 
 def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -131,13 +139,47 @@ def _context_shapes(context: Mapping[str, int], channels: int) -> dict[str, tupl
     return shapes
 
 
-def packed(tensors: Mapping[str, NDArray[np.floating]], dtype: str) -> bytes:
-    """The contents of the weights' file, every tensor in `dtype`, float32 or float16."""
+def packed(
+    manifest: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[np.floating | np.int8]],
+    dtype: str,
+) -> bytes:
+    """The contents of the weights' file, with the weights in `dtype`."""
+    stored: dict[str, NDArray[Any]] = dict(tensors)
+    if dtype == "int8":
+        shapes = expected_shapes(manifest)
+        for name, columns in int8.product_columns(manifest, shapes).items():
+            value = stored.get(name)
+            if value is None or value.dtype == np.int8:
+                continue
+            # Another shape, and what is no number, is left for the reader to refuse.
+            if value.shape == shapes[name] and np.isfinite(value).all():
+                stored[name], stored[name + SCALE] = int8.quantise(value, columns)
     # Reading does without the package: it would copy what only has to be looked at.
     from safetensors.numpy import save
 
+    floats = "float32" if dtype == "int8" else dtype
     # safetensors writes the memory as it lies: only C-ordered arrays keep their values' places.
-    return bytes(save({k: np.ascontiguousarray(v, dtype=dtype) for k, v in tensors.items()}))
+    return bytes(
+        save(
+            {
+                name: np.ascontiguousarray(value, dtype=None if value.dtype == np.int8 else floats)
+                for name, value in stored.items()
+            }
+        )
+    )
+
+
+def _in_the_file(m: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], tuple[str, ...]]]:
+    """Name -> (shape, types it may have) of every tensor in the file of a checked manifest."""
+    shapes = expected_shapes(m)
+    floats: tuple[str, ...] = ("float32", "float16")
+    tensors = {name: (shape, floats) for name, shape in shapes.items()}
+    if at(m, "weights.dtype") == "int8":
+        for name, columns in int8.product_columns(m, shapes).items():
+            tensors[name] = (shapes[name], ("int8",))
+            tensors[name + SCALE] = ((shapes[name][0], len(columns)), ("float32",))
+    return tensors
 
 
 def _read(folder: Path, m: dict[str, Any]) -> dict[str, NDArray[Any]]:
@@ -155,22 +197,28 @@ def _read(folder: Path, m: dict[str, Any]) -> dict[str, NDArray[Any]]:
         tensors = _views(blob)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is not safetensors: {error}") from None
-    shapes = expected_shapes(m)
-    for name, shape in shapes.items():
+    expected = _in_the_file(m)
+    for name, (shape, dtypes) in expected.items():
         if name not in tensors:
             raise refusal(folder, f"tensor {name}", shape, "none")
-        if tensors[name].shape != shape:
-            raise refusal(folder, f"tensor {name}", shape, tensors[name].shape)
-        if tensors[name].dtype not in (np.float32, np.float16):
-            raise refusal(folder, f"tensor {name}", "float32 or float16", str(tensors[name].dtype))
-        if not _is_finite(tensors[name]):
+        value = tensors[name]
+        if value.shape != shape:
+            raise refusal(folder, f"tensor {name}", shape, value.shape)
+        if value.dtype.kind == "f" and not _is_finite(value):
             raise refusal(folder, f"tensor {name}", "finite values", "NaN or infinity")
+        if value.dtype.name not in dtypes:
+            raise refusal(folder, f"tensor {name}", " or ".join(dtypes), value.dtype.name)
     # The file's order is its writer's: sorted, the same fault gives the same words.
-    for name in sorted(tensors.keys() - shapes.keys()):
+    for name in sorted(tensors.keys() - expected.keys()):
         raise refusal(folder, WEIGHTS, "no tensor beyond those of the manifest", name)
+    for name, columns in int8.product_columns(m, expected_shapes(m)).items():
+        if tensors[name].dtype == np.int8:
+            fault = int8.fault(name, tensors[name], tensors[name + SCALE], columns)
+            if fault:
+                raise refusal(folder, f"tensor {fault.where}", fault.expected, fault.got)
     if not (tensors["statistics.std"] > 0).all():
         raise refusal(folder, "tensor statistics.std", "values above 0", "0 or less")
-    return {name: tensors[name] for name in shapes}
+    return {name: tensors[name] for name in expected}
 
 
 def _is_finite(values: NDArray[Any]) -> bool:

@@ -238,7 +238,7 @@ class Config:
     device: str = "auto"  # auto (a GPU where there is one), cpu or cuda
     default_identity: str = ""  # empty: the first name
     unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
-    dtype: str = "float32"  # of the exported weights
+    dtype: str = "float32"  # of the exported weights: float32, float16 or int8
     #: The model is the mean of the weights that the last so many stages of its steps ended on.
     average: int = 1
     #: Share of the spread that the mouth's curves lack against the data, given back at export by a
@@ -453,6 +453,8 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(
             f"{where}: precision: expected fp32, bf16 or fp16, got {config.precision}"
         )
+    if config.dtype not in ("float32", "float16", "int8"):
+        raise ConfigError(f"{where}: dtype: expected float32, float16 or int8, got {config.dtype}")
     if not -1.0 <= config.unknown_cosine <= 1.0:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if not 0.0 <= config.match_spread <= 1.0:

@@ -25,6 +25,7 @@ examples:
   torchrun --nproc-per-node=2 -m diffusiontalker.train.cli run configs/default.toml
                                                          the same in two processes (or GPUs)
   dt-train export configs/default.toml --to my_bundle    write the bundle of a finished run again
+  dt-train export my_bundle --dtype int8 --to smaller    its weights in 8 bits
   dt-train export default --onnx out/                    ONNX graphs of a bundle
   dt-train export default --tensorrt                     TensorRT engines for this machine's GPU
   dt-train export default --tensorrt --rtx --capability 8.6,8.9,12.0      for GPUs elsewhere

@@ -1,4 +1,5 @@
-"""`dt-train export`: its options; a run's bundle again, ONNX graphs, TensorRT engines."""
+"""`dt-train export`: its options; a run's bundle again, a bundle's weights in another type, ONNX
+graphs, TensorRT engines."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ def register(add: AddCommand) -> None:
     """Give dt-train the command."""
     exporting = add(
         "export",
-        "write the bundle of a finished run; or, of a bundle, ONNX graphs or TensorRT engines",
+        "write the bundle of a finished run; or, of a bundle, the same in another type, ONNX "
+        "graphs or TensorRT engines",
     )
     exporting.add_argument(
         "config",
         metavar="CONFIG | BUNDLE",
-        help='configuration file (TOML); with --onnx or --tensorrt a bundle folder or "default"',
+        help="configuration file (TOML); or, with --dtype, --onnx or --tensorrt, a bundle "
+        'folder or "default"',
     )
     add_sources(exporting)
     exporting.add_argument(
@@ -36,6 +39,11 @@ def register(add: AddCommand) -> None:
         "engines/ in the bundle's)",
     )
     exporting.add_argument("--to", help="bundle folder (default: the run folder's bundle)")
+    exporting.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "int8"),
+        help="how the bundle's weights are stored (default: as the configuration says)",
+    )
     exporting.add_argument("--onnx", metavar="FOLDER", help="write ONNX graphs there")
     exporting.add_argument("--tensorrt", action="store_true", help="build TensorRT engines")
     exporting.add_argument(
@@ -66,14 +74,38 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Write what was asked for. Raises ConfigError, BundleError, or BackendError for an engine."""
     from ... import bundle as bundles
 
-    if arguments.onnx or arguments.tensorrt:
-        bundle = bundles.read(None if arguments.config == "default" else arguments.config)
-        if arguments.onnx:
-            _export_onnx(bundle, arguments, console)
-        if arguments.tensorrt:
-            _export_tensorrt(bundle, arguments, console)
+    graphs = arguments.onnx or arguments.tensorrt
+    embedded = arguments.config == "default"
+    if graphs and arguments.dtype:
+        raise ConfigError("--dtype is of a bundle's weights; of graphs and engines say --precision")
+    if not graphs and not embedded and not Path(arguments.config).is_dir():
+        _export_run(arguments, console)
         return
-    _export_run(arguments, console)
+    bundle = bundles.read(None if embedded else arguments.config)
+    if not graphs:
+        _export_bundle(bundle, arguments, console)
+    if arguments.onnx:
+        _export_onnx(bundle, arguments, console)
+    if arguments.tensorrt:
+        _export_tensorrt(bundle, arguments, console)
+
+
+def _export_bundle(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> None:
+    """The same bundle with its weights in another type."""
+    from ... import bundle as bundles
+
+    if not arguments.dtype or not arguments.to:
+        raise ConfigError(
+            f"{arguments.config} is a bundle: expected --dtype and --to, --onnx or --tensorrt"
+        )
+    target = Path(arguments.to).expanduser()
+    written = bundles.write(target, bundle.manifest, bundle.tensors, dtype=arguments.dtype)
+    size = (written.path / bundles.WEIGHTS).stat().st_size
+    console.print(
+        f"bundle in {target}, weights in {arguments.dtype}: {size / 1e6:.1f} MB",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _export_onnx(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> None:
@@ -149,6 +181,7 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     from .bars import bars_on
 
     config = load(arguments.config, named_folders(arguments.data))
+    config = replace(config, dtype=arguments.dtype or config.dtype)
     folder = run_folder(arguments, config)
     with bars_on(console) as progress:
         data = screen.read_takes(config, progress, folder / "cache" / "takes")

@@ -216,7 +216,7 @@ def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, 
 
 def inference_time(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, float]:
     """Seconds a frame of the C++ core on one thread (metrics.time_per_frame), over 5 s of sound."""
-    model = _core.Model(bundle.core_config(), bundle.tensors, bundle.identity_features())
+    model = _core.Model(bundle.core_config(), bundle.core_tensors(), bundle.identity_features())
     audio = np.concatenate([take.audio for take in takes])[: 5 * SAMPLE_RATE_HZ]
     frames = clock.total_frames(len(audio), bundle.frame_rate)
     identity = np.repeat(bundle.identity_features()[:1], frames, axis=0)

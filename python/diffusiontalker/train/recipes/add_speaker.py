@@ -288,7 +288,7 @@ def add_speaker(
     written = bundles.write(
         folder,
         manifest,
-        {**bundle.tensors, "identity.embeddings": embeddings},
+        {**bundle.core_tensors(), "identity.embeddings": embeddings},
         dtype=bundle.manifest["weights"]["dtype"],
     )
     before, after = bundle.identity_features(), written.identity_features()
