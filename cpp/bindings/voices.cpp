@@ -31,8 +31,8 @@ class PyVoices {
     for (std::size_t v = 0; v < chunks_.size(); ++v) {
       arrays.push_back(floats("step: samples", chunks[v], 1));
       const auto count = static_cast<std::int64_t>(arrays.back().size());
-      FloatArray frames = frames_array(
-          voices_.frames_due(static_cast<std::int64_t>(v), count), voices_.width());
+      FloatArray frames =
+          frames_array(voices_.frames_due(static_cast<std::int64_t>(v), count), voices_.width());
       chunks_[v] = {arrays.back().data(), count, frames.mutable_data()};
       out[v] = std::move(frames);
     }
@@ -50,8 +50,8 @@ class PyVoices {
       ending_[v] = ending[v];
       out[v] = py::none();
       if (ending[v]) {
-        FloatArray frames = frames_array(voices_.frames_owed(static_cast<std::int64_t>(v)),
-                                         voices_.width());
+        FloatArray frames =
+            frames_array(voices_.frames_owed(static_cast<std::int64_t>(v)), voices_.width());
         frames_[v] = frames.mutable_data();
         out[v] = std::move(frames);
       }
@@ -107,7 +107,8 @@ class PyVoices {
 }  // namespace
 
 void bind_voices(py::module_& m) {
-  py::class_<PyVoices>(m, "Voices", "Streams of 16 kHz speech that share each pass over the weights.")
+  py::class_<PyVoices>(m, "Voices",
+                       "Streams of 16 kHz speech that share each pass over the weights.")
       .def(py::init([](ModelPointer model, const std::vector<std::uint64_t>& seeds,
                        const std::vector<std::int64_t>& identities, const std::string& backend,
                        const py::object& tensorrt, double idle, bool head, std::int64_t threads) {
@@ -130,27 +131,32 @@ void bind_voices(py::module_& m) {
            py::arg("threads") = 1,
            "A seed and an identity a stream: a row of the library, or -1 to follow the voice.")
       .def("step", &PyVoices::step, py::arg("chunks"),
-           "A float32 (n,) at 16 kHz for each stream -> the frames now due of each, (frames, width).")
+           "A float32 (n,) at 16 kHz for each stream -> the frames now due of each, (frames, "
+           "width).")
       .def("flush", &PyVoices::flush, py::arg("ending"),
            "A bool a stream -> the frames still owed, as if silence followed; None for False.")
       .def("reset", &PyVoices::reset, py::arg("stream") = -1)
       .def_property_readonly("streams", &PyVoices::size)
       .def_property_readonly("width", &PyVoices::width)
-      .def("identity",
-           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::identity, stream); },
-           py::arg("stream") = 0)
+      .def(
+          "identity",
+          [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::identity, stream); },
+          py::arg("stream") = 0)
       .def("identity_scores", &PyVoices::identity_scores, py::arg("stream") = 0)
-      .def("position_samples",
-           [](PyVoices& v, std::int64_t stream) {
-             return v.get(&dt::Voices::position_samples, stream);
-           },
-           py::arg("stream") = 0)
-      .def("frames",
-           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::frames, stream); },
-           py::arg("stream") = 0)
-      .def("level_db",
-           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::level_db, stream); },
-           py::arg("stream") = 0)
+      .def(
+          "position_samples",
+          [](PyVoices& v, std::int64_t stream) {
+            return v.get(&dt::Voices::position_samples, stream);
+          },
+          py::arg("stream") = 0)
+      .def(
+          "frames",
+          [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::frames, stream); },
+          py::arg("stream") = 0)
+      .def(
+          "level_db",
+          [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::level_db, stream); },
+          py::arg("stream") = 0)
       .def_property_readonly("compute_seconds", &PyVoices::compute_seconds);
 }
 

@@ -28,7 +28,6 @@ from .scale import is_audio
 from .spelling import meant
 from .streams import MOST_STREAMS, Stream, each, one_each, refuse_what_is_no_audio, whole
 
-
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from . import clock
-from .chunks import Chunk, FloatArray, about, as_float32
+from .chunks import FloatArray, about, as_float32
 from .clock import CORE_RATE_HZ
 from .knobs import Knobs
 from .resample import Resampler, delay_samples
@@ -144,6 +144,3 @@ def refuse_what_is_no_audio(chunks: Sequence[FloatArray]) -> None:
         if not good.all():
             where = int(np.argmin(good))
             raise ValueError(f"stream {number}: chunk: {about(where, float(samples[where]))}")
-
-
-__all__ = ["MOST_STREAMS", "Chunk", "Stream", "each", "one_each", "refuse_what_is_no_audio", "whole"]

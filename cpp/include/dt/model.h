@@ -53,8 +53,8 @@ struct ModelConfig {
   std::int64_t default_identity = 0;
   double unknown_cosine = -1.0;  // a voice less like any row than this gets the default identity
   std::string kernel;            // "" = DT_KERNEL from the environment, else the best
-  // "int8": products of 8-bit weights and 7-bit activations, the same bits on every instruction set.
-  // "float32": for comparison; its last bits depend on the instruction set.
+  // "int8": products of 8-bit weights and 7-bit activations, the same bits on every instruction
+  // set. "float32": for comparison; its last bits depend on the instruction set.
   std::string precision = "int8";
 
   template <typename Row>

@@ -16,8 +16,9 @@ struct VoiceOptions {
   std::int64_t identity = kAutoIdentity;  // a row of the library, or kAutoIdentity
 };
 
-// Streams of speech that begin, go on and end apart. A stream's frames are those of a Runtime of its
-// own, bit for bit, whatever the others do. Not thread-safe; nothing allocates after construction.
+// Streams of speech that begin, go on and end apart. A stream's frames are those of a Runtime of
+// its own, bit for bit, whatever the others do. Not thread-safe; nothing allocates after
+// construction.
 class Voices {
  public:
   // `threads` >= 1 compute at once, each a share of the voices; the frames do not depend on it.

@@ -128,11 +128,14 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
   const float query_scale =
       quantise_head(qkv, head, kActivationSteps, kZeroPoint, query_.data()) * query_scale_;
   const std::int64_t first = head * shape_.slots;
-  const Int8Panels key_panels = {keys, &memory.key_scales[size_of(first)],
+  const Int8Panels key_panels = {keys,
+                                 &memory.key_scales[size_of(first)],
                                  &memory.key_offsets[size_of(first)],
-                                 padded(known) / kPanelLanes, key_depth_, nullptr};
-  kernels_.multiply_add_int8(key_panels, query_.data(), key_depth_, &query_scale, 1,
-                             scores_.data(), shape_.slots);
+                                 padded(known) / kPanelLanes,
+                                 key_depth_,
+                                 nullptr};
+  kernels_.multiply_add_int8(key_panels, query_.data(), key_depth_, &query_scale, 1, scores_.data(),
+                             shape_.slots);
   kernels_.softmax(scores_.data(), known);
   // A value's scale goes into its share: shares then have one scale, as activations do.
   for (std::int64_t s = 0; s < known; ++s) {
@@ -142,8 +145,8 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
       kernels_.quantise(scores_.data(), padded(known), kShareSteps, 0, shares_.data());
   std::fill(shares_.begin() + padded(known), shares_.end(), std::uint8_t{0});
   std::fill(mean_.begin(), mean_.end(), 0.0F);
-  const Int8Panels value_panels = {values, ones_.data(), zeros_.data(), value_rows_ / kPanelLanes,
-                                   value_depth_, nullptr};
+  const Int8Panels value_panels = {
+      values, ones_.data(), zeros_.data(), value_rows_ / kPanelLanes, value_depth_, nullptr};
   kernels_.multiply_add_int8(value_panels, shares_.data(), value_depth_, &share_scale, 1,
                              mean_.data(), value_rows_);
   std::copy(mean_.begin(), mean_.begin() + size, out + head * size);

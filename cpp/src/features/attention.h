@@ -36,8 +36,8 @@ class Attention {
  public:
   Attention(const AttentionShape& shape, const Kernels& kernels, std::int64_t part_stride);
 
-  // Token number `token`: `qkv` holds its query, key and value, part_stride apart; its key and value
-  // join the memory. `distance`: see ContextWeights. Writes `width` floats.
+  // Token number `token`: `qkv` holds its query, key and value, part_stride apart; its key and
+  // value join the memory. `distance`: see ContextWeights. Writes `width` floats.
   void push(const float* distance, AttentionMemory& memory, std::int64_t token, const float* qkv,
             float* out);
 

@@ -15,8 +15,8 @@ AlignedFloats rows(std::int64_t stride) {
 }
 
 // Both convolutions are centred ones: the first is heard a column late, the second, which makes one
-// token of two columns, with every even column from 2 on. The first of a slice's columns that ends a
-// token:
+// token of two columns, with every even column from 2 on. The first of a slice's columns that ends
+// a token:
 std::int64_t first_end(const ContextState& state) {
   return state.columns == 0 ? 2 : state.columns % 2;
 }
@@ -86,7 +86,8 @@ void Context::convolve_columns(const Operand& taps, const std::vector<Slice>& sl
   weights_.kernels.gelu(convolved, columns * stride_);
   for (const Slice& slice : slices) {
     if (slice.state->columns == 0 && slice.count > 0) {
-      // The column before the first is the second convolution's padding, not the first one's output.
+      // The column before the first is the second convolution's padding, not the first one's
+      // output.
       std::fill(convolved, convolved + stride_, 0.0F);
     }
     convolved += slice.count * stride_;

@@ -1,6 +1,6 @@
 // The causal audio encoder: log-mel columns -> audio features, both at 100 Hz. A voice's state is
-// what the convolutions reach back to, and its context's where the model has one; one forward serves
-// streaming, whole recordings, and many voices at once.
+// what the convolutions reach back to, and its context's where the model has one; one forward
+// serves streaming, whole recordings, and many voices at once.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ class Encoder {
     float* features;
   };
 
-  // Of different voices. Any split of a voice's columns, and whatever other voices come along, gives
-  // the same bits.
+  // Of different voices. Any split of a voice's columns, and whatever other voices come along,
+  // gives the same bits.
   void push(const Job* jobs, std::int64_t count);
 
  private:

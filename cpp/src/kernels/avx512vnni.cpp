@@ -1,5 +1,5 @@
-// AVX-512 with VNNI: four products and their sum in one instruction (the build gives this file alone
-// the compiler's flags for it).
+// AVX-512 with VNNI: four products and their sum in one instruction (the build gives this file
+// alone the compiler's flags for it).
 #include "kernels/kernels.h"
 
 #if defined(__AVX512VNNI__) || (defined(_MSC_VER) && !defined(__clang__) && defined(__AVX512BW__))

@@ -1,10 +1,11 @@
 // The inner loops of the runtime, once for each instruction set, and the choice between them.
 //
-// Every result is the same bits on every instruction set. Integer sums have no order; floating point
-// is additions, products and quotients only, one rounding each (no fused multiply-add), element by
-// element; a sum over elements has sixteen lanes, whatever a register holds, which are added in one
-// fixed order. Only multiply_add, the float32 reference, rounds as the instruction set likes; there
-// the order is fixed too, so that a row of a batch has the same bits as that row alone.
+// Every result is the same bits on every instruction set. Integer sums have no order; floating
+// point is additions, products and quotients only, one rounding each (no fused multiply-add),
+// element by element; a sum over elements has sixteen lanes, whatever a register holds, which are
+// added in one fixed order. Only multiply_add, the float32 reference, rounds as the instruction set
+// likes; there the order is fixed too, so that a row of a batch has the same bits as that row
+// alone.
 //
 // The sources of the instruction sets include this header, so it keeps to <cstdint>: an inline
 // function of the standard library, compiled for AVX-512 there, could be linked in everywhere.
@@ -38,14 +39,15 @@ constexpr std::int64_t padded(std::int64_t n, std::int64_t step = kPanelLanes) {
 struct Int8Panels {
   const std::int8_t* values;  // kPanelLanes rows each: panel by panel, four depths by four depths,
                               // row by row, the four beside each other
-  const float* scales;          // a row
+  const float* scales;        // a row
   const std::int32_t* offsets;  // a row: what the activations' zero point adds to its sum
   std::int64_t panels;
   std::int64_t depth;  // a multiple of kDepthStep
-  // The same values where all lie between -8 and 7, else null: half as many bytes to fetch, which is
-  // what a product with few rows waits for. Of each eight depths, byte by byte, the first four in the
-  // low half and the last four in the high one. Kernels multiply by 16 times the value, which is the
-  // byte with the other half cleared: a pair of products is at most 2 x 127 x 128 = 32,512.
+  // The same values where all lie between -8 and 7, else null: half as many bytes to fetch, which
+  // is what a product with few rows waits for. Of each eight depths, byte by byte, the first four
+  // in the low half and the last four in the high one. Kernels multiply by 16 times the value,
+  // which is the byte with the other half cleared: a pair of products is at most 2 x 127 x 128 =
+  // 32,512.
   const std::uint8_t* nibbles;
 };
 

@@ -133,8 +133,12 @@ void Operand::set_state(std::int64_t i, const float* state, const std::uint8_t* 
 void Matrix::multiply_add(const Kernels& kernels, const Operand& operand, std::int64_t batch,
                           float* y, std::int64_t y_stride) const {
   if (precision == Precision::kInt8) {
-    const Int8Panels weights = {values.data(), scales.data(), offsets.data(), rows / kPanelLanes,
-                                padded(depth, kDepthStep), nibbles.empty() ? nullptr : nibbles.data()};
+    const Int8Panels weights = {values.data(),
+                                scales.data(),
+                                offsets.data(),
+                                rows / kPanelLanes,
+                                padded(depth, kDepthStep),
+                                nibbles.empty() ? nullptr : nibbles.data()};
     kernels.multiply_add_int8(weights, operand.bytes_.data(), operand.byte_stride_,
                               operand.scales_.data(), batch, y, y_stride);
   } else {

@@ -36,9 +36,9 @@ class Operand {
 
 struct Matrix {
   Precision precision = Precision::kFloat32;
-  std::int64_t rows = 0;   // padded
-  std::int64_t depth = 0;  // of the operand
-  AlignedFloats panels;    // float32
+  std::int64_t rows = 0;        // padded
+  std::int64_t depth = 0;       // of the operand
+  AlignedFloats panels;         // float32
   Aligned<std::int8_t> values;  // int8: see Int8Panels
   AlignedFloats scales;
   Aligned<std::int32_t> offsets;
@@ -61,8 +61,9 @@ struct Elements {
   std::int64_t part = 0, part_stride = 0;
 
   std::int64_t index(std::int64_t row, std::int64_t depth) const {
-    return row * row_stride + (part == 0 ? depth * depth_stride
-                                         : depth / part * part_stride + depth % part * depth_stride);
+    return row * row_stride + (part == 0
+                                   ? depth * depth_stride
+                                   : depth / part * part_stride + depth % part * depth_stride);
   }
   float scale(std::int64_t row) const { return scales[row * scale_stride]; }
   float at(std::int64_t row, std::int64_t depth) const {

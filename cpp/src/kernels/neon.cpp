@@ -29,9 +29,7 @@ inline Sums dot8(Sums sum, int8x16_t x, int8x16_t next_x, int8x16_t w, int8x16_t
   return {vpadalq_s16(sum.first, first), vpadalq_s16(sum.last, last)};
 }
 // Both parts are sums of products by multiples of 16.
-inline Sums sixteenth(Sums sum) {
-  return {vshrq_n_s32(sum.first, 4), vshrq_n_s32(sum.last, 4)};
-}
+inline Sums sixteenth(Sums sum) { return {vshrq_n_s32(sum.first, 4), vshrq_n_s32(sum.last, 4)}; }
 inline Vec floats_of_difference(Sums a, Ints b) {
   return vcvtq_f32_s32(vsubq_s32(vpaddq_s32(a.first, a.last), b));
 }

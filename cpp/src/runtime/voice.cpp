@@ -29,8 +29,8 @@ Voice::Voice(const std::shared_ptr<const Model>& model, std::uint64_t seed,
       level_db(columns_of(block_samples)),
       voiced_columns(new bool[level_db.size()]),
       features(level_db.size() * static_cast<std::size_t>(model->config().channels)),
-      audio(static_cast<std::size_t>(time.most_frames_in(block_samples) *
-                                     model->config().channels)),
+      audio(
+          static_cast<std::size_t>(time.most_frames_in(block_samples) * model->config().channels)),
       voiced(new bool[static_cast<std::size_t>(time.most_frames_in(block_samples))]),
       identities(audio) {}
 

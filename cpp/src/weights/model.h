@@ -37,7 +37,7 @@ struct ContextWeights {
   AlignedFloats position;
   struct Layer {
     NormWeights attention_norm;
-    LinearWeights qkv;            // the rows of query, key and value, padded each
+    LinearWeights qkv;  // the rows of query, key and value, padded each
     // (heads, 2 window): added to a score. [h][window - n + s] is that of slot s when slot n is the
     // newest: how far back s lies there.
     std::vector<float> distance;

@@ -144,8 +144,7 @@ void normalise(const float* scale, const float* shift, const float* x, std::int6
   Lanes squares = all_lanes(0.0F);
   for (std::int64_t i = 0; i < end; i += dt::kPanelLanes) {
     for (int v = 0; v < kVecsPerPanel; ++v) {
-      const Vec d =
-          i < whole ? sub(load(x + i + v * kLanes), set(mean)) : load(rest + v * kLanes);
+      const Vec d = i < whole ? sub(load(x + i + v * kLanes), set(mean)) : load(rest + v * kLanes);
       squares.part[v] = add(squares.part[v], mul(d, d));
     }
   }
@@ -153,8 +152,7 @@ void normalise(const float* scale, const float* shift, const float* x, std::int6
   const Vec factor = div(set(1.0F), square_root(variance));
   for (std::int64_t i = 0; i < end; i += dt::kPanelLanes) {
     for (int v = 0; v < kVecsPerPanel; ++v) {
-      const Vec d =
-          i < whole ? sub(load(x + i + v * kLanes), set(mean)) : load(rest + v * kLanes);
+      const Vec d = i < whole ? sub(load(x + i + v * kLanes), set(mean)) : load(rest + v * kLanes);
       const std::int64_t at = i + v * kLanes;
       store(out + at, add(mul(mul(d, factor), load(scale + at)), load(shift + at)));
     }

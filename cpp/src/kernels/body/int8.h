@@ -1,5 +1,5 @@
-// The integer product, written once over `Sums` (see elementwise.h). dot8 adds to each lane's sum the
-// products of its weights with the activations of two groups of four depths, exactly.
+// The integer product, written once over `Sums` (see elementwise.h). dot8 adds to each lane's sum
+// the products of its weights with the activations of two groups of four depths, exactly.
 #pragma once
 
 namespace {
@@ -66,8 +66,8 @@ void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uin
     const Vec scale = load(weights.scales + row);
     for (int b = 0; b < B; ++b) {
       float* out = y + b * y_stride + row;
-      const Vec product = mul(floats_of_difference(From::total(sum[b][v]), offset),
-                              mul(scale, set(x_scales[b])));
+      const Vec product =
+          mul(floats_of_difference(From::total(sum[b][v]), offset), mul(scale, set(x_scales[b])));
       store(out, add(load(out), product));
     }
   }
@@ -117,7 +117,7 @@ void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std
                                  : left < 2 * kMaxIntTile ? left / 2
                                                           : kMaxIntTile;
       few_int8_rows<Bytes>(weights, p, end, x + b * x_stride, x_stride, x_scales + b, count,
-                    y + b * y_stride, y_stride);
+                           y + b * y_stride, y_stride);
       b += count;
     }
   }

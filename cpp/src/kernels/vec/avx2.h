@@ -27,7 +27,8 @@ inline Vec power_of_two(Vec shifted) {
 }
 inline void store_low_bytes(std::uint8_t* p, Vec v) {
   const __m256i low = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0xFF));
-  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 }
 inline Sums zero_ints() { return _mm256_setzero_si256(); }

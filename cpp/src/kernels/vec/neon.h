@@ -25,7 +25,8 @@ inline Vec power_of_two(Vec shifted) {
 }
 inline void store_low_bytes(std::uint8_t* p, Vec v) {
   const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(v));
-  const std::uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+  const std::uint32_t four =
+      vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
   std::memcpy(p, &four, sizeof four);
 }
 inline Ints load_ints(const std::int32_t* p) { return vld1q_s32(p); }

@@ -172,8 +172,8 @@ void CpuBackend::run_network() {
   const DecoderWeights& decoder = weights_.decoder;
   const auto count = static_cast<std::int64_t>(cells_.size());
   for (std::int64_t c = 0; c < count; ++c) {
-    const float* x = &x_[static_cast<std::size_t>(cells_[static_cast<std::size_t>(c)].frame *
-                                                  x_stride_)];
+    const float* x =
+        &x_[static_cast<std::size_t>(cells_[static_cast<std::size_t>(c)].frame * x_stride_)];
     std::copy(x, x + curves_, x_operand_.row(c));
   }
   x_operand_.close(weights_.kernels, count);
@@ -232,8 +232,7 @@ void CpuBackend::finish_cells(const Trace& trace) {
       x[i] = ddim.x_scale * x[i] + ddim.x0_scale * x0[i];
     }
     if (trace.after_step != nullptr) {
-      std::copy(x, x + curves_,
-                trace.after_step + cell.step * trace.stride + cell.frame * curves_);
+      std::copy(x, x + curves_, trace.after_step + cell.step * trace.stride + cell.frame * curves_);
     }
   }
 }
