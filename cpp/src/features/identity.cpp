@@ -100,7 +100,7 @@ void IdentityMatcher::decide() {
     voice_square += v * v;
   }
   for (std::int64_t s = 0; s < weights_.identities; ++s) {
-    const float* candidate = row(s);
+    const float* candidate = &weights_.identity_keys[static_cast<std::size_t>(s * channels_)];
     double product = 0.0, square = 0.0;
     for (std::size_t c = 0; c < mean_.size(); ++c) {
       const double g = static_cast<double>(candidate[c]);

@@ -17,8 +17,9 @@ from .. import _core, clock
 from ..curves import CURVES, GATED
 
 FORMAT = "diffusiontalker-bundle"
-#: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss.
-FORMAT_VERSIONS = (1, 2)
+#: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss;
+#: version 3 may have either, and rows of its own that voices are matched with (`identities.keys`).
+FORMAT_VERSIONS = (1, 2, 3)
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -240,6 +241,15 @@ def _default_identity(where: str, value: Any, manifest: Any) -> Fault | None:
     return None if known else Fault(where, "one of identities.names", value)
 
 
+def _keys(where: str, value: Any, manifest: Any) -> Fault | None:
+    if not isinstance(value, bool):
+        return Fault(where, "true or false", value)
+    version = manifest["format_version"]
+    if value and version < 3:
+        return Fault("format_version", "3 for a library with keys", version)
+    return None
+
+
 def _lookahead(where: str, value: Any, manifest: Any) -> Fault | None:
     columns = manifest["encoder"]["lookahead_columns"]
     return equal(clock.lookahead_samples(Fraction(*manifest["frame_rate"]), columns))(
@@ -298,7 +308,10 @@ FIELDS: tuple[Field, ...] = (
     Field("format", equal(FORMAT)),
     Field(
         "format_version",
-        that(" or ".join(map(str, FORMAT_VERSIONS)), lambda v: _is_whole(v, *FORMAT_VERSIONS)),
+        that(
+            " or ".join(map(str, FORMAT_VERSIONS)),
+            lambda v: _is_whole(v, FORMAT_VERSIONS[0], FORMAT_VERSIONS[-1]),
+        ),
     ),
     Field("name", that("a string", lambda v: isinstance(v, str) and v != "")),
     Field("curves", _curves, _as("curves")),
@@ -343,6 +356,7 @@ FIELDS: tuple[Field, ...] = (
         _as("unknown_cosine"),
         optional=True,
     ),
+    Field("identities.keys", _keys, optional=True),
     Field(
         "gate",
         settings(_core.GateOptions.RANGES),
