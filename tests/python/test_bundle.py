@@ -82,6 +82,23 @@ def test_identity_features_are_the_mlp(tmp_path: Path) -> None:
         np.testing.assert_allclose(b.identity_features()[s], expected, atol=1e-6)
 
 
+def test_keys_are_the_identity_features_unless_the_bundle_has_its_own(tmp_path: Path) -> None:
+    plain = random_bundle.write(tmp_path / "plain")
+    np.testing.assert_array_equal(plain.identity_keys(), plain.identity_features())
+    keys = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
+    own = bundle.write(
+        tmp_path / "own", random_bundle.manifest(), {**plain.tensors, "identity.keys": keys}
+    )
+    assert own.manifest["format_version"] == 3
+    assert own.manifest["identities"]["keys"] is True
+    np.testing.assert_array_equal(own.identity_keys(), keys)
+    np.testing.assert_array_equal(own.identity_features(), plain.identity_features())
+    # Without them the same manifest is again one that older readers take.
+    back = bundle.write(tmp_path / "back", own.manifest, plain.tensors)
+    assert back.manifest["format_version"] == 1
+    assert "keys" not in back.manifest["identities"]
+
+
 @pytest.mark.parametrize(
     ("rate", "columns", "samples"),
     [
@@ -101,6 +118,12 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
     [
         ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
         ({"format_version": 4}, ["format_version", "1 or 2 or 3", "got 4"]),
+        ({"identities__keys": True}, ["format_version", "3 for a library with keys", "got 1"]),
+        ({"identities__keys": 1}, ["identities.keys", "true or false", "got 1"]),
+        (
+            {"identities__keys": True, "format_version": 3},
+            ["tensor identity.keys", "(3, 32)", "none"],
+        ),
         ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
         ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
         ({"frame_rate": [60, 0]}, ["frame_rate"]),

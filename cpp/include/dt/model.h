@@ -97,7 +97,9 @@ struct ModelWeights;
 class Model {
  public:
   // Copies and packs the tensors (names and shapes: docs/bundle.md). `identity_features` is
-  // (identities, channels). Throws std::invalid_argument with what, where, expected, got.
+  // (identities, channels): what the decoder is told and, without a tensor "identity.keys" of the
+  // same shape, what voices are compared with. Throws std::invalid_argument with what, where,
+  // expected, got.
   Model(const ModelConfig& config, const TensorMap& tensors, const TensorView& identity_features);
   ~Model();
   Model(const Model&) = delete;

@@ -67,7 +67,7 @@ IdentityMatcher::IdentityMatcher(std::shared_ptr<const Model> model, std::int64_
                                 ", or -1 to follow the voice, got " + std::to_string(pinned));
   }
   for (std::int64_t s = 0; s < weights_.identities; ++s) {
-    squares_.push_back(product_of(row(s), row(s), mean_.size()));
+    squares_.push_back(product_of(key(s), key(s), mean_.size()));
   }
   reset();
 }
@@ -80,6 +80,10 @@ void IdentityMatcher::reset() {
   challenger_ = -1;
   slewed_frames_ = slew_frames_;
   std::copy(row(current_), row(current_) + channels_, feature_.begin());
+}
+
+const float* IdentityMatcher::key(std::int64_t identity) const {
+  return &weights_.identity_keys[static_cast<std::size_t>(identity * channels_)];
 }
 
 const float* IdentityMatcher::row(std::int64_t identity) const {
@@ -126,7 +130,7 @@ void IdentityMatcher::decide() {
   const double voice_square = product_of(centred_.data(), centred_.data(), mean_.size());
   for (std::int64_t s = 0; s < weights_.identities; ++s) {
     const auto i = static_cast<std::size_t>(s);
-    const double product = product_of(row(s), centred_.data(), mean_.size());
+    const double product = product_of(key(s), centred_.data(), mean_.size());
     const double norms = std::sqrt(squares_[i] * voice_square);
     scores_[i] = norms > 0.0 ? static_cast<float>(product / norms) : 0.0F;
   }

@@ -27,7 +27,8 @@ class IdentityMatcher {
  private:
   void pool(const float* audio);
   void decide();
-  const float* row(std::int64_t identity) const;
+  const float* key(std::int64_t identity) const;  // what a voice is compared with
+  const float* row(std::int64_t identity) const;  // what the decoder is told
 
   std::shared_ptr<const Model> model_;
   const ModelWeights& weights_;
@@ -35,7 +36,7 @@ class IdentityMatcher {
   std::int64_t channels_;
   std::int64_t first_decision_frames_, decision_frames_, slew_frames_;
   double window_share_;          // weight of one frame in the window of about ten seconds
-  std::vector<double> squares_;  // of each row's length
+  std::vector<double> squares_;  // of each key's length
 
   std::int64_t voiced_frames_ = 0;
   std::vector<float> mean_, centred_;

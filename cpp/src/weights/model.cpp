@@ -430,6 +430,10 @@ Model::Model(const ModelConfig& config, const TensorMap& tensors,
   const float* rows =
       checked("identity_features", identity_features, {weights->identities, config.channels});
   weights->identity_features.assign(rows, rows + weights->identities * config.channels);
+  const float* keys = tensors.count("identity.keys") != 0
+                          ? load.get("identity.keys", {weights->identities, config.channels})
+                          : rows;
+  weights->identity_keys.assign(keys, keys + weights->identities * config.channels);
   check_range("default_identity", config.default_identity,
               {0.0, static_cast<double>(weights->identities - 1)});
   weights_ = std::move(weights);

@@ -102,6 +102,7 @@ struct ModelWeights {
   std::vector<DdimStep> ddim;  // in the order of sampling; the last step has none
   std::int64_t identities = 0;
   std::vector<float> identity_features;  // (identities, channels)
+  std::vector<float> identity_keys;      // likewise: what voices are compared with
   std::vector<float> pooled_mean;        // (channels)
   std::vector<float> mean, std;          // (curves): curve = x0 std + mean
 

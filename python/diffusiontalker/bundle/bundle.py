@@ -64,7 +64,8 @@ class Bundle:
         """The identity encoder's output for the whole library: (speakers, audio_dim).
 
         Linear, ReLU, linear over the learnable embeddings (the paper's identity encoder). It is
-        what the decoder is conditioned on and what pooled audio is matched against.
+        what the decoder is conditioned on and, where there are no `identity_keys`, what pooled
+        audio is matched against.
         """
         t = self.tensors
         w0, b0 = t["identity.mlp.0.weight"], t["identity.mlp.0.bias"]
@@ -73,6 +74,12 @@ class Bundle:
         # and a library that grows must leave the others' matches as they were, bit for bit.
         rows = [w2 @ np.maximum(w0 @ e + b0, 0) + b2 for e in t["identity.embeddings"]]
         return np.ascontiguousarray(np.stack(rows), dtype=np.float32)
+
+    def identity_keys(self) -> FloatArray:
+        """What pooled audio is matched against, (speakers, audio_dim): rows of their own
+        (`identities.keys`), or the identity features."""
+        keys = self.tensors.get("identity.keys")
+        return self.identity_features() if keys is None else keys
 
     def noise_scale(self) -> FloatArray:
         """(52,) factor on the noise that a curve's sampling starts from, 1 where none is given.
@@ -120,8 +127,8 @@ def write(
 ) -> Bundle:
     """Writes a bundle and reads it back, so that what was written is known to be usable.
 
-    `format`, `format_version` (the lowest that will do), `audio`, `weights` and
-    `lookahead_samples` are filled in here.
+    `format`, `format_version` (the lowest that will do), `audio`, `identities.keys`, `weights`
+    and `lookahead_samples` are filled in here.
     `dtype` is how the weights are stored: "float32", "float16", or "int8", as the runtime rounds
     them (then what is no weight of a product stays float32). Raises BundleError.
     """
@@ -129,11 +136,15 @@ def write(
         raise BundleError(f"bundle: dtype: expected {' or '.join(DTYPES)}, got {dtype!r}")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    blob = packed(manifest, tensors, dtype)
+    identities = {k: v for k, v in manifest["identities"].items() if k != "keys"}
+    keys = {"keys": True} if "identity.keys" in tensors else {}
+    new = dtype == "int8" or bool(keys)
+    blob = packed({**manifest, "identities": identities | keys}, tensors, dtype)
     full = {
         "format": FORMAT,
-        "format_version": 3 if dtype == "int8" else 2 if "context" in manifest["encoder"] else 1,
+        "format_version": 3 if new else 2 if "context" in manifest["encoder"] else 1,
         **{k: v for k, v in manifest.items() if k not in ("format", "format_version")},
+        "identities": identities | keys,
         "audio": {
             "sample_rate": clock.CORE_RATE_HZ,
             "features": "log_mel",

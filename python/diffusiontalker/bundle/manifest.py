@@ -18,7 +18,8 @@ from ..curves import CURVES, GATED
 
 FORMAT = "diffusiontalker-bundle"
 #: Version 2 is version 1 with a context in the encoder, which a reader of version 1 would miss;
-#: version 3 may have either, and weights in int8.
+#: version 3 may have either, weights in int8, and rows of its own that voices are matched with
+#: (`identities.keys`).
 FORMAT_VERSIONS = (1, 2, 3)
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -243,6 +244,15 @@ def _default_identity(where: str, value: Any, manifest: Any) -> Fault | None:
     return None if known else Fault(where, "one of identities.names", value)
 
 
+def _keys(where: str, value: Any, manifest: Any) -> Fault | None:
+    if not isinstance(value, bool):
+        return Fault(where, "true or false", value)
+    version = manifest["format_version"]
+    if value and version < 3:
+        return Fault("format_version", "3 for a library with keys", version)
+    return None
+
+
 def _lookahead(where: str, value: Any, manifest: Any) -> Fault | None:
     columns = manifest["encoder"]["lookahead_columns"]
     return equal(clock.lookahead_samples(Fraction(*manifest["frame_rate"]), columns))(
@@ -358,6 +368,7 @@ FIELDS: tuple[Field, ...] = (
         _as("unknown_cosine"),
         optional=True,
     ),
+    Field("identities.keys", _keys, optional=True),
     Field(
         "gate",
         settings(_core.GateOptions.RANGES),

@@ -106,6 +106,8 @@ def expected_shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         shapes[f"{block}.conv.bias"] = (c,)
         shapes[f"{block}.mix.weight"] = (c, c)
         shapes[f"{block}.mix.bias"] = (c,)
+    if manifest["identities"].get("keys", False):
+        shapes["identity.keys"] = (speakers, c)
     if "context" in manifest["encoder"]:
         shapes.update(_context_shapes(manifest["encoder"]["context"], c))
     return shapes

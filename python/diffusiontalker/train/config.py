@@ -138,6 +138,14 @@ class Borrowing:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """Rows that voices are compared with, apart from those that the decoder is told (keys.py)."""
+
+    steps: int = 0  # of their own training, after all stages; 0: one row does for both
+    spans: int = 1000  # of speech to learn from, of each voice
+
+
+@dataclass(frozen=True)
 class DecoderConfig:
     hidden: int = 256
     layers: int = 2
@@ -249,6 +257,7 @@ class Config:
     listening: Listening = Listening()
     borrowing: Borrowing = Borrowing()
     decoder: DecoderConfig = DecoderConfig()
+    matching: Matching = Matching()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
     noise_scale: dict[str, float] = field(
@@ -309,6 +318,7 @@ class Config:
             "dtype",
             "average",
             "match_spread",
+            "matching",
             "noise_scale",
             "postprocess",
         ]
@@ -459,6 +469,11 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if not 0.0 <= config.match_spread <= 1.0:
         raise ConfigError(f"{where}: match_spread: expected 0 to 1, got {config.match_spread:g}")
+    if config.matching.steps < 0 or config.matching.spans < 1:
+        raise ConfigError(
+            f"{where}: matching: expected steps of at least 0 and spans of at least 1, got "
+            f"{config.matching.steps} and {config.matching.spans}"
+        )
     if config.average < 1:
         raise ConfigError(f"{where}: average: expected at least 1 stage, got {config.average}")
     if config.device not in ("auto", "cpu", "cuda"):

@@ -105,6 +105,24 @@ TEST_F(Matching, AVoiceLikeNobodyKeepsAndGetsBackTheDefault) {
   EXPECT_EQ(matcher.current(), 0);
 }
 
+TEST_F(Matching, KeysAreWhatVoicesAreComparedWithAndNotWhatTheDecoderIsTold) {
+  // The keys are the rows in another order: who sounds like row 2 gets the features of row 1.
+  std::vector<float> keys;
+  for (const std::int64_t from : {1, 2, 0}) {
+    keys.insert(keys.end(), row(from), row(from) + channels_);
+  }
+  random_model_.tensors["identity.keys"] = {{3, channels_}, keys};
+  model_ = random_model_.build();
+  IdentityMatcher matcher(model_, kAutoIdentity);
+  const std::vector<float> features = push(matcher, voice_of(2, 300), true);
+  EXPECT_EQ(matcher.current(), 1);
+  EXPECT_GT(matcher.scores()[1], 0.9F);
+  EXPECT_TRUE(std::equal(features.end() - channels_, features.end(), row(1)));
+
+  random_model_.tensors["identity.keys"] = {{2, channels_}, keys};
+  EXPECT_THROW(random_model_.build(), std::invalid_argument);
+}
+
 TEST_F(Matching, DependsOnNoSplitAndResets) {
   IdentityMatcher matcher(model_, kAutoIdentity);
   std::vector<float> audio = voice_of(2, 300);

@@ -366,6 +366,14 @@ def load_streams(path: Path) -> list[Stream]:
         ]
 
 
+def files(
+    takes_by_source: list[list[Recording]], config: Config, folder: Path, context: str = ""
+) -> list[Path]:
+    """Where `prepare` keeps each version."""
+    key = cache_key(takes_by_source, config, context)
+    return [folder / f"{key}-{version}.npz" for version in range(config.augmentation.versions)]
+
+
 def prepare(
     takes_by_source: list[list[Recording]],
     config: Config,
@@ -379,8 +387,7 @@ def prepare(
 
     `borrow` gives the takes with a borrowed face, if any are asked for: each version has its own.
     """
-    key = cache_key(takes_by_source, config, context)
-    paths = [folder / f"{key}-{version}.npz" for version in range(config.augmentation.versions)]
+    paths = files(takes_by_source, config, folder, context)
     lacking = {path for path in paths if not is_whole(path)}
     borrowed = borrow() if lacking else []
     for version, path in enumerate(paths):

@@ -72,7 +72,7 @@ def torch_player(judged: Bundle | Reference, sample_steps: int | None = None) ->
     talker, train_steps = reference.talker, reference.train_steps
     steps = sample_steps or reference.sample_steps
     abar = diffusion.alpha_bars(train_steps, steps)
-    library = talker.identity()
+    library, keys = talker.identity(), talker.identity.matching()
     noise_scale = reference.noise_scale
 
     def player(takes: Sequence[Recording], seed: int, identity: str) -> list[Curves]:
@@ -85,7 +85,7 @@ def torch_player(judged: Bundle | Reference, sample_steps: int | None = None) ->
                 talker, together, reference.hear, reference.gate
             )
             pooled = pool(features, voiced) - talker.identity.pooled_mean
-            rows = matched(pooled, library)
+            rows = matched(pooled, keys)
             for k, i in enumerate(chosen):
                 name = takes[i].speaker if identity == "own" else identity
                 if name in reference.identities:

@@ -168,7 +168,7 @@ def identity_matching(judged: Bundle | Reference, takes: Sequence[Recording]) ->
     """Whole recordings against the library (metrics.matching); empty without known speakers."""
     reference = reference_of(judged) if isinstance(judged, Bundle) else judged
     talker = reference.talker
-    library = talker.identity()
+    library = talker.identity.matching()
     known = [take for take in takes if take.speaker in reference.identities]
     if not known:
         return {}

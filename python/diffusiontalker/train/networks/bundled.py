@@ -78,6 +78,8 @@ def load_talker(bundle: Bundle) -> Talker:
         if "context" in manifest["encoder"]
         else None,
     )
+    if "identity.keys" in bundle.tensors:
+        talker.identity.keys = torch.zeros(bundle.tensors["identity.keys"].shape)
     original = {renamed: name for name, renamed in _RENAMED.items()}
     talker.load_state_dict(
         {

@@ -89,6 +89,8 @@ class IdentityEncoder(nn.Module):
     """The library of speakers: learnable 32-d embeddings and the MLP that lifts them to G."""
 
     pooled_mean: Tensor
+    #: (speakers, audio_dim) rows of their own that voices are matched with (keys.py); None: G's
+    keys: Tensor | None
 
     def __init__(self, speakers: int, hidden: int, audio_dim: int) -> None:
         super().__init__()
@@ -97,11 +99,16 @@ class IdentityEncoder(nn.Module):
             nn.Linear(IDENTITY_DIM, hidden), nn.ReLU(), nn.Linear(hidden, audio_dim)
         )
         self.register_buffer("pooled_mean", torch.zeros(audio_dim))
+        self.register_buffer("keys", None)
 
     def forward(self) -> Tensor:
         """G, (speakers, audio_dim)."""
         features: Tensor = self.mlp(self.embeddings)
         return features
+
+    def matching(self) -> Tensor:
+        """What voices are compared with, (speakers, audio_dim)."""
+        return self() if self.keys is None else self.keys
 
 
 class Denoiser(nn.Module):

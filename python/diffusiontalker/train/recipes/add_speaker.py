@@ -1,8 +1,9 @@
 """One more voice in a bundle's library, everything else left bit for bit as it is.
 
 A row of the identity library is appended and alone trained, on a few takes of the new speaker:
-L_con makes the voice find it, L_exp makes it move like the face that was measured. Encoder, MLP and
-decoder are frozen, so every other row's match score stays what it was.
+L_con makes the voice find it, L_exp makes it move like the face that was measured. Where the
+library has keys, L_con trains a key of the new row's own. Encoder, MLP and decoder are frozen, so
+every other row's match score stays what it was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ... import _core
 from ... import bundle as bundles
@@ -71,6 +73,15 @@ class Added:
     seconds: float  # of the takes
     voiced_s: float  # of it, where the runtime hears a voice
     longest_face_s: float  # the longest take with curves; 0 without any
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """What is appended to the library."""
+
+    embedding: Tensor  # (32,)
+    key: Tensor | None  # (A,); None where the library has none
+    nearest: list[int]  # rows that the embedding started from
 
 
 def refuse_name(bundle: Bundle, name: str) -> None:
@@ -200,25 +211,30 @@ def fit_row(
     steps: int,
     seed: int,
     on_step: Callable[[int, dict[str, float]], None],
-) -> tuple[Tensor, list[int], list[float]]:
-    """The new embedding (32,), the rows it started from, and L_exp a step (empty without curves).
+) -> tuple[NewRow, list[float]]:
+    """The new row, and L_exp a step (empty without curves).
 
     Minimises L_con + L_exp by Adam over that row alone.
     """
     temperature = LossWeights().temperature
-    library = talker.identity().detach()
+    library = talker.identity.matching().detach()
     similar = match_logits(voice.pooled.mean(dim=0, keepdim=True), library, 1.0)[0]
     nearest = similar.topk(min(NEAREST, len(library))).indices.tolist()
     row = talker.identity.embeddings[nearest].mean(dim=0).detach().clone().requires_grad_(True)
-    trainer = Trainer({}, torch.optim.Adam([row], lr=LEARNING_RATE))
+    key: Tensor | None = None
+    if talker.identity.keys is not None:
+        key = functional.normalize(voice.pooled.mean(dim=0), dim=-1).requires_grad_(True)
+    learnt = [row] if key is None else [row, key]
+    trainer = Trainer({}, torch.optim.Adam(learnt, lr=LEARNING_RATE))
     abar = diffusion.alpha_bars(train_steps, sample_steps).float()
     generator = torch.Generator().manual_seed(seed)
     own = torch.full((len(voice.pooled),), len(library))
     expression: list[float] = []
     for _ in range(steps):
         feature = talker.identity.mlp(row[None])
-        logits = match_logits(voice.pooled, torch.cat([library, feature]), temperature)
-        loss = torch.nn.functional.cross_entropy(logits, own)
+        compared = feature if key is None else key[None]
+        logits = match_logits(voice.pooled, torch.cat([library, compared]), temperature)
+        loss = functional.cross_entropy(logits, own)
         said = {"contrast": float(loss.detach())}
         if len(voice.x0):
             chosen = torch.randint(len(voice.x0), (BATCH,), generator=generator)
@@ -237,7 +253,8 @@ def fit_row(
             loss = loss + error
         trainer.step(loss)
         on_step(trainer.steps, said)
-    return row.detach(), nearest, expression
+    made = None if key is None else functional.normalize(key.detach(), dim=-1)
+    return NewRow(row.detach(), made, nearest), expression
 
 
 def add_speaker(
@@ -261,7 +278,7 @@ def add_speaker(
         raise ValueError(f"-o {folder}: a bundle is there already; choose another folder")
     talker = load_talker(bundle)
     voice = listen(talker, takes, bundle.core_config().gate)
-    row, nearest, expression = fit_row(
+    new, expression = fit_row(
         talker,
         voice,
         sample_steps=int(bundle.manifest["diffusion"]["sample_steps"]),
@@ -284,17 +301,25 @@ def add_speaker(
             "seed": seed,
         }
     )
-    embeddings = np.concatenate([bundle.tensors["identity.embeddings"], row.numpy()[None]])
+    longer = {"identity.embeddings": new.embedding}
+    if new.key is not None:
+        longer["identity.keys"] = new.key
+    tensors = {
+        name: np.concatenate([bundle.tensors[name], row.numpy()[None]])
+        for name, row in longer.items()
+    }
     written = bundles.write(
         folder,
         manifest,
-        {**bundle.core_tensors(), "identity.embeddings": embeddings},
+        {**bundle.core_tensors(), **tensors},
         dtype=bundle.manifest["weights"]["dtype"],
     )
     before, after = bundle.identity_features(), written.identity_features()
-    if not np.array_equal(before, after[: len(before)]):
+    keys = written.identity_keys()
+    kept = np.array_equal(bundle.identity_keys(), keys[: len(before)])
+    if not (kept and np.array_equal(before, after[: len(before)])):
         raise BundleError(f"bundle {folder}: rows of the library changed; do not use it")
-    library = torch.from_numpy(after)
+    library = torch.from_numpy(keys)
     cosines = match_logits(voice.pooled, library, 1.0)
     mean = cosines.mean(dim=0)
     other = int(mean[:-1].argmax())
@@ -303,7 +328,7 @@ def add_speaker(
     tenth = max(1, len(expression) // 10)
     return Added(
         bundle=written,
-        nearest=tuple(bundle.identities[i] for i in nearest),
+        nearest=tuple(bundle.identities[i] for i in new.nearest),
         matched=int((cosines.argmax(dim=1) == len(before)).sum()),
         windows=len(cosines),
         cosine=float(mean[-1]),

@@ -27,6 +27,7 @@ from ..stages import borrow, listen, start_from
 from ..stages.distil import student_objective
 from ..stages.finish import average, finish_pooled_mean
 from ..stages.fit import fit
+from ..stages.keys import learn_keys
 from ..stages.parallel import ALONE, Ranks, processes_here
 from ..stages.settled import settled_objective
 from ..stages.teacher import regression_objective, teacher_objective, with_sampling
@@ -398,10 +399,12 @@ def finish(
     shared: Path,
     frozen_digest: str = "",
 ) -> None:
-    """What training leaves to do: the mean that voices are matched against, over one whole pass.
+    """What training leaves to do: the mean that voices are matched against, over one whole pass,
+    and the rows that they are matched with, where these are their own (`config.matching`).
 
-    `shared` is that of `train`. Without its cache, the running mean of training stays.
-    `frozen_digest` is that of the frozen encoder, where it is loaded already.
+    `shared` is that of `train`. Without its cache, the running mean of training stays, and
+    ValueError is raised where keys are asked for. `frozen_digest` is that of the frozen encoder,
+    where it is loaded already.
     """
     digest = frozen_digest
     if config.context is not None:
@@ -415,10 +418,18 @@ def finish(
             return
     elif config.encoder.frozen.kind and not digest:
         digest = frozen.load(config.encoder.frozen, Path(config.folder)).digest
-    first = shared / "cache" / f"{streams.cache_key(data.train, config, digest)}-0.npz"
-    if first.exists():
+    versions = streams.files(data.train, config, shared / "cache", digest)
+    if versions[0].exists():
         live = config.context_trains()
-        finish_pooled_mean(talker, streams.load_streams(first), speakers, live=live)
+        finish_pooled_mean(talker, streams.load_streams(versions[0]), speakers, live=live)
+    if config.matching.steps:
+        lacking = [path for path in versions if not path.exists()]
+        if lacking:
+            raise ValueError(
+                f"{lacking[0]} is missing: voices are matched by what is heard there; "
+                "run the configuration again, which makes it"
+            )
+        talker.identity.keys = learn_keys(talker, versions, speakers, config)
 
 
 def reference_of(

@@ -73,6 +73,7 @@ def begin(talker: Talker, bundle: Bundle, speakers: list[str], *, own_units: boo
     rows = known.identity.embeddings
     at = {name: row for row, name in enumerate(bundle.identities)}
     weights = known.state_dict()
+    weights.pop("identity.keys", None)  # a run makes those of its own voices
     weights["identity.embeddings"] = torch.stack(
         [rows[at[name]] if name in at else rows.mean(dim=0) for name in speakers]
     )

@@ -74,7 +74,8 @@ def test_the_new_voice_is_found_and_old_scores_keep_every_bit(
     # Every tensor but the library is the same, and of the library every old row.
     for name, value in old.tensors.items():
         np.testing.assert_array_equal(new.tensors[name][: len(value)], value, err_msg=name)
-        assert len(new.tensors[name]) - len(value) == (name == "identity.embeddings")
+        grows = name in ("identity.embeddings", "identity.keys")
+        assert len(new.tensors[name]) - len(value) == grows
     added = new.manifest["training"]["added_speakers"]
     assert [entry["name"] for entry in added] == ["buzz"]
     assert added[0]["licence"] == "made by the test"
@@ -131,6 +132,25 @@ def test_a_voice_without_a_face_takes_the_nearest_rows(
     assert main([*words, "--steps", "20"]) == 0
     said = capsys.readouterr().out
     assert "does not settle on buzz: ask for it by --identity buzz" in said
+
+
+def test_a_library_with_keys_gets_one_more(
+    takes: Path, tmp_path: Path, bundle_at_60: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
+    old = bundles.write(
+        tmp_path / "keyed", bundle_at_60.manifest, {**bundle_at_60.tensors, "identity.keys": keys}
+    )
+    out = tmp_path / "more"
+    words = ["add-speaker", str(old.path), str(takes), "--name", "buzz", "-o", str(out)]
+    assert main([*words, "--steps", "60"]) == 0
+    assert "the voice finds buzz in 4 of 4 windows" in capsys.readouterr().out
+    new = bundles.read(out)
+    np.testing.assert_array_equal(new.tensors["identity.keys"][:3], keys)
+    assert np.linalg.norm(new.tensors["identity.keys"][3]) == pytest.approx(1.0, abs=1e-5)
+    assert len(new.tensors["identity.embeddings"]) == 4
+    buzz, _ = soundfile.read(takes / "9_buzz_0_1_1.wav", dtype="float32")
+    assert heard(new, buzz)[0] == "buzz"
 
 
 def test_what_cannot_be_added_is_refused_in_a_line(
