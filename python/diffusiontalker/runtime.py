@@ -307,15 +307,15 @@ class Runtime:
         """(position, samples) of sound that came too late to be heard and was left out there."""
         return list(self._pace.skips)
 
-    def _identity_index(self, identity: str) -> int:
+    def _identity_index(self, identity: object) -> int:
         if identity == "auto":
             return -1
         try:
-            return self._bundle.identities.index(identity)
+            return self._bundle.identities.index(str(identity))
         except ValueError:
             raise ValueError(
                 f"identity: expected 'auto' or one of {', '.join(self._bundle.identities)}, "
-                f"got {identity!r}{meant(identity, (*self._bundle.identities, 'auto'))}"
+                f"got {identity!r}{meant(str(identity), (*self._bundle.identities, 'auto'))}"
             ) from None
 
     # ---- knobs ----------------------------------------------------------------------------
