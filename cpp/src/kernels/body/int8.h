@@ -81,8 +81,10 @@ void int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t e
   for (; p + P <= end; p += P) {
     int8_tile<From, B, P>(weights, p, x, x_stride, x_scales, y, y_stride);
   }
-  for (; p < end; ++p) {
-    int8_tile<From, B, 1>(weights, p, x, x_stride, x_scales, y, y_stride);
+  if constexpr (P > 1) {
+    if (p < end) {
+      int8_rows<From, B, P / 2>(weights, p, end, x, x_stride, x_scales, y, y_stride);
+    }
   }
 }
 
