@@ -178,6 +178,79 @@ TEST_P(AttentionOn, IsItsDefinition) {
   }
 }
 
+// A head's vector as whole numbers and their scale.
+struct Whole {
+  Whole(const float* x, std::int64_t n, float steps, std::int32_t zero) {
+    std::vector<float> padded_row(static_cast<std::size_t>(padded(n)), 0.0F);
+    std::copy(x, x + n, padded_row.begin());
+    bytes.resize(padded_row.size());
+    scale = scalar_kernels()->quantise(padded_row.data(), padded(n), steps, zero, bytes.data());
+  }
+  std::int32_t value(std::int64_t i) const {  // without a zero point
+    return static_cast<std::int8_t>(bytes[static_cast<std::size_t>(i)]);
+  }
+  std::vector<std::uint8_t> bytes;
+  float scale;
+};
+
+// A head's result in int8, in plain loops over the tokens: what the panels, the slots and the stale
+// rest of a window must come to, to the bit.
+std::vector<float> plain_int8(const Layer& layer, std::size_t token, std::int64_t head) {
+  const std::int64_t size = layer.size, window = layer.config.window;
+  const auto part = [&](std::size_t t, std::int64_t number) {
+    return &layer.qkv[t][static_cast<std::size_t>(number * layer.stride + head * size)];
+  };
+  const Whole query(part(token, 0), size, kActivationSteps, kZeroPoint);
+  const float query_scale = query.scale * (1.0F / std::sqrt(static_cast<float>(size)));
+  // Slot by slot, as the softmax adds them.
+  const std::int64_t known = std::min(static_cast<std::int64_t>(token) + 1, window);
+  std::vector<std::size_t> tokens(static_cast<std::size_t>(known));
+  for (std::size_t t = token + 1 - tokens.size(); t <= token; ++t) {
+    tokens[t % static_cast<std::size_t>(window)] = t;
+  }
+  std::vector<float> scores(static_cast<std::size_t>(padded(known)), 0.0F);
+  std::vector<Whole> values;
+  for (std::size_t s = 0; s < tokens.size(); ++s) {
+    const Whole key(part(tokens[s], 1), size, kWeightSteps, 0);
+    values.emplace_back(part(tokens[s], 2), size, kWeightSteps, 0);
+    std::int32_t sum = 0;
+    for (std::int64_t i = 0; i < size; ++i) {
+      sum += (query.bytes[static_cast<std::size_t>(i)] - kZeroPoint) * key.value(i);
+    }
+    const std::size_t back = token - tokens[s];
+    scores[s] = layer.by_distance[static_cast<std::size_t>(head * window) + back] +
+                static_cast<float>(sum) * (key.scale * query_scale);
+  }
+  scalar_kernels()->softmax(scores.data(), known);
+  for (std::size_t s = 0; s < tokens.size(); ++s) {
+    scores[s] *= values[s].scale;
+  }
+  const Whole shares(scores.data(), known, kShareSteps, 0);
+  std::vector<float> mean;
+  for (std::int64_t i = 0; i < size; ++i) {
+    std::int32_t sum = 0;
+    for (std::size_t s = 0; s < tokens.size(); ++s) {
+      sum += shares.bytes[s] * values[s].value(i);
+    }
+    mean.push_back(0.0F + static_cast<float>(sum) * shares.scale);
+  }
+  return mean;
+}
+
+TEST_P(AttentionOn, InInt8IsItsPlainArithmetic) {
+  for (const ContextConfig& config : kShapes) {
+    const Layer layer(config, 2 * config.window + 3, 9);
+    const std::vector<std::vector<float>> got = layer.alone(kernels_, Precision::kInt8);
+    for (std::size_t t = 0; t < got.size(); ++t) {
+      for (std::int64_t h = 0; h < config.heads; ++h) {
+        const auto from = got[t].begin() + h * layer.size;
+        ASSERT_EQ(std::vector<float>(from, from + layer.size), plain_int8(layer, t, h))
+            << "width " << config.width << ", token " << t << ", head " << h;
+      }
+    }
+  }
+}
+
 TEST_P(AttentionOn, GivesTheBitsOfEveryOtherKernel) {
   for (const ContextConfig& config : kShapes) {
     const Layer layer(config, 2 * config.window + 3, 2);

@@ -98,7 +98,7 @@ TEST_P(EncoderOf, GivesTheSameBitsAmongOtherVoices) {
         streams.emplace_back(*model, 20 + random.below(40), static_cast<std::uint32_t>(v));
       }
       const std::int64_t begun_again = voices / 2;
-      for (int round = 0; round < 60; ++round) {
+      for (int round = 0; round < 20; ++round) {
         const std::int64_t most = round % 10 == 9 ? 40 : 4;
         std::vector<Encoder::Job> jobs;
         for (std::int64_t v = 0; v < voices; ++v) {

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -16,6 +17,22 @@ struct Tensor {
   float* data;
 };
 using Tensors = std::map<std::string, Tensor>;
+
+// Of what several threads do.
+class Counter {
+ public:
+  Counter(int count = 0) : count_(count) {}
+  Counter(const Counter& other) : count_(other) {}
+  Counter& operator=(const Counter& other) {
+    count_ = static_cast<int>(other);
+    return *this;
+  }
+  void operator++() { ++count_; }
+  operator int() const { return count_; }
+
+ private:
+  std::atomic<int> count_;
+};
 
 struct Control {
   // The machine.
@@ -34,11 +51,11 @@ struct Control {
   std::function<void(const Tensors&)> compute;  // the engine's work, when the stream gets to it
 
   // Counted.
-  int device_questions = 0;  // cudaGetDeviceCount
-  int runtimes = 0;          // createInferRuntime
-  int launches = 0;          // enqueueV3
-  int graph_launches = 0;
-  int computed = 0;  // engine runs, from launches and graphs
+  Counter device_questions;  // cudaGetDeviceCount
+  Counter runtimes;          // createInferRuntime
+  Counter launches;          // enqueueV3
+  Counter graph_launches;
+  Counter computed;  // engine runs, from launches and graphs
 };
 
 STANDIN_API Control& control();
