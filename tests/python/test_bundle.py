@@ -99,6 +99,26 @@ def test_keys_are_the_identity_features_unless_the_bundle_has_its_own(tmp_path: 
     assert "keys" not in back.manifest["identities"]
 
 
+def test_identity_features_are_the_same_bits_on_every_machine(tmp_path: Path) -> None:
+    """Term by term, in float32: no order that a library of linear algebra might choose."""
+    b = random_bundle.write(tmp_path / "b")
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        sums = []
+        for row, bias in zip(b.tensors[f"{name}.weight"], b.tensors[f"{name}.bias"], strict=True):
+            total = np.float32(0)
+            for weight, value in zip(row, x, strict=True):
+                total = total + value * weight
+            sums.append(total + bias)
+        return np.array(sums, np.float32)
+
+    for embedding, feature in zip(
+        b.tensors["identity.embeddings"], b.identity_features(), strict=True
+    ):
+        hidden = np.maximum(linear(embedding, "identity.mlp.0"), 0)
+        np.testing.assert_array_equal(feature, linear(hidden, "identity.mlp.2"))
+
+
 @pytest.mark.parametrize(
     ("rate", "columns", "samples"),
     [

@@ -1,4 +1,4 @@
-"""PyTorch's reference against the C++ runtime: encoder, sampler a step, identity library."""
+"""PyTorch against the C++ runtime in float32: encoder, sampler a step, identity library."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def talker(any_bundle: Bundle) -> object:
 
 @pytest.fixture(scope="module")
 def core(any_bundle: Bundle) -> _core.Model:
-    b = any_bundle
-    return _core.Model(b.core_config(), b.tensors, b.identity_features())
+    config = any_bundle.core_config()
+    config.precision = "float32"
+    return _core.Model(config, any_bundle.core_tensors(), any_bundle.identity_features())
 
 
 def test_encoder(talker, core) -> None:
@@ -96,9 +97,8 @@ def test_the_whole_path(talker, any_bundle: Bundle) -> None:
         **manifest["diffusion"],
         "noise_scale": {"jawOpen": 0.0, "eyeBlinkLeft": 0.5},
     }
-    rt = Runtime(
-        Bundle(any_bundle.path, manifest, any_bundle.tensors), seed=4, identity="cat", idle=0
-    )
+    b = Bundle(any_bundle.path, manifest, any_bundle.tensors)
+    rt = Runtime(b, seed=4, identity="cat", idle=0, precision="float32")
     got = np.concatenate([rt.step(audio), rt.flush()])
 
     frames = len(got)

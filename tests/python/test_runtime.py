@@ -203,6 +203,8 @@ def test_a_bad_chunk_is_refused_and_changes_nothing(
         ({"seed": 2**64}, "seed"),
         ({"identity": "zoe"}, "identity.*ann, bob, cat.*zoe"),
         ({"backend": "abacus"}, "abacus"),
+        ({"precision": "float16"}, "precision: expected 'int8' or 'float32', got 'float16'"),
+        ({"precision": None}, "precision.*None"),
     ],
 )
 def test_arguments_are_checked(

@@ -70,10 +70,7 @@ class Bundle:
         t = self.tensors
         w0, b0 = t["identity.mlp.0.weight"], t["identity.mlp.0.bias"]
         w2, b2 = t["identity.mlp.2.weight"], t["identity.mlp.2.bias"]
-        # A row at a time: in one product the last bits of a row may depend on how many there are,
-        # and a library that grows must leave the others' matches as they were, bit for bit.
-        rows = [w2 @ np.maximum(w0 @ e + b0, 0) + b2 for e in t["identity.embeddings"]]
-        return np.ascontiguousarray(np.stack(rows), dtype=np.float32)
+        return _linear(np.maximum(_linear(t["identity.embeddings"], w0, b0), 0), w2, b2)
 
     def identity_keys(self) -> FloatArray:
         """What pooled audio is matched against, (speakers, audio_dim): rows of their own
@@ -111,6 +108,18 @@ class Bundle:
         if not isinstance(self.tensors, Tensors):
             return self
         return replace(self, tensors=self.tensors.put_away())
+
+
+def _linear(x: FloatArray, weight: FloatArray, bias: FloatArray) -> FloatArray:
+    """x weight^T + bias, each sum in the order of its terms and rounded after each operation.
+
+    The last bits of `x @ weight.T` depend on the machine's BLAS and on how many rows there are.
+    These depend on neither, and a library that grows leaves the others' matches as they were.
+    """
+    total = np.zeros((len(x), len(weight)), np.float32)
+    for k in range(weight.shape[1]):
+        total += x[:, k : k + 1] * weight[:, k]
+    return total + bias
 
 
 def default_path() -> Path:

@@ -21,6 +21,10 @@ from diffusiontalker.train import config
             "stages=[{steps=32, epochs=1}, {steps=8, epochs=1}]",
             "keeps or halves",
         ),
+        (
+            "name='x'\ndtype='int4'\nsources=[{name='a', path='a'}]\nstages=[{steps=32, epochs=1}]",
+            "dtype: expected float32, float16 or int8, got int4",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused_in_a_sentence(

@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     embedded = arguments.config == "default"
     if graphs and arguments.dtype:
         raise ConfigError("--dtype is of a bundle's weights; of graphs and engines say --precision")
-    if not graphs and not embedded and not Path(arguments.config).is_dir():
+    path = Path(arguments.config)
+    if not graphs and not embedded and (path.suffix == ".toml" or path.is_file()):
         _export_run(arguments, console)
         return
     bundle = bundles.read(None if embedded else arguments.config)

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from paths import CONFIGS
+
+from diffusiontalker import bundle
 
 COMMANDS = (
     *("run", "export", "evaluate", "table1", "table2", "table4", "table5"),
@@ -51,6 +54,43 @@ def test_help_needs_no_torch(words: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stderr
     assert " ".join(("usage: dt-train", *words)) in done.stdout
     assert "examples:" in done.stdout
+
+
+def test_a_bundle_is_written_in_another_type(tmp_path: Path) -> None:
+    embedded = bundle.read()
+    made = tmp_path / "int8"
+    done = without_torch("export", "default", "--dtype", "int8", "--to", str(made))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"bundle in {made}, weights in int8: " in done.stdout
+    whole = bundle.read(made)
+    own = ("format_version", "weights")
+    assert whole.manifest["weights"]["dtype"] == "int8"
+    for manifest in (whole.manifest, embedded.manifest):
+        assert {k: v for k, v in manifest.items() if k not in own} == {
+            k: v for k, v in embedded.manifest.items() if k not in own
+        }
+    back = tmp_path / "float32"
+    done = without_torch("export", str(made), "--dtype", "float32", "--to", str(back))
+    assert done.returncode == 0
+    for name, value in bundle.read(back).tensors.items():
+        np.testing.assert_array_equal(value, whole.tensors[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("default",), "default is a bundle: expected --dtype and --to, --onnx or --tensorrt"),
+        (("default", "--dtype", "int8"), "default is a bundle: expected --dtype and --to"),
+        (("default", "--dtype", "int8", "--onnx", "x"), "of graphs and engines say --precision"),
+        (("default", "--dtype", "int4", "--to", "x"), "invalid choice: 'int4'"),
+        (("my_bundel", "--dtype", "int8", "--to", "x"), "bundle my_bundel: expected a folder"),
+    ],
+)
+def test_an_export_that_cannot_be_is_one_line(words: tuple[str, ...], said: str) -> None:
+    done = without_torch("export", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_trains_nothing_needs_no_torch(tmp_path: Path) -> None:

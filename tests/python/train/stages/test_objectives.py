@@ -31,7 +31,7 @@ from diffusiontalker.train.config import (
 from diffusiontalker.train.data.streams import Batch
 from diffusiontalker.train.measure import players, plots
 from diffusiontalker.train.networks import diffusion
-from diffusiontalker.train.networks.bundled import save_talker
+from diffusiontalker.train.networks.bundled import load_talker, save_talker
 from diffusiontalker.train.networks.model import build
 from diffusiontalker.train.recipes import run
 from diffusiontalker.train.stages.distil import student_objective
@@ -291,6 +291,24 @@ def test_a_regression_hears_no_noise_and_runs_as_a_bundle(
         x0, _ = talker.decoder(features, talker.identity()[:1], torch.tensor([31]), zeros)
     (reference,) = players.torch_player(bundle)([take], 1, "anna")
     np.testing.assert_allclose(reference, x0[0].clamp(0, 1).numpy(), atol=1e-5)
+
+
+def test_a_talker_is_saved_in_whole_numbers(tmp_path: Path, tiny: Config) -> None:
+    """What torch reads back of them is what the runtime multiplies by."""
+    speakers = ["anna", "bert"]
+    talker = build(tiny, speakers)
+    bundle = save_talker(talker, replace(tiny, dtype="int8"), speakers, {}, tmp_path / "int8")
+    assert bundle.manifest["weights"]["dtype"] == "int8"
+    read = load_talker(bundle)
+    matrix = "decoder.head.weight"
+    stored, scale = (bundle.core_tensors()[name] for name in (matrix, f"{matrix}.scale"))
+    np.testing.assert_array_equal(read.state_dict()[matrix].numpy(), stored * scale)
+    exact = ("bias", "embeddings", "mean", "std")
+    for name, value in talker.state_dict().items():
+        if name.endswith(exact):
+            assert torch.equal(read.state_dict()[name], value), name
+    again = save_talker(read, replace(tiny, dtype="int8"), speakers, {}, tmp_path / "again")
+    assert again.sha256 == bundle.sha256
 
 
 def test_a_regression_can_go_on_from_a_student(tmp_path: Path, tiny: Config) -> None:
