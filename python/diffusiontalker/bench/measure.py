@@ -145,7 +145,7 @@ class _Run:
         cases = self._cases()
         self._examine_builds()
         self._total = (
-            len(self._kernels) * len(cases) * (plan.rounds + 2) + 2 * len(plan.voices) + plan.starts
+            len(self._kernels) * len(cases) * (plan.rounds + 2) + len(plan.voices) + plan.starts
         )
         for kernel in self._kernels:
             for case in cases:
