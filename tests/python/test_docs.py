@@ -29,6 +29,7 @@ ELSEWHERE = {
     "speech/packages": "made by dt-train speech",
     "tables/runs": "made by dt-train table1",
     ".venv/": "made by venv",
+    "build/": "made by cmake",
     "other.toml": "a configuration of the reader's",
     "openai/whisper-tiny.en": "a name on Hugging Face",
     "blender/build-visemes-from-arkit.py": "a file of TalkingHead's repository",

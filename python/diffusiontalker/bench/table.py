@@ -53,11 +53,21 @@ def _us(value: float) -> str:
 
 
 def _speed(report: Report) -> Table:
-    head = ["build", "bundle", "steps", "kernel", "", "best", "median", "multiplications"]
+    head = [
+        "build",
+        "bundle",
+        "steps",
+        "kernel",
+        "",
+        "best",
+        "median",
+        "processor",
+        "multiplications",
+    ]
     rows = [
         [
             r["build"], r["bundle"], str(r["steps"]), r["kernel"], r["mode"], _us(r["minimum_us"]),
-            _us(r["median_us"]),
+            _us(r["median_us"]), _us(r["cpu_us"]),
             f"{sum(r['multiplications'].values()) / 1e6:.2f} M a frame, "
             f"{r['multiplications_a_second'] / 1e9:.1f} G/s",
         ]
@@ -65,7 +75,7 @@ def _speed(report: Report) -> Table:
     ]  # fmt: skip
     rows += [
         [f"{r['peer']} {r['version']}", "own bundle", "", "", r["mode"], _us(r["minimum_us"]),
-         _us(r["median_us"]), f"curves within {r['difference']:.1g}"]
+         _us(r["median_us"]), _us(r["cpu_us"]), f"curves within {r['difference']:.1g}"]
         for r in report.peers
         if "minimum_us" in r
     ]  # fmt: skip
@@ -73,7 +83,7 @@ def _speed(report: Report) -> Table:
         if r["stages"]:
             shares = ", ".join(f"{stage} {100 * s:.0f} %" for stage, s in r["stages"].items())
             rows.append([r["build"], r["bundle"], str(r["steps"]), r["kernel"],
-                         f"{r['mode']}: shares", "", "", shares])  # fmt: skip
+                         f"{r['mode']}: shares", "", "", "", shares])  # fmt: skip
     return head, rows
 
 
@@ -86,18 +96,20 @@ def _tails(report: Report) -> Table:
 
 
 def _voices(report: Report) -> Table:
-    return ["build", "kernel", "at once", "by", "voices a core", "a frame"], [
+    return ["build", "kernel", "at once", "by", "voices a core", "by processor time", "a frame"], [
         [r["build"], r["kernel"], str(r["at_once"]), r["by"], f"{r['voices_a_core']:.0f}",
+         f"{r['cpu_voices_a_core']:.0f}",
          _us(r["us_a_frame"])]
         for r in report.voices
     ]  # fmt: skip
 
 
 def _starts(report: Report) -> Table:
-    head = ["build", "Runtime() ready", "median", "of that imports", "its memory",
+    head = ["build", "Runtime() ready", "median", "processor", "of that imports", "its memory",
             "memory of dt-stream --mic", "of that PortAudio"]  # fmt: skip
     return head, [
-        [r["build"], *(f"{r[key]:.1f} ms" for key in ("minimum_ms", "median_ms", "imports_ms")),
+        [r["build"],
+         *(f"{r[k]:.1f} ms" for k in ("minimum_ms", "median_ms", "cpu_ms", "imports_ms")),
          *(f"{r[key]:.1f} MB" for key in ("runtime_mb", "live_mb", "portaudio_mb"))]
         for r in report.starts
     ]  # fmt: skip
@@ -113,8 +125,9 @@ def _peaks(report: Report) -> Table:
 
 
 def _ratios(report: Report) -> Table:
-    return ["", "what", "by the best", "by the median"], [
-        [r["of"], r["what"], f"{r['minimum']:.2f} x", f"{r['median']:.2f} x"] for r in report.ratios
+    return ["", "what", "by the best", "by the median", "by processor time"], [
+        [r["of"], r["what"], *(f"{r[key]:.2f} x" for key in ("minimum", "median", "cpu"))]
+        for r in report.ratios
     ]
 
 
@@ -143,11 +156,11 @@ def plot(report: Report, path: Path) -> None:
     lines: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
     for row in report.speed:
         key = (row["build"], row["mode"], row["kernel"])
-        lines.setdefault(key, []).append((row["steps"], row["minimum_us"]))
+        lines.setdefault(key, []).append((row["steps"], row["cpu_us"]))
     for key, points in lines.items():
         axes.plot(*zip(*sorted(points), strict=True), marker="o", label=", ".join(key))
     axes.axhline(PAPER_US, color="grey", linestyle="--", label="the paper: 8 steps on a V100")
-    axes.set(xlabel="sampling steps", ylabel="microseconds a frame", yscale="log",
+    axes.set(xlabel="sampling steps", ylabel="microseconds of processor time a frame", yscale="log",
              title=f"{report.machine['processor']}, one core")  # fmt: skip
     axes.set_xticks(steps := sorted({s for points in lines.values() for s, _ in points}))
     axes.set_xticklabels([str(s) for s in steps])

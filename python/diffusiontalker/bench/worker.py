@@ -159,17 +159,15 @@ class Voice:
                 return [one.step(row) for one, row in zip(runtimes, piece, strict=True)]
 
         step(pieces[0])
-        taken = []
+        begun, begun_cpu = time.perf_counter(), time.process_time()
         for piece in pieces[1:]:
-            begun = time.perf_counter()
             step(piece)
-            taken.append(time.perf_counter() - begun)
-        chunk_s = samples / self._runtime.sample_rate
+        lasted_s = (chunks - 1) * samples / self._runtime.sample_rate
         return {
             "count": count,
             "together": at_once,
-            "share": float(np.mean(taken)) / chunk_s,
-            "median_share": float(np.median(taken)) / chunk_s,
+            "share": (time.perf_counter() - begun) / lasted_s,
+            "cpu_share": (time.process_time() - begun_cpu) / lasted_s,
         }
 
 
@@ -241,17 +239,18 @@ def first_use(bundle: str | None, core: int | None) -> dict[str, Any]:
     import numpy as np
 
     before = resident_bytes()
-    begun = time.perf_counter()
+    begun, begun_cpu = time.perf_counter(), time.process_time()
     from diffusiontalker import Runtime
 
     imported = time.perf_counter()
     runtime = Runtime(bundle)
-    ready = time.perf_counter()
+    ready, ready_cpu = time.perf_counter(), time.process_time()
     with_runtime = resident_bytes()
     runtime.step(np.zeros(16000, np.float32))
     return {
         "import_seconds": imported - begun,
         "seconds": ready - begun,
+        "cpu_seconds": ready_cpu - begun_cpu,
         "numpy_bytes": before,
         "bytes": with_runtime - before,
         "used_bytes": resident_bytes() - before,

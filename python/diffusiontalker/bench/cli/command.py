@@ -24,7 +24,7 @@ _PEERS = {"torch": "PyTorch, eager", "compile": "torch.compile", "onnxruntime": 
 _EPILOG = """\
 examples:
   dt-bench                                  the embedded model on the demo clip, one core
-  dt-bench --quick                          every row in under a minute, none of them precise
+  dt-bench --quick                          every row soon, none of them precise
   dt-bench --peers none                     without PyTorch and ONNX Runtime, which take minutes
   dt-bench --all-kernels                    each instruction set that this machine has
   dt-bench --steps 1,2,4,8 --plot steps.png   time a frame against sampling steps
@@ -34,9 +34,10 @@ examples:
 
 What is measured runs in processes of its own, kept to one core; builds that are compared take turns
 round by round. "frame by frame" is a live voice: 16 ms of sound a step. "best" is the quickest
-round, the figure to compare machines by; the median says how quiet the machine was. What each row
-means: docs/performance.md. Tables go to stdout, what is being done to stderr. Errors are one line
-and exit code 2; Ctrl-C leaves nothing behind.
+round, the median says how quiet the machine was, and "processor" leaves out the turns that others
+had on the core: compare by that where others run.
+What each row means: docs/performance.md. Tables go to stdout, what is being done to stderr. Errors
+are one line and exit code 2; Ctrl-C leaves nothing behind.
 """
 
 
