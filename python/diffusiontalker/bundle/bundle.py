@@ -70,10 +70,8 @@ class Bundle:
         t = self.tensors
         w0, b0 = t["identity.mlp.0.weight"], t["identity.mlp.0.bias"]
         w2, b2 = t["identity.mlp.2.weight"], t["identity.mlp.2.bias"]
-        # A row at a time: in one product the last bits of a row may depend on how many there are,
-        # and a library that grows must leave the others' matches as they were, bit for bit.
-        rows = [w2 @ np.maximum(w0 @ e + b0, 0) + b2 for e in t["identity.embeddings"]]
-        return np.ascontiguousarray(np.stack(rows), dtype=np.float32)
+        hidden = np.maximum(_linear(t["identity.embeddings"], w0, b0), 0)
+        return np.ascontiguousarray(_linear(hidden, w2, b2), dtype=np.float32)
 
     def identity_keys(self) -> FloatArray:
         """What pooled audio is matched against, (speakers, audio_dim): rows of their own
@@ -111,6 +109,18 @@ class Bundle:
         if not isinstance(self.tensors, Tensors):
             return self
         return replace(self, tensors=self.tensors.put_away())
+
+
+def _linear(x: NDArray[Any], weight: FloatArray, bias: FloatArray) -> NDArray[np.float64]:
+    """x (rows, depth) @ weight.T + bias, the same bits on every machine.
+
+    BLAS adds in an order of the machine's, which may also depend on how many rows there are; here a
+    row's sum goes from its first product to its last, each rounded by itself.
+    """
+    total = np.repeat(bias[None].astype(np.float64), len(x), axis=0)
+    for depth in range(x.shape[1]):
+        total += x[:, depth, None] * weight[:, depth].astype(np.float64)
+    return total
 
 
 def default_path() -> Path:
