@@ -47,7 +47,7 @@ RUNTIME = {
         beyond="immintrin.h arm_neon.h intrin.h processthreadsapi.h"
         " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h",
     ),
-    "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h kernels"),
+    "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h arithmetic kernels"),
     "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h arithmetic"),
     "features": Room("dt/log_mel.h dt/model.h dt/time_base.h kernels weights"),
     "sampler/backend.h": Room("dt/backend.h dt/model.h"),
@@ -72,7 +72,7 @@ RUNTIME = {
         " dt/voices.h arithmetic audio curves features sampler weights"
     ),
     "bindings": Room(ANY, beyond="pybind11/"),
-    "bench": Room(ANY, beyond="random_model.h"),
+    "bench": Room(ANY, beyond="random_model.h valgrind/callgrind.h"),
 }
 RUNTIME_FOLDERS = {
     "cpp/include": "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ PLAYS: dict[str, dict[str, Any]] = {
     "af_heart": {"identity": "af_heart", "idle": 0},
     "alive": {"identity": "auto", "head": True},
 }
-#: Curves and frames whose values are kept, for machines whose last bits may differ.
+#: Curves and frames whose values are kept as well: they show what a change of digests changed.
 KEPT = ("jawOpen", "mouthClose", "mouthPucker", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft")
 EVERY = 20
 DECIMALS = 6
@@ -42,15 +41,17 @@ def digest(curves: Curves) -> str:
     return hashlib.sha256(np.ascontiguousarray(curves, dtype="<f4").tobytes()).hexdigest()
 
 
+def fnv(curves: Curves) -> str:
+    """FNV-1a of the values' bytes: what dt_digest prints of them (tests/cpp/digest/hash.h)."""
+    value = 0xCBF29CE484222325
+    for byte in np.ascontiguousarray(curves, dtype="<f4").tobytes():
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
+
+
 def kept(curves: Curves) -> Curves:
-    """(frames / EVERY, len(KEPT)): the values that are compared within a tolerance."""
+    """(frames / EVERY, len(KEPT)): the values that are kept."""
     return curves[::EVERY, [CURVES.index(name) for name in KEPT]]
-
-
-def exact_here() -> bool:
-    """Whether this machine promises the very bits: Linux on x86-64 with glibc."""
-    linux = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
-    return linux and platform.machine().lower() in ("x86_64", "amd64")
 
 
 def load() -> dict[str, Any]:
@@ -58,13 +59,12 @@ def load() -> dict[str, Any]:
     return found
 
 
-def write(digests: dict[str, dict[str, str]], values: dict[str, Curves], made_with: str) -> None:
-    """`digests`: kernel -> play -> SHA-256; `values`: play -> what `kept` gives."""
+def write(digests: dict[str, str], values: dict[str, Curves]) -> None:
+    """`digests`: play -> SHA-256; `values`: play -> what `kept` gives."""
     content = {
         "clip": "demo.flac",
         "seed": SEED,
         "model": bundle.read().sha256,
-        "made_with": made_with,
         "digests": digests,
         "curves": list(KEPT),
         "every_frames": EVERY,

@@ -3,7 +3,9 @@
 // integers, so the bits are the same.
 #include "kernels/kernels.h"
 
-#if defined(__AMX_INT8__) || (defined(_MSC_VER) && !defined(__clang__) && defined(__AVX512BW__))
+// Clang calls it __AMXINT8__ before its version 16.
+#if defined(__AMX_INT8__) || defined(__AMXINT8__) || \
+    (defined(_MSC_VER) && !defined(__clang__) && defined(__AVX512BW__))
 #define DT_AMX 1
 
 #include <immintrin.h>

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "arithmetic/rounding.h"
 #include "dt/options.h"
 #include "kernels/kernels.h"
 
@@ -408,6 +409,7 @@ std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar) {
 
 Model::Model(const ModelConfig& config, const TensorMap& tensors,
              const TensorView& identity_features) {
+  const arithmetic::StandardRounding rounding;  // floats are quantised here
   check_config(config);
   auto weights = std::make_unique<ModelWeights>(config, find_kernels(config.kernel.c_str()));
   const Loader load(tensors, weights->precision);

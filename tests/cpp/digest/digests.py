@@ -4,9 +4,9 @@
     python tests/cpp/digest/digests.py --renew          writes the golden digests, with the first
 
 Builds dt_digest once a variant (a compiler, its flags, and an emulator where another processor is
-meant), plays the demo clip through it and compares each stage's digest with
-tests/golden/digests.json. A compiler that is not here is skipped aloud. Exit code 1: a stage gives
-other bits, and which.
+meant), plays the demo clip through it and through the embedded model, with every kernel that the
+machine has, and compares each stage's digest with tests/golden/digests.json. A compiler that is not
+here is skipped aloud. Exit code 1: a stage gives other bits, and which, with which kernel.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import soundfile
+
+from diffusiontalker import bundle
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 GOLDEN = REPOSITORY / "tests" / "golden" / "digests.json"
@@ -36,6 +41,7 @@ class Variant:
     flags: str
     cmake: tuple[str, ...] = ()
     emulator: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ("scalar",)  # that must be among those it plays
     in_ci: bool = True
 
     @property
@@ -54,7 +60,14 @@ VARIANTS = {
     "gcc-O3-native": Variant("g++", "-O3 -march=native"),
     "clang-O3": Variant("clang++", "-O3"),
     "clang-O2-native": Variant("clang++", "-O2 -march=native"),
-    "gcc-aarch64": Variant("aarch64-linux-gnu-g++", "-O3", ARM, ("qemu-aarch64",), in_ci=False),
+    "gcc-aarch64": Variant(
+        "aarch64-linux-gnu-g++",
+        "-O3",
+        ARM,
+        ("qemu-aarch64",),
+        kernels=("neondot", "neon", "scalar"),
+        in_ci=False,
+    ),
 }
 
 
@@ -80,24 +93,84 @@ def built(name: str, variant: Variant) -> Path:
     return folder / "dt_digest"
 
 
-def digests(program: Path, emulator: tuple[str, ...] = ()) -> dict[str, str]:
-    """Stage -> digest."""
+def words(value: Any) -> str:
+    """As dt_digest reads them: numbers that are no integers in base 16, which loses nothing."""
+    if isinstance(value, list):
+        return " ".join(map(words, value))
+    if isinstance(value, bool):
+        return str(int(value))
+    return value.hex() if isinstance(value, float) else str(value)
+
+
+def settings(options: Any, prefix: str = "") -> Iterator[str]:
+    """A line a setting of a ModelConfig, and of what stands in it."""
+    for name in sorted(vars(type(options)).keys() - {"RANGES"}):
+        if name.startswith("_"):
+            continue
+        value = getattr(options, name)
+        if name == "curve_options":
+            for number, curve in enumerate(value):
+                yield from settings(curve, f"{prefix}{name}.{number}.")
+        elif name in ("context", "gate", "idle"):
+            if value is not None:
+                yield from settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name} {words(value)}".rstrip()
+
+
+def write_model(path: Path) -> None:
+    """The embedded bundle as dt_digest reads it (tests/cpp/digest/model_file.cpp)."""
+    embedded = bundle.read()
+    tensors = {**embedded.core_tensors(), "identity_features": embedded.identity_features()}
+    lines = list(settings(embedded.core_config()))
+    for name, tensor in tensors.items():
+        kind = "i8" if tensor.dtype == np.int8 else "f32"
+        lines.append(f"tensor {name} {kind} {words(list(tensor.shape))}".rstrip())
+    content = bytearray("\n".join([*lines, "end", ""]).encode())
+    for tensor in tensors.values():
+        content += bytes(-len(content) % 8)
+        content += tensor.astype("<i1" if tensor.dtype == np.int8 else "<f4").tobytes()
+    path.write_bytes(content)
+
+
+def write_clip(path: Path) -> None:
     samples, rate = soundfile.read(CLIP, dtype="float32")
     assert rate == 16000, f"{CLIP}: expected 16 kHz"
-    clip = BUILD / "clip.f32"
-    clip.write_bytes(samples.astype("<f4").tobytes())
-    printed = run(*emulator, str(program), str(clip))
-    return dict(line.split() for line in printed.splitlines())
+    path.write_bytes(samples.astype("<f4").tobytes())
 
 
-def compare(name: str, found: dict[str, str], golden: dict[str, str]) -> int:
-    """Prints a line a stage that differs, or one; returns how many differ."""
+@dataclass(frozen=True)
+class Line:
+    """What dt_digest prints: a stage's digest, of a kernel and a way to compute it."""
+
+    stage: str
+    digest: str
+    kernel: str = ""
+    way: str = ""
+
+
+def digests(program: Path, emulator: tuple[str, ...] = ()) -> list[Line]:
+    clip, model = BUILD / "clip.f32", BUILD / "model.dt"
+    write_clip(clip)
+    write_model(model)
+    printed = run(*emulator, str(program), str(clip), str(model))
+    return [Line(*line.split(" ", 3)) for line in printed.splitlines()]
+
+
+def compare(name: str, variant: Variant, lines: list[Line], golden: dict[str, str]) -> int:
+    """Prints a line for each that differs, or one; returns how many differ."""
+    kernels = list(dict.fromkeys(line.kernel for line in lines if line.kernel))
     wrong = [
-        f"{name}: {stage}: {found.get(stage, 'missing')}, expected {golden.get(stage, 'none')}"
-        for stage in {**golden, **found}
-        if found.get(stage) != golden.get(stage)
+        f"{name}: {line.stage}{f', {line.kernel}' * bool(line.kernel)}"
+        f"{f', {line.way}' * bool(line.way)}: {line.digest}, "
+        f"expected {golden.get(line.stage, 'none')}"
+        for line in lines
+        if line.digest != golden.get(line.stage)
     ]
-    print("\n".join(wrong) if wrong else f"{name}: the same bits in {len(golden)} stages")
+    wrong += [f"{name}: {stage}: missing" for stage in golden.keys() - {x.stage for x in lines}]
+    wrong += [f"{name}: no kernel {kernel}" for kernel in variant.kernels if kernel not in kernels]
+    same = f"{name}: the same bits in {len(golden)} stages, by {', '.join(kernels)}"
+    print("\n".join(wrong) if wrong else same, flush=True)
     return len(wrong)
 
 
@@ -116,12 +189,14 @@ def main() -> int:
             print(f"{name}: SKIPPED, no {', '.join(missing)} here", flush=True)
             wrong += 1 if options.variants else 0  # who asks for it wants it
             continue
-        found = digests(built(name, variant), variant.emulator)
+        lines = digests(built(name, variant), variant.emulator)
         if options.renew:
-            GOLDEN.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+            golden = {line.stage: line.digest for line in reversed(lines)}
+            golden = {line.stage: golden[line.stage] for line in lines}
+            GOLDEN.write_text(json.dumps(golden, indent=2) + "\n", "utf-8")
             print(f"{GOLDEN.relative_to(REPOSITORY)}: written by {name}")
-            return 0
-        wrong += compare(name, found, json.loads(GOLDEN.read_text("utf-8")))
+            return 1 if compare(name, variant, lines, golden) else 0
+        wrong += compare(name, variant, lines, json.loads(GOLDEN.read_text("utf-8")))
     return 1 if wrong else 0
 
 
