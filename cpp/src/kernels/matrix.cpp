@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
+#include <vector>
 
 namespace dt {
 namespace {
@@ -52,19 +54,29 @@ Aligned<std::uint8_t> pack_nibbles(const Aligned<std::int8_t>& values) {
   }
   constexpr std::size_t kFour = 4 * kPanelLanes;  // bytes of four depths
   Aligned<std::uint8_t> nibbles(values.size() / 2);
-  for (std::size_t i = 0; i < nibbles.size(); ++i) {
-    const std::size_t low = i / kFour * 2 * kFour + i % kFour;
-    const auto half = [&](std::size_t at) { return static_cast<unsigned>(values[at]) & 0xFU; };
-    nibbles[i] = static_cast<std::uint8_t>(half(low) | half(low + kFour) << 4U);
+  std::uint8_t* out = nibbles.data();
+  for (std::size_t low = 0; low < values.size(); low += 2 * kFour, out += kFour) {
+    for (std::size_t i = 0; i < kFour; ++i) {
+      const auto half = [&](std::size_t at) { return static_cast<unsigned>(values[at]) & 0xFU; };
+      out[i] = static_cast<std::uint8_t>(half(low + i) | half(low + kFour + i) << 4U);
+    }
   }
   return nibbles;
 }
 
-std::int8_t value_of(const Elements& elements, std::int64_t row, std::int64_t k, float scale) {
-  if (elements.values != nullptr) {
-    return elements.values[elements.index(row, k)];
+// Row `row`'s values, `depth` of them, to `out`; where they are floats, by their scale.
+void values_of(const Elements& elements, std::int64_t row, std::int64_t depth, float scale,
+               std::int8_t* out) {
+  if (elements.values != nullptr && elements.part == 0 && elements.depth_stride == 1) {
+    const std::int8_t* from = elements.values + row * elements.row_stride;
+    std::copy(from, from + depth, out);
+    return;
   }
-  return scale > 0.0F ? rounded(elements.at(row, k) / scale) : std::int8_t{0};
+  for (std::int64_t k = 0; k < depth; ++k) {
+    out[k] = elements.values != nullptr ? elements.values[elements.index(row, k)]
+             : scale > 0.0F             ? rounded(elements.at(row, k) / scale)
+                                        : std::int8_t{0};
+  }
 }
 
 Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t rows,
@@ -77,16 +89,17 @@ Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t row
   packed.values.assign(static_cast<std::size_t>(packed.rows * stored_depth), 0);
   packed.scales.assign(static_cast<std::size_t>(packed.rows), 0.0F);
   packed.offsets.assign(static_cast<std::size_t>(packed.rows), 0);
+  std::vector<std::int8_t> values(static_cast<std::size_t>(stored_depth), 0);
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t from = g * rows + r, row = g * padded(rows) + r;
       const auto at = static_cast<std::size_t>(row);
       const float scale = scale_of(elements, from, depth);
-      std::int32_t sum = 0;
-      for (std::int64_t k = 0; k < depth; ++k) {
-        const std::int8_t value = value_of(elements, from, k, scale);
-        packed.values[static_cast<std::size_t>(int8_index(row, k, stored_depth))] = value;
-        sum += value;
+      values_of(elements, from, depth, scale, values.data());
+      const std::int32_t sum = std::accumulate(values.begin(), values.end(), std::int32_t{0});
+      std::int8_t* out = &packed.values[static_cast<std::size_t>(int8_index(row, 0, stored_depth))];
+      for (std::int64_t k = 0; k < stored_depth; k += 4, out += 4 * kPanelLanes) {
+        std::copy_n(&values[static_cast<std::size_t>(k)], 4, out);
       }
       packed.scales[at] = scale;
       packed.offsets[at] = kZeroPoint * sum;
@@ -155,14 +168,16 @@ Matrix pack(Precision precision, const Elements& elements, std::int64_t groups, 
 
 std::vector<float> weights_of(Precision precision, const Elements& elements, std::int64_t rows,
                               std::int64_t depth) {
-  std::vector<float> weights;
-  weights.reserve(static_cast<std::size_t>(rows * depth));
+  std::vector<float> weights(static_cast<std::size_t>(rows * depth));
+  std::vector<std::int8_t> values(static_cast<std::size_t>(depth));
   for (std::int64_t r = 0; r < rows; ++r) {
+    float* row = &weights[static_cast<std::size_t>(r * depth)];
     const float scale = scale_of(elements, r, depth);
+    values_of(elements, r, depth, scale, values.data());
     for (std::int64_t k = 0; k < depth; ++k) {
-      weights.push_back(precision == Precision::kInt8
-                            ? static_cast<float>(value_of(elements, r, k, scale)) * scale
-                            : elements.at(r, k));
+      row[k] = precision == Precision::kInt8
+                   ? static_cast<float>(values[static_cast<std::size_t>(k)]) * scale
+                   : elements.at(r, k);
     }
   }
   return weights;
