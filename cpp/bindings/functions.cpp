@@ -1,6 +1,7 @@
 // Features, noise and the processor: what has no state.
 #include <pybind11/stl.h>
 
+#include <string>
 #include <vector>
 
 #include "arrays.h"
@@ -47,6 +48,18 @@ py::dict cpu_info() {
   return info;
 }
 
+py::dict peak_multiplications(const std::string& kernel) {
+  dt::PeakMultiplications peak{};
+  {
+    py::gil_scoped_release release;
+    peak = dt::peak_multiplications(kernel);
+  }
+  py::dict out;
+  out["int8"] = peak.int8;
+  out["float32"] = peak.float32;
+  return out;
+}
+
 }  // namespace
 
 void bind_functions(py::module_& m) {
@@ -57,6 +70,8 @@ void bind_functions(py::module_& m) {
         "Standard normal float32 (frames, curves) for (seed, frame, curve).");
   m.def("cpu_info", &cpu_info,
         "The kernel in use and those available. ValueError if DT_KERNEL names another.");
+  m.def("peak_multiplications", &peak_multiplications, py::arg("kernel") = "",
+        "Multiplications and additions a second of one core at most, in int8 and in float32.");
 }
 
 }  // namespace dt_python

@@ -84,6 +84,15 @@ class PyVoices {
 
   std::int64_t size() const { return voices_.size(); }
   std::int64_t width() const { return voices_.width(); }
+  py::dict stage_seconds() {
+    const Turn turn(&busy_);
+    const auto seconds = voices_.stage_seconds();
+    py::dict out;
+    for (std::size_t stage = 0; stage < seconds.size(); ++stage) {
+      out[dt::Voices::stage_names()[stage]] = seconds[stage];
+    }
+    return out;
+  }
   double compute_seconds() {
     const Turn turn(&busy_);
     return voices_.compute_seconds();
@@ -157,7 +166,8 @@ void bind_voices(py::module_& m) {
           "level_db",
           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::level_db, stream); },
           py::arg("stream") = 0)
-      .def_property_readonly("compute_seconds", &PyVoices::compute_seconds);
+      .def_property_readonly("compute_seconds", &PyVoices::compute_seconds)
+      .def_property_readonly("stage_seconds", &PyVoices::stage_seconds);
 }
 
 }  // namespace dt_python

@@ -295,6 +295,14 @@ class Runtime:
         )
 
     @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Where `stats.compute_seconds` went, by stage, since the start or the last reset.
+
+        Of `step` and `flush`; while live they stand still.
+        """
+        return self._core.stage_seconds
+
+    @property
     def silences(self) -> list[tuple[int, int]]:
         """(position, samples) of each silence that was put in, in input samples; the newest 10000.
 

@@ -1,6 +1,8 @@
 // Many streams of speech on one model: a pass over the weights serves them all.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -49,6 +51,11 @@ class Voices {
   std::int64_t frames(std::int64_t voice) const;
   float level_db(std::int64_t voice) const;
   double compute_seconds() const;  // spent in step() and flush(), by this thread's clock
+
+  // The same by stage, of all threads together, in the order of the pipeline.
+  static constexpr std::size_t kStages = 5;
+  static const std::array<const char*, kStages>& stage_names();
+  std::array<double, kStages> stage_seconds() const;
 
   // Takes a chunk for each voice, size() of them. Throws, leaving every voice as it was:
   // std::invalid_argument for a sample that is not finite or beyond Runtime::kSampleLimit,

@@ -90,6 +90,8 @@ class Share {
   }
 
   std::vector<Voice>& voices() { return voices_; }
+  const std::array<double, Voices::kStages>& stage_seconds() const { return stage_seconds_; }
+  void forget_seconds() { stage_seconds_.fill(0.0); }
 
   void step(const Voices::Chunk* chunks) {
     const arithmetic::StandardRounding rounding;
@@ -156,22 +158,33 @@ class Share {
 
   // The pipeline, of up to a block of samples a voice.
   void run() {
+    auto begun = std::chrono::steady_clock::now();
+    const auto ends = [&](std::size_t stage) {
+      const auto now = std::chrono::steady_clock::now();
+      stage_seconds_[stage] += std::chrono::duration<double>(now - begun).count();
+      begun = now;
+    };
     heard_.clear();
     for (const Piece& piece : pieces_) {
       Voice& voice = voices_[piece.voice];
       heard_.push_back(voice.listen(samples_of(piece, voice), piece.count));
     }
+    ends(0);
     encoder_.push(heard_.data(), static_cast<std::int64_t>(heard_.size()));
+    ends(1);
     due_.clear();
     for (const Piece& piece : pieces_) {
       due_.push_back(
           voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice), *piece.frames));
     }
+    ends(2);
     sampler_.push(due_.data(), static_cast<std::int64_t>(due_.size()));
+    ends(3);
     for (std::size_t p = 0; p < pieces_.size(); ++p) {
       voices_[pieces_[p].voice].finish(due_[p]);
       *pieces_[p].frames += due_[p].frames * width_;
     }
+    ends(4);
   }
 
   // Silence is what this voice's microphone gives: a step from an offset to zero would be a sound.
@@ -192,6 +205,7 @@ class Share {
   std::vector<Piece> pieces_;
   std::vector<Encoder::Job> heard_;
   std::vector<Sampler::Job> due_;
+  std::array<double, Voices::kStages> stage_seconds_{};
 };
 
 }  // namespace
@@ -287,6 +301,22 @@ std::int64_t Voices::frames(std::int64_t voice) const { return impl_->voice(voic
 float Voices::level_db(std::int64_t voice) const { return impl_->voice(voice).newest_level_db; }
 double Voices::compute_seconds() const { return impl_->compute_seconds; }
 
+const std::array<const char*, Voices::kStages>& Voices::stage_names() {
+  static const std::array<const char*, kStages> names = {"log-mel", "encoder", "alignment",
+                                                         "sampler", "curves"};
+  return names;
+}
+
+std::array<double, Voices::kStages> Voices::stage_seconds() const {
+  std::array<double, kStages> sum{};
+  for (const auto& share : impl_->shares) {
+    for (std::size_t stage = 0; stage < kStages; ++stage) {
+      sum[stage] += share->stage_seconds()[stage];
+    }
+  }
+  return sum;
+}
+
 void Voices::step(const Chunk* chunks) {
   for (std::int64_t v = 0; v < impl_->size; ++v) {
     if (chunks[v].count > 0 && impl_->voice(v).flushed) {
@@ -326,6 +356,9 @@ void Voices::reset() {
     reset(v);
   }
   impl_->compute_seconds = 0.0;
+  for (const auto& share : impl_->shares) {
+    share->forget_seconds();
+  }
 }
 
 void Voices::reset(std::int64_t voice) {
