@@ -135,7 +135,7 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
                                  key_depth_,
                                  nullptr};
   kernels_.multiply_add_int8(key_panels, query_.data(), key_depth_, &query_scale, 1, scores_.data(),
-                             shape_.slots);
+                             0, scores_.data(), shape_.slots);
   kernels_.softmax(scores_.data(), known);
   // A value's scale goes into its share: shares then have one scale, as activations do.
   for (std::int64_t s = 0; s < known; ++s) {
@@ -148,7 +148,7 @@ void Attention::push_int8(const float* distance, AttentionMemory& memory, std::i
   const Int8Panels value_panels = {
       values, ones_.data(), zeros_.data(), value_rows_ / kPanelLanes, value_depth_, nullptr};
   kernels_.multiply_add_int8(value_panels, shares_.data(), value_depth_, &share_scale, 1,
-                             mean_.data(), value_rows_);
+                             mean_.data(), 0, mean_.data(), value_rows_);
   std::copy(mean_.begin(), mean_.begin() + size, out + head * size);
 }
 

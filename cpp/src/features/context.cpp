@@ -42,7 +42,6 @@ Context::Context(std::shared_ptr<const Model> model)
       context_(*weights_.encoder.context),
       channels_(weights_.config.channels),
       stride_(padded(weights_.config.context->width)),
-      inner_stride_(padded(weights_.config.context->hidden)),
       mixed_stride_(padded(channels_)),
       attention_(AttentionShape(*weights_.config.context, weights_.precision), weights_.kernels,
                  stride_),
@@ -50,12 +49,11 @@ Context::Context(std::shared_ptr<const Model> model)
       convolved_(rows(stride_)),
       hidden_(convolved_),
       qkv_(rows(3 * stride_)),
-      inner_(rows(inner_stride_)),
       mixed_(rows(mixed_stride_)),
       convolved_taps_(weights_.precision, kBatchColumns, 3 * weights_.config.context->width),
       normed_(weights_.precision, kBatchColumns, weights_.config.context->width),
       attended_(normed_),
-      inner_operand_(weights_.precision, kBatchColumns, weights_.config.context->hidden) {}
+      inner_(weights_.precision, kBatchColumns, weights_.config.context->hidden) {}
 
 void Context::push(const Operand& taps, const std::vector<Slice>& slices,
                    std::int64_t hidden_stride) {
@@ -81,8 +79,8 @@ void Context::convolve_columns(const Operand& taps, const std::vector<Slice>& sl
     columns += slice.count;
   }
   float* convolved = convolved_.data();
-  repeat(context_.conv1.bias, columns, convolved, stride_);
-  context_.conv1.matrix.multiply_add(weights_.kernels, taps, columns, convolved, stride_);
+  context_.conv1.matrix.multiply(weights_.kernels, taps, columns, context_.conv1.bias, convolved,
+                                 stride_);
   weights_.kernels.gelu(convolved, columns * stride_);
   for (const Slice& slice : slices) {
     if (slice.state->columns == 0 && slice.count > 0) {
@@ -111,9 +109,8 @@ std::int64_t Context::make_tokens(const std::vector<Slice>& slices) {
     count += tokens_[s];
   }
   convolved_taps_.close(weights_.kernels, count);
-  repeat(context_.conv2.bias, count, hidden_.data(), stride_);
-  context_.conv2.matrix.multiply_add(weights_.kernels, convolved_taps_, count, hidden_.data(),
-                                     stride_);
+  context_.conv2.matrix.multiply(weights_.kernels, convolved_taps_, count, context_.conv2.bias,
+                                 hidden_.data(), stride_);
   weights_.kernels.gelu(hidden_.data(), count * stride_);
   for (std::int64_t t = 0; t < count; ++t) {
     for (std::int64_t i = 0; i < stride_; ++i) {
@@ -131,8 +128,7 @@ void Context::run_layer(std::size_t number, const std::vector<Slice>& slices, st
     normalise(kernels, layer.attention_norm, hidden(t), normed_.row(t));
   }
   normed_.close(kernels, count);
-  repeat(layer.qkv.bias, count, qkv_.data(), 3 * stride_);
-  layer.qkv.matrix.multiply_add(kernels, normed_, count, qkv_.data(), 3 * stride_);
+  layer.qkv.matrix.multiply(kernels, normed_, count, layer.qkv.bias, qkv_.data(), 3 * stride_);
   const bool last = number + 1 == context_.layers.size();
   std::int64_t t = 0;
   for (std::size_t s = 0; s < slices.size(); ++s) {
@@ -150,15 +146,11 @@ void Context::run_layer(std::size_t number, const std::vector<Slice>& slices, st
     normalise(kernels, layer.mlp_norm, hidden(t), normed_.row(t));
   }
   normed_.close(kernels, count);
-  repeat(layer.fc1.bias, count, inner_.data(), inner_stride_);
-  layer.fc1.matrix.multiply_add(kernels, normed_, count, inner_.data(), inner_stride_);
-  kernels.gelu(inner_.data(), count * inner_stride_);
-  for (t = 0; t < count; ++t) {
-    const float* row = &inner_[static_cast<std::size_t>(t * inner_stride_)];
-    std::copy(row, row + inner_stride_, inner_operand_.row(t));
-  }
-  inner_operand_.close(kernels, count);
-  add_linear(kernels, layer.fc2, inner_operand_, count, hidden_.data(), stride_);
+  layer.fc1.matrix.multiply(kernels, normed_, count, layer.fc1.bias, inner_.row(0),
+                            inner_.stride());
+  kernels.gelu(inner_.row(0), count * inner_.stride());
+  inner_.close(kernels, count);
+  add_linear(kernels, layer.fc2, inner_, count, hidden_.data(), stride_);
 }
 
 // Adds to each column the newest token that it may hear.

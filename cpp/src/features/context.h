@@ -56,13 +56,13 @@ class Context {
   const ModelWeights& weights_;
   const ContextWeights& context_;
   std::int64_t channels_;
-  std::int64_t stride_, inner_stride_, mixed_stride_;  // floats from row to row
+  std::int64_t stride_, mixed_stride_;  // floats from row to row
   Attention attention_;
 
   // A batch has kBatchColumns columns at the most, and so many tokens.
   std::vector<std::int64_t> tokens_;  // a slice
-  AlignedFloats convolved_, hidden_, qkv_, inner_, mixed_;
-  Operand convolved_taps_, normed_, attended_, inner_operand_;
+  AlignedFloats convolved_, hidden_, qkv_, mixed_;
+  Operand convolved_taps_, normed_, attended_, inner_;
 };
 
 }  // namespace dt

@@ -98,8 +98,7 @@ void Encoder::push_batch(std::int64_t columns) {
     at += job.columns;
   }
   taps_.close(kernels, columns);
-  repeat(encoder.input.bias, columns, hidden, stride_);
-  encoder.input.matrix.multiply_add(kernels, taps_, columns, hidden, stride_);
+  encoder.input.matrix.multiply(kernels, taps_, columns, encoder.input.bias, hidden, stride_);
   rectify(hidden, columns * stride_);
 
   for (std::size_t b = 0; b < encoder.blocks.size(); ++b) {
@@ -116,8 +115,7 @@ void Encoder::push_batch(std::int64_t columns) {
       at += job.columns;
     }
     block_taps_.close(kernels, columns);
-    repeat(block.conv.bias, columns, branch, stride_);
-    block.conv.matrix.multiply_add(kernels, block_taps_, columns, branch, stride_);
+    block.conv.matrix.multiply(kernels, block_taps_, columns, block.conv.bias, branch, stride_);
     rectify(branch, columns * stride_);
     for (std::int64_t i = 0; i < columns; ++i) {
       std::copy(branch + i * stride_, branch + (i + 1) * stride_, mix_.row(i));

@@ -40,12 +40,6 @@ void normalise(const Kernels& kernels, const NormWeights& norm, const float* x, 
   kernels.normalise(norm.scale.data(), norm.shift.data(), x, norm.size, out);
 }
 
-void repeat(const AlignedFloats& row, std::int64_t count, float* out, std::int64_t out_stride) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::copy(row.begin(), row.end(), out + i * out_stride);
-  }
-}
-
 void add_linear(const Kernels& kernels, const LinearWeights& linear, const Operand& x,
                 std::int64_t count, float* y, std::int64_t y_stride) {
   for (std::int64_t i = 0; i < count; ++i) {

@@ -31,9 +31,6 @@ void gather_taps(const ConvWeights& conv, const History& history, const float* x
 
 void normalise(const Kernels& kernels, const NormWeights& norm, const float* x, float* out);
 
-// `row` in each of `count` rows of `out`.
-void repeat(const AlignedFloats& row, std::int64_t count, float* out, std::int64_t out_stride);
-
 // The product with the operand's first `count` rows, and the bias, added to the rows of `y`.
 void add_linear(const Kernels& kernels, const LinearWeights& linear, const Operand& x,
                 std::int64_t count, float* y, std::int64_t y_stride);

@@ -60,10 +60,11 @@ struct Kernels {
                        const float* x, std::int64_t x_stride, std::int64_t batch, float* y,
                        std::int64_t y_stride);
 
-  // The same in integers: y[b][r] += (sum of w[r][k] x[b][k] - offsets[r]) (scales[r] x_scales[b]).
+  // In integers: y[b][r] = from[b][r] + (sum of w[r][k] x[b][k] - offsets[r]) (scales[r]
+  // x_scales[b]). `from` may be `y`; with a stride of 0 it is the same row for the whole batch.
   void (*multiply_add_int8)(const Int8Panels& weights, const std::uint8_t* x, std::int64_t x_stride,
-                            const float* x_scales, std::int64_t batch, float* y,
-                            std::int64_t y_stride);
+                            const float* x_scales, std::int64_t batch, const float* from,
+                            std::int64_t from_stride, float* y, std::int64_t y_stride);
 
   // Of `n` floats, a multiple of kPanelLanes: writes round(x / scale) + `zero` as bytes, with the
   // scale that brings the greatest magnitude to `steps`, and returns that.

@@ -143,8 +143,19 @@ void Operand::set_state(std::int64_t i, const float* state, const std::uint8_t* 
   }
 }
 
+void Matrix::multiply(const Kernels& kernels, const Operand& operand, std::int64_t batch,
+                      const AlignedFloats& start, float* y, std::int64_t y_stride) const {
+  add_product(kernels, operand, batch, start.data(), 0, y, y_stride);
+}
+
 void Matrix::multiply_add(const Kernels& kernels, const Operand& operand, std::int64_t batch,
                           float* y, std::int64_t y_stride) const {
+  add_product(kernels, operand, batch, y, y_stride, y, y_stride);
+}
+
+void Matrix::add_product(const Kernels& kernels, const Operand& operand, std::int64_t batch,
+                         const float* from, std::int64_t from_stride, float* y,
+                         std::int64_t y_stride) const {
   if (precision == Precision::kInt8) {
     const Int8Panels weights = {values.data(),
                                 scales.data(),
@@ -153,11 +164,16 @@ void Matrix::multiply_add(const Kernels& kernels, const Operand& operand, std::i
                                 padded(depth, kDepthStep),
                                 nibbles.empty() ? nullptr : nibbles.data()};
     kernels.multiply_add_int8(weights, operand.bytes_.data(), operand.byte_stride_,
-                              operand.scales_.data(), batch, y, y_stride);
-  } else {
-    kernels.multiply_add(panels.data(), rows / kPanelLanes, depth, operand.floats_.data(),
-                         operand.stride_, batch, y, y_stride);
+                              operand.scales_.data(), batch, from, from_stride, y, y_stride);
+    return;
   }
+  if (from != y) {
+    for (std::int64_t b = 0; b < batch; ++b) {
+      std::copy_n(from + b * from_stride, rows, y + b * y_stride);
+    }
+  }
+  kernels.multiply_add(panels.data(), rows / kPanelLanes, depth, operand.floats_.data(),
+                       operand.stride_, batch, y, y_stride);
 }
 
 Matrix pack(Precision precision, const Elements& elements, std::int64_t groups, std::int64_t rows,

@@ -19,6 +19,7 @@ class Operand {
 
   // Where to write row i's `depth` floats. What lies behind them, up to a whole panel, stays zero.
   float* row(std::int64_t i) { return &floats_[static_cast<std::size_t>(i * stride_)]; }
+  std::int64_t stride() const { return stride_; }  // from row to row
   // Call it once the first `count` rows are written.
   void close(const Kernels& kernels, std::int64_t count);
 
@@ -44,9 +45,17 @@ struct Matrix {
   Aligned<std::int32_t> offsets;
   Aligned<std::uint8_t> nibbles;  // where every value has four bits
 
-  // y's row b += the product with the operand's row b, for the first `batch` rows.
+  // y's row b = `start` + the product with the operand's row b, for the first `batch` rows.
+  void multiply(const Kernels& kernels, const Operand& operand, std::int64_t batch,
+                const AlignedFloats& start, float* y, std::int64_t y_stride) const;
+  // y's row b += the product with the operand's row b.
   void multiply_add(const Kernels& kernels, const Operand& operand, std::int64_t batch, float* y,
                     std::int64_t y_stride) const;
+
+ private:
+  void add_product(const Kernels& kernels, const Operand& operand, std::int64_t batch,
+                   const float* from, std::int64_t from_stride, float* y,
+                   std::int64_t y_stride) const;
 };
 
 // A matrix's elements as they are stored: floats, or int8 values with a scale a row.

@@ -85,9 +85,10 @@ struct Product {
 
   std::vector<float> result(const Kernels& kernels) const {
     std::vector<float> out = y;
-    const Int8Panels weights = {values.data(), scales.data(), offsets.data(), panels, depth};
+    const Int8Panels weights = {values.data(), scales.data(), offsets.data(),
+                                panels,        depth,         nullptr};
     kernels.multiply_add_int8(weights, x.data(), x_stride, x_scales.data(), batch, out.data() + 1,
-                              y_stride);
+                              y_stride, out.data() + 1, y_stride);
     return out;
   }
 

@@ -4,6 +4,17 @@
 
 namespace {
 
+// What is added to, and where it goes: row by row of a batch.
+struct Target {
+  const float* first_from;
+  std::int64_t from_stride;
+  float* first_y;
+  std::int64_t y_stride;
+  const float* from(std::int64_t b) const { return first_from + b * from_stride; }
+  float* y(std::int64_t b) const { return first_y + b * y_stride; }
+  Target behind(std::int64_t rows) const { return {from(rows), from_stride, y(rows), y_stride}; }
+};
+
 // Where the weights of int8_tile come from: each gives those of two groups of four depths.
 struct Bytes {
   static constexpr std::int64_t kPerByte = 1;
@@ -35,7 +46,7 @@ struct Nibbles {
 // P panels of weights times B rows of activations, all sums held in registers.
 template <typename From, int B, int P>
 void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uint8_t* x,
-               std::int64_t x_stride, const float* x_scales, float* y, std::int64_t y_stride) {
+               std::int64_t x_stride, const float* x_scales, const Target& target) {
   constexpr int kVecs = P * kVecsPerPanel;
   const std::int64_t panel_stride = weights.depth * dt::kPanelLanes / From::kPerByte;
   const auto* panels = From::values(weights) + first * panel_stride;
@@ -65,25 +76,24 @@ void int8_tile(const dt::Int8Panels& weights, std::int64_t first, const std::uin
     const Ints offset = load_ints(weights.offsets + row);
     const Vec scale = load(weights.scales + row);
     for (int b = 0; b < B; ++b) {
-      float* out = y + b * y_stride + row;
       const Vec product =
           mul(floats_of_difference(From::total(sum[b][v]), offset), mul(scale, set(x_scales[b])));
-      store(out, add(load(out), product));
+      store(target.y(b) + row, add(load(target.from(b) + row), product));
     }
   }
 }
 
 template <typename From, int B, int P>
 void int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
-               const std::uint8_t* x, std::int64_t x_stride, const float* x_scales, float* y,
-               std::int64_t y_stride) {
+               const std::uint8_t* x, std::int64_t x_stride, const float* x_scales,
+               const Target& target) {
   std::int64_t p = first;
   for (; p + P <= end; p += P) {
-    int8_tile<From, B, P>(weights, p, x, x_stride, x_scales, y, y_stride);
+    int8_tile<From, B, P>(weights, p, x, x_stride, x_scales, target);
   }
   if constexpr (P > 1) {
     if (p < end) {
-      int8_rows<From, B, P / 2>(weights, p, end, x, x_stride, x_scales, y, y_stride);
+      int8_rows<From, B, P / 2>(weights, p, end, x, x_stride, x_scales, target);
     }
   }
 }
@@ -91,22 +101,21 @@ void int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t e
 template <typename From, int B = 1>
 void few_int8_rows(const dt::Int8Panels& weights, std::int64_t first, std::int64_t end,
                    const std::uint8_t* x, std::int64_t x_stride, const float* x_scales,
-                   std::int64_t batch, float* y, std::int64_t y_stride) {
+                   std::int64_t batch, const Target& target) {
   if (batch == B) {
-    int8_rows<From, B, int_panels_at_once(B)>(weights, first, end, x, x_stride, x_scales, y,
-                                              y_stride);
+    int8_rows<From, B, int_panels_at_once(B)>(weights, first, end, x, x_stride, x_scales, target);
     return;
   }
   if constexpr (B < kMaxIntTile) {
-    few_int8_rows<From, B + 1>(weights, first, end, x, x_stride, x_scales, batch, y, y_stride);
+    few_int8_rows<From, B + 1>(weights, first, end, x, x_stride, x_scales, batch, target);
   }
 }
 
-void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std::int64_t x_stride,
-                       const float* x_scales, std::int64_t batch, float* y, std::int64_t y_stride) {
+void multiply_rows(const dt::Int8Panels& weights, const std::uint8_t* x, std::int64_t x_stride,
+                   const float* x_scales, std::int64_t batch, const Target& target) {
   if (batch <= kMaxIntTile) {
     const auto few = weights.nibbles != nullptr ? &few_int8_rows<Nibbles> : &few_int8_rows<Bytes>;
-    few(weights, 0, weights.panels, x, x_stride, x_scales, batch, y, y_stride);
+    few(weights, 0, weights.panels, x, x_stride, x_scales, batch, target);
     return;
   }
   // A few panels at a time, so that they stay in the first-level cache for the whole batch.
@@ -119,10 +128,17 @@ void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x, std
                                  : left < 2 * kMaxIntTile ? left / 2
                                                           : kMaxIntTile;
       few_int8_rows<Bytes>(weights, p, end, x + b * x_stride, x_stride, x_scales + b, count,
-                           y + b * y_stride, y_stride);
+                           target.behind(b));
       b += count;
     }
   }
+}
+
+[[maybe_unused]] void multiply_add_int8(const dt::Int8Panels& weights, const std::uint8_t* x,
+                                        std::int64_t x_stride, const float* x_scales,
+                                        std::int64_t batch, const float* from,
+                                        std::int64_t from_stride, float* y, std::int64_t y_stride) {
+  multiply_rows(weights, x, x_stride, x_scales, batch, {from, from_stride, y, y_stride});
 }
 
 }  // namespace

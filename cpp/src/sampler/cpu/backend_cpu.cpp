@@ -180,11 +180,8 @@ void CpuBackend::run_network() {
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     run_layer(layer, layer == 0 ? x_operand_ : below_[layer - 1]);
   }
-  for (std::int64_t c = 0; c < count; ++c) {
-    std::copy(decoder.head_bias.begin(), decoder.head_bias.end(),
-              &x0_[static_cast<std::size_t>(c * x_stride_)]);
-  }
-  decoder.head.multiply_add(weights_.kernels, below_.back(), count, x0_.data(), x_stride_);
+  decoder.head.multiply(weights_.kernels, below_.back(), count, decoder.head_bias, x0_.data(),
+                        x_stride_);
 }
 
 void CpuBackend::run_layer(std::size_t number, const Operand& below) {
@@ -192,22 +189,23 @@ void CpuBackend::run_layer(std::size_t number, const Operand& below) {
   const auto count = static_cast<std::int64_t>(cells_.size());
   for (std::int64_t c = 0; c < count; ++c) {
     const Cell& cell = cells_[static_cast<std::size_t>(c)];
-    float* input = &input_[static_cast<std::size_t>(c * gates_)];
     if (number == 0) {
+      float* input = &input_[static_cast<std::size_t>(c * gates_)];
       const float* frame = &projected_[static_cast<std::size_t>(cell.frame * gates_)];
       const float* step = &weights_.decoder.step_rows[static_cast<std::size_t>(cell.step * gates_)];
       for (std::int64_t g = 0; g < gates_; ++g) {
         input[g] = frame[g] + step[g];
       }
-    } else {
-      std::copy(layer.input_bias.begin(), layer.input_bias.end(), input);
     }
-    std::copy(layer.recurrent_bias.begin(), layer.recurrent_bias.end(),
-              &recurrent_[static_cast<std::size_t>(c * gates_)]);
     state_operand_.set_state(c, state(number, cell.state), activations(number, cell.state));
   }
-  layer.input.multiply_add(weights_.kernels, below, count, input_.data(), gates_);
-  layer.recurrent.multiply_add(weights_.kernels, state_operand_, count, recurrent_.data(), gates_);
+  if (number == 0) {
+    layer.input.multiply_add(weights_.kernels, below, count, input_.data(), gates_);
+  } else {
+    layer.input.multiply(weights_.kernels, below, count, layer.input_bias, input_.data(), gates_);
+  }
+  layer.recurrent.multiply(weights_.kernels, state_operand_, count, layer.recurrent_bias,
+                           recurrent_.data(), gates_);
   for (std::int64_t c = 0; c < count; ++c) {
     const std::int64_t row = cells_[static_cast<std::size_t>(c)].state;
     weights_.kernels.gru(&input_[static_cast<std::size_t>(c * gates_)],
