@@ -6,8 +6,8 @@ another, and each one's error is taken out of those still to come, through the C
 the inverse of the inputs' second moments (Frantar et al. 2022, "GPTQ"). Ours: the scales, by a
 search over how far a row's largest weights are cut off, and again by least squares in the end.
 
-The runtime packs matrices whose int8 values all lie in -8..7 two to a byte and fetches half the
-bytes, which is what a context's time goes into (docs/bundle.md).
+The runtime keeps matrices whose int8 values all lie in -8..7 two to a byte and fetches half the
+bytes, which is what a context's time goes into frame by frame (cpp/src/kernels/matrix.h).
 """
 
 from __future__ import annotations
