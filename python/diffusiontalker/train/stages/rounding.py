@@ -169,8 +169,10 @@ def _searched(w: Tensor, square: Tensor, bits: int) -> Tensor:
     most = w.abs().amax(dim=1, keepdim=True).clamp_min(1e-20)
     least = torch.full_like(most, torch.inf)
     best = most
-    for cut in CUTS:
-        scales = _in_float32(most * cut / (2 ** (bits - 1) - 0.5))
+    last = 2 ** (bits - 1)
+    # With the largest weight on the very last step, what has so few bits already is found again.
+    for reach in (*((last - 0.5) / CUTS), last, last - 1):
+        scales = _in_float32(most / reach)
         off = nearest(w, scales, bits) * scales - w
         error = (off.square() * square).sum(dim=1, keepdim=True)
         best = torch.where(error < least, scales, best)

@@ -88,6 +88,14 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(rounding.rounded(weights, moments, 4).values, whole.values)
 
 
+def test_what_is_rounded_is_rounded_to_the_same_again() -> None:
+    weights, moments = torch.randn(20, 40, generator=torch.Generator().manual_seed(6)), alike(40)
+    once = rounding.rounded(weights, moments, 4)
+    again = rounding.rounded(once.weights(), alike(40, seed=7), 4)
+    np.testing.assert_array_equal(again.values, once.values)
+    np.testing.assert_allclose(again.scales, once.scales, rtol=1e-6)
+
+
 def test_no_other_scale_is_better() -> None:
     weights, moments = torch.randn(20, 40, generator=torch.Generator().manual_seed(5)), alike(40)
     matrix = rounding.rounded(weights, moments, 4)
