@@ -45,7 +45,7 @@ def main() -> None:
     bundle = bundles.read(None if arguments.bundle == "default" else arguments.bundle)
     tensors, count = dict(bundle.tensors), 0
     for name, value in bundle.tensors.items():
-        matrix = value.ndim > 1 and name.startswith(("encoder.", "decoder."))
+        matrix = value.ndim > 1 and ".weight" in name and name.startswith(("encoder.", "decoder."))
         if matrix and name.startswith(arguments.part):
             tensors[name] = rounded(value, arguments.bits)
             count += value.size

@@ -146,6 +146,14 @@ class Matching:
 
 
 @dataclass(frozen=True)
+class Export:
+    """How an int8 bundle is rounded (rounding.py)."""
+
+    context_bits: int = 8  # of the weights of the context's layers: 4 or 8
+    calibration_s: float = 270.0  # of sound from the takes that 4 bits are fitted on
+
+
+@dataclass(frozen=True)
 class DecoderConfig:
     hidden: int = 256
     layers: int = 2
@@ -258,6 +266,7 @@ class Config:
     borrowing: Borrowing = Borrowing()
     decoder: DecoderConfig = DecoderConfig()
     matching: Matching = Matching()
+    export: Export = Export()
     losses: LossWeights = LossWeights()
     augmentation: Augmentation = Augmentation()
     noise_scale: dict[str, float] = field(
@@ -316,6 +325,7 @@ class Config:
             "default_identity",
             "unknown_cosine",
             "dtype",
+            "export",
             "average",
             "match_spread",
             "matching",
@@ -465,6 +475,7 @@ def check(config: Config, where: str) -> None:
         )
     if config.dtype not in ("float32", "float16", "int8"):
         raise ConfigError(f"{where}: dtype: expected float32, float16 or int8, got {config.dtype}")
+    _check_export(config, where)
     if not -1.0 <= config.unknown_cosine <= 1.0:
         raise ConfigError(f"{where}: unknown_cosine: expected -1 to 1, got {config.unknown_cosine}")
     if not 0.0 <= config.match_spread <= 1.0:
@@ -518,6 +529,23 @@ def check(config: Config, where: str) -> None:
         raise ConfigError(f"{where}: stages.train_context: there is no encoder.context to train")
     _check_order(config, where)
     _check_stages(config, where)
+
+
+def _check_export(config: Config, where: str) -> None:
+    """What rounding needs."""
+    bits, seconds = config.export.context_bits, config.export.calibration_s
+    if bits not in (4, 8):
+        raise ConfigError(f"{where}: export.context_bits: expected 4 or 8, got {bits}")
+    if bits == 4 and config.dtype != "int8":
+        raise ConfigError(
+            f'{where}: export.context_bits = 4: expected dtype = "int8", got {config.dtype!r}'
+        )
+    if bits == 4 and config.context is None:
+        raise ConfigError(
+            f"{where}: export.context_bits = 4: there is no encoder.context to round; leave it out"
+        )
+    if seconds <= 0.0:
+        raise ConfigError(f"{where}: export.calibration_s: expected above 0, got {seconds:g}")
 
 
 def _check_order(config: Config, where: str) -> None:

@@ -36,6 +36,11 @@ def register(add: AddCommand) -> None:
         default="runtime",
         help="the shipped C++ runtime, or the torch reference without the silence gate",
     )
+    judging.add_argument(
+        "--precision",
+        choices=("int8", "float32"),
+        help="runtime: of its products (default int8)",
+    )
     judging.add_argument("--steps", type=int, help="torch engine: another number of DDIM steps")
     judging.add_argument("--seed", type=int, default=0, help="seed of the noise (default 0)")
     judging.add_argument("--clips", type=int, help="at most so many clips of each source")
@@ -69,13 +74,16 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     bundle = bundles.read(None if arguments.bundle == "default" else arguments.bundle)
     if arguments.steps and arguments.engine != "torch":
         raise ConfigError("--steps needs --engine torch: the runtime samples as the bundle says")
+    if arguments.precision and arguments.engine != "runtime":
+        raise ConfigError("--precision needs --engine runtime: the torch reference has float32")
+    precision = arguments.precision or "int8"
     if arguments.clips is not None and arguments.clips < 1:
         raise ConfigError(f"--clips: expected at least 1, got {arguments.clips}")
     head = read_head(arguments.head) if arguments.head else None
     player = (
         torch_player(bundle, arguments.steps)
         if arguments.engine == "torch"
-        else runtime_player(bundle)
+        else runtime_player(bundle, precision=precision)
     )
     with bars_on(console) as progress:
         sources, left_out = _sources_to_measure(bundle, arguments, progress)
@@ -91,6 +99,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             seed=arguments.seed,
             head=head,
             core=arguments.engine == "runtime",
+            precision=precision,
         )
     seconds = time.monotonic() - started
     speech_s = sum(take.duration_s for takes in sources.values() for take in takes)
@@ -104,6 +113,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             "weights": bundle.sha256[:16],
             "command": "dt-train " + " ".join(arguments.words),
             "engine": arguments.engine,
+            "precision": precision if arguments.engine == "runtime" else "float32",
             "sampler steps": arguments.steps or bundle.manifest["diffusion"]["sample_steps"],
             "seed": arguments.seed,
             "clips": sum(map(len, sources.values())),

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..config import ConfigError, load
+from ..config import ConfigError, check, load
 from .options import AddCommand, add_sources, named_folders, run_folder
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.console import Console
     from rich.progress import TaskID
 
     from ...bundle import Bundle
+    from ..stages.rounding import Narrowed
 
 
 def register(add: AddCommand) -> None:
@@ -43,6 +46,19 @@ def register(add: AddCommand) -> None:
         "--dtype",
         choices=("float32", "float16", "int8"),
         help="how the bundle's weights are stored (default: as the configuration says)",
+    )
+    exporting.add_argument(
+        "--context-bits",
+        type=int,
+        choices=(4, 8),
+        help="with int8: weights of the context's layers; 4 are fitted on takes that training "
+        "learns from (default: as the configuration says; of a bundle, as they are)",
+    )
+    exporting.add_argument(
+        "--config",
+        dest="takes_of",
+        metavar="CONFIG",
+        help="with --context-bits 4 and a bundle: the configuration whose takes these are",
     )
     exporting.add_argument("--onnx", metavar="FOLDER", help="write ONNX graphs there")
     exporting.add_argument("--tensorrt", action="store_true", help="build TensorRT engines")
@@ -78,6 +94,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     embedded = arguments.config == "default"
     if graphs and arguments.dtype:
         raise ConfigError("--dtype is of a bundle's weights; of graphs and engines say --precision")
+    if graphs and arguments.context_bits:
+        raise ConfigError("--context-bits is of a bundle's weights, not of graphs and engines")
     path = Path(arguments.config)
     if not graphs and not embedded and (path.suffix == ".toml" or path.is_file()):
         _export_run(arguments, console)
@@ -100,13 +118,58 @@ def _export_bundle(bundle: Bundle, arguments: argparse.Namespace, console: Conso
             f"{arguments.config} is a bundle: expected --dtype and --to, --onnx or --tensorrt"
         )
     target = Path(arguments.to).expanduser()
-    written = bundles.write(target, bundle.manifest, bundle.tensors, dtype=arguments.dtype)
+    manifest = bundle.manifest
+    # As they lie: what is int8 already is not rounded again.
+    tensors: Mapping[str, NDArray[Any]] = (
+        bundle.core_tensors() if arguments.dtype == "int8" else bundle.tensors
+    )
+    in_type = f"weights in {arguments.dtype}"
+    if arguments.context_bits == 4:
+        narrowed = _narrowed(bundle, arguments, console)
+        in_type += f", the context's in 4 bits ({narrowed.in_words()})"
+        manifest = {
+            **manifest,
+            "training": {**manifest["training"], "context_rounding": narrowed.about},
+        }
+        tensors = {**tensors, **narrowed.tensors}
+    written = bundles.write(target, manifest, tensors, dtype=arguments.dtype)
     size = (written.path / bundles.WEIGHTS).stat().st_size
     console.print(
-        f"bundle in {target}, weights in {arguments.dtype}: {size / 1e6:.1f} MB",
-        highlight=False,
-        soft_wrap=True,
+        f"bundle in {target}, {in_type}: {size / 1e6:.1f} MB", highlight=False, soft_wrap=True
     )
+
+
+def _narrowed(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> Narrowed:
+    """The bundle's context, rounded on takes of `--config`."""
+    if arguments.dtype != "int8":
+        raise ConfigError(f"--context-bits 4: expected --dtype int8, got {arguments.dtype}")
+    if not arguments.takes_of:
+        raise ConfigError(
+            "--context-bits 4 of a bundle is fitted on takes: expected --config with their sources"
+        )
+    if "context" not in bundle.manifest["encoder"]:
+        raise ConfigError(
+            f"--context-bits 4: {bundle.path} has no encoder.context; leave --context-bits out"
+        )
+    import torch
+
+    from ..networks.bundled import load_talker
+    from ..stages.rounding import narrow_context
+    from . import screen
+    from .bars import bars_on
+
+    config = load(arguments.takes_of, named_folders(arguments.data))
+    config = replace(config, export=replace(config.export, context_bits=4))
+    torch.set_num_threads(config.threads)
+    with bars_on(console) as progress:
+        data = screen.read_takes(config, progress)
+        task = progress.add_task("context in 4 bits", total=None, note="")
+        return narrow_context(
+            load_talker(bundle).encoder.context,
+            data.train,
+            config,
+            lambda done, of: progress.update(task, completed=done, total=of),
+        )
 
 
 def _export_onnx(bundle: Bundle, arguments: argparse.Namespace, console: Console) -> None:
@@ -182,7 +245,15 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     from .bars import bars_on
 
     config = load(arguments.config, named_folders(arguments.data))
-    config = replace(config, dtype=arguments.dtype or config.dtype)
+    bits = arguments.context_bits
+    if not bits:  # those of the configuration are of int8
+        bits = 8 if arguments.dtype in ("float32", "float16") else config.export.context_bits
+    config = replace(
+        config,
+        dtype=arguments.dtype or config.dtype,
+        export=replace(config.export, context_bits=bits),
+    )
+    check(config, arguments.config)
     folder = run_folder(arguments, config)
     with bars_on(console) as progress:
         data = screen.read_takes(config, progress, folder / "cache" / "takes")
@@ -196,5 +267,18 @@ def _export_run(arguments: argparse.Namespace, console: Console) -> None:
     target = Path(arguments.to) if arguments.to else folder / "bundle"
     report_file = folder / "report.json"
     numbers = json.loads(report_file.read_text()) if report_file.exists() else None
-    write_bundle(talker, identities_of(config, data), config, data, folder, target, metrics=numbers)
+    with bars_on(console) as progress:
+        matrices = progress.add_task("context in 4 bits", total=None, visible=False, note="")
+        write_bundle(
+            talker,
+            identities_of(config, data),
+            config,
+            data,
+            folder,
+            target,
+            metrics=numbers,
+            on_matrix=lambda done, of: progress.update(
+                matrices, completed=done, total=of, visible=True
+            ),
+        )
     console.print(f"bundle in {target}")

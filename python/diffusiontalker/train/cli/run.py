@@ -91,7 +91,9 @@ def _progress(bars: Bars, versions: int) -> Progress:
     cache = bars.add_task("features", total=versions, note="")
     segments = bars.add_task("what Whisper hears", total=None, visible=False, note="")
     clips = bars.add_task("borrowed face", total=None, visible=False, note="")
+    matrices = bars.add_task("context in 4 bits", total=None, visible=False, note="")
     return Progress(
+        on_matrix=lambda done, of: bars.update(matrices, completed=done, total=of, visible=True),
         on_version=lambda version: bars.update(cache, completed=version + 1),
         on_segment=lambda done, of: bars.update(segments, completed=done, total=of, visible=True),
         on_clip=lambda done, of: bars.update(clips, completed=done, total=of, visible=True),

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -318,6 +319,32 @@ def _make_drawn(
     draws = [draw(rng, config.augmentation, max_gap_s, clean=version == 0) for _ in group]
     stream = make_stream(group, draws, config, rng, hear)
     return stream if matched else replace(stream, voiced=np.zeros_like(stream.voiced))
+
+
+def some_mels(
+    takes_by_source: Sequence[Sequence[Recording]], config: Config
+) -> list[NDArray[np.float32]]:
+    """Log-mel (columns, 80) of clips for `config.export.calibration_s`, drawn from `config.seed`.
+
+    The sources give a take each in turn until all are used; every second take is augmented.
+    """
+    rng = np.random.default_rng([config.seed, 6])
+    orders = [[takes[i] for i in rng.permutation(len(takes))] for takes in takes_by_source]
+    in_turn = [
+        (take, source.max_gap_s)
+        for some in zip_longest(*orders)
+        for take, source in zip(some, config.sources, strict=True)
+        if take is not None
+    ]
+    mels: list[NDArray[np.float32]] = []
+    columns = 0
+    for take, max_gap_s in in_turn:
+        if columns >= 100 * config.export.calibration_s:
+            break
+        how = draw(rng, config.augmentation, max_gap_s, clean=len(mels) % 2 == 0)
+        mels.append(_core.log_mel(_sound(take, how, rng), True)[0])
+        columns += len(mels[-1])
+    return mels
 
 
 # ------------------------------------------------------------------------------------------- cache

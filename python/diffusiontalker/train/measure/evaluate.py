@@ -55,12 +55,14 @@ def measure(
     seed: int = 0,
     head: Head | None = None,
     core: bool = True,
+    precision: str = "int8",
     on_clips: OnClips = lambda count: None,
 ) -> Measured:
     """Every metric over takes of one source: identity pinned to the speaker, and automatic.
 
     `core` also measures what only the C++ core can tell of a bundle: time a frame, and how fast the
-    automatic identity decides. Raises ValueError for a take too short to have a frame.
+    automatic identity decides; `precision` is that of its products. Raises ValueError for a take
+    too short to have a frame.
     """
     short = [take.id for take in takes if take.duration_s < 0.1]
     if short:
@@ -80,5 +82,6 @@ def measure(
         player, takes, rate, on_clips
     )
     if core and isinstance(judged, Bundle):
-        report["library"] |= identity_decisions(judged, takes) | inference_time(judged, takes)
+        report["library"] |= identity_decisions(judged, takes, precision)
+        report["library"] |= inference_time(judged, takes, precision)
     return Measured(report, list(takes), scored[0])

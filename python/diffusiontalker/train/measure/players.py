@@ -140,7 +140,9 @@ def batch_features(
     return features, torch.from_numpy(voiced), counts
 
 
-def runtime_player(bundle: Bundle, threads: int | None = None) -> Player:
+def runtime_player(
+    bundle: Bundle, threads: int | None = None, *, precision: str = "int8"
+) -> Player:
     """The shipped path: C++ runtime with gate, post-processing and its own identity matching.
 
     Without idle motion, of which the sound says nothing.
@@ -160,7 +162,7 @@ def runtime_player(bundle: Bundle, threads: int | None = None) -> Player:
             key = (seed, name if name in bundle.identities else "auto")
             entry = latest[worker]
             if entry is None or entry[0] != key:
-                runtime = Runtime(bundle, seed=seed, identity=key[1], idle=0)
+                runtime = Runtime(bundle, seed=seed, identity=key[1], idle=0, precision=precision)
                 entry = latest[worker] = (key, runtime)
             runtime = entry[1]
             runtime.reset()

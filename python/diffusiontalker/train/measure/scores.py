@@ -181,7 +181,9 @@ def identity_matching(judged: Bundle | Reference, takes: Sequence[Recording]) ->
     return metrics.matching(own, guesses)
 
 
-def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, float]:
+def identity_decisions(
+    bundle: Bundle, takes: Sequence[Recording], precision: str = "int8"
+) -> dict[str, float]:
     """How much speech the runtime's automatic identity needs (metrics.decided_after_s)."""
     from ...runtime import Runtime
 
@@ -193,7 +195,7 @@ def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, 
         audio = audio[: int(STREAM_S * SAMPLE_RATE_HZ)]
         level_db = _core.log_mel(audio, True)[1]
         heard = np.cumsum(voiced_columns(level_db, bundle.core_config().gate)) / 100.0
-        runtime = Runtime(bundle)
+        runtime = Runtime(bundle, precision=precision)
         right, voiced_s = [], []
         for end in range(1600, len(audio) + 1, 1600):
             runtime.step(audio[end - 1600 : end])
@@ -214,9 +216,13 @@ def identity_decisions(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, 
     }
 
 
-def inference_time(bundle: Bundle, takes: Sequence[Recording]) -> dict[str, float]:
+def inference_time(
+    bundle: Bundle, takes: Sequence[Recording], precision: str = "int8"
+) -> dict[str, float]:
     """Seconds a frame of the C++ core on one thread (metrics.time_per_frame), over 5 s of sound."""
-    model = _core.Model(bundle.core_config(), bundle.core_tensors(), bundle.identity_features())
+    config = bundle.core_config()
+    config.precision = precision
+    model = _core.Model(config, bundle.core_tensors(), bundle.identity_features())
     audio = np.concatenate([take.audio for take in takes])[: 5 * SAMPLE_RATE_HZ]
     frames = clock.total_frames(len(audio), bundle.frame_rate)
     identity = np.repeat(bundle.identity_features()[:1], frames, axis=0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ... import bundle as bundles
 from ...bundle import MANIFEST, Bundle
@@ -35,8 +36,11 @@ def save_talker(
     training: dict[str, Any],
     folder: Path,
     sample_steps: int | None = None,
+    rounded: Mapping[str, NDArray[Any]] | None = None,
 ) -> Bundle:
     """Write the bundle and read it back. Raises BundleError if the reader would refuse it.
+
+    `rounded` are tensors of an int8 bundle that take the place of the talker's (rounding.py).
 
     Raises ConfigError for a talker behind a frozen encoder.
     """
@@ -44,7 +48,7 @@ def save_talker(
     tensors = {
         _RENAMED.get(name, name): value.detach().numpy()
         for name, value in talker.state_dict().items()
-    }
+    } | dict(rounded or {})
     manifest = manifest_of(config, speakers, training, sample_steps or config.sample_steps)
     for name in still_curves(talker):  # what is left of their noise must not show
         manifest["postprocess"][name] = {"gain": 0.0} | manifest["postprocess"].get(name, {})

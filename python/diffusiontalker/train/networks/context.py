@@ -71,10 +71,14 @@ class Context(nn.Module):
         self.layers = nn.ModuleList([ContextLayer(shape) for _ in range(shape.layers)])
         self.norm = nn.LayerNorm(shape.width)
 
-    def forward(self, mel: Tensor) -> Tensor:
+    def enter(self, mel: Tensor) -> Tensor:
+        """What the first layer meets, (batch, n, width)."""
         h = functional.gelu(self.conv1(functional.pad(mel.transpose(1, 2), (1, 0))))
         h = functional.gelu(self.conv2(functional.pad(h, (1, 0)))).transpose(1, 2)
-        h = h + self.position
+        return h + self.position
+
+    def forward(self, mel: Tensor) -> Tensor:
+        h = self.enter(mel)
         for layer in self.layers:
             h = layer(h)
         tokens: Tensor = self.norm(h)

@@ -29,6 +29,7 @@ from ..stages.finish import average, finish_pooled_mean
 from ..stages.fit import fit
 from ..stages.keys import learn_keys
 from ..stages.parallel import ALONE, Ranks, processes_here
+from ..stages.rounding import OnMatrix, narrow_context
 from ..stages.settled import settled_objective
 from ..stages.teacher import regression_objective, teacher_objective, with_sampling
 from ..stages.trainer import OnStep
@@ -59,6 +60,7 @@ class Progress:
     on_segment: Callable[[int, int], None] = lambda done, of: None  # for the context to learn from
     on_clip: borrow.OnClip = lambda done, of: None  # of the borrowed face
     on_step: OnStep = lambda *_: None
+    on_matrix: OnMatrix = lambda done, of: None  # of the context, rounded to 4 bits
     on_note: Callable[[str], None] = lambda note: None  # a damaged file, and what is done about it
 
 
@@ -86,7 +88,15 @@ def train_bundle(
         return None
     target = target or folder / "bundle"
     return write_bundle(
-        talker, speakers, config, data, folder, target, shared=shared, sample_steps=sample_steps
+        talker,
+        speakers,
+        config,
+        data,
+        folder,
+        target,
+        shared=shared,
+        sample_steps=sample_steps,
+        on_matrix=progress.on_matrix,
     )
 
 
@@ -101,6 +111,7 @@ def write_bundle(
     shared: Path | None = None,
     sample_steps: int | None = None,
     metrics: Mapping[str, Any] | None = None,
+    on_matrix: OnMatrix = lambda done, of: None,
 ) -> Bundle:
     """The bundle of a run whose stages are done, with what `train` has returned."""
     torch.set_num_threads(config.threads)
@@ -110,7 +121,11 @@ def write_bundle(
     made_of = provenance(config, data, folder)
     if metrics is not None:
         made_of["metrics"] = metrics
-    return save_talker(talker, config, speakers, made_of, target, sample_steps)
+    rounded: Mapping[str, Any] = {}
+    if config.export.context_bits != 8:
+        narrowed = narrow_context(talker.encoder.context, data.train, config, on_matrix)
+        rounded, made_of["context_rounding"] = narrowed.tensors, narrowed.about
+    return save_talker(talker, config, speakers, made_of, target, sample_steps, rounded)
 
 
 def read_data(
