@@ -268,6 +268,7 @@ std::int64_t at_least_one(const char* what, std::int64_t value) {
 
 Voices::Voices(std::shared_ptr<const Model> model, const std::vector<VoiceOptions>& voices,
                const BackendOptions& backend, const MotionOptions& motion, std::int64_t threads) {
+  const arithmetic::StandardRounding rounding;  // stages compute their coefficients
   at_least_one("streams", static_cast<std::int64_t>(voices.size()));
   impl_ = std::make_unique<Impl>(model, voices, backend, motion, at_least_one("threads", threads));
 }
@@ -362,6 +363,7 @@ void Voices::reset() {
 }
 
 void Voices::reset(std::int64_t voice) {
+  const arithmetic::StandardRounding rounding;
   const std::size_t share = impl_->share_of(voice);
   impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]));
 }

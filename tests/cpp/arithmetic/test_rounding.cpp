@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cfenv>
 #include <cfloat>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -38,6 +39,25 @@ TEST(StandardRounding, RoundsToTheNearestAndRestoresWhatWas) {
   EXPECT_LT(down, standard);
   EXPECT_EQ(standard, nearest);
   EXPECT_EQ(after, down);
+}
+
+TEST(StandardRounding, AModelAndARuntimeAreMadeAlikeInAnyMode) {
+  dt_test::RandomModel random_model = dt_test::RandomModel::small_with_context();
+  for (std::size_t c = 0; c < random_model.config.curve_options.size(); ++c) {
+    random_model.config.curve_options[c].smoothing_ms = 1.7F * static_cast<float>(c);
+  }
+  const std::vector<float> audio = dt_test::speech_like(16000);
+  Runtime made_by_default(random_model.build("scalar"), 3, kAutoIdentity);
+  const std::vector<float> expected = dt_test::run(made_by_default, 52, audio);
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  Runtime runtime(random_model.build("scalar"), 3, kAutoIdentity);
+  std::vector<float> found = dt_test::run(runtime, 52, audio);
+  const bool alike = found == expected;
+  runtime.reset();
+  found = dt_test::run(runtime, 52, audio);
+  std::fesetround(FE_TONEAREST);
+  EXPECT_TRUE(alike);
+  EXPECT_EQ(found, expected);
 }
 
 #if defined(__SSE2__) || defined(_M_X64)

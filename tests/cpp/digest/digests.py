@@ -42,11 +42,12 @@ class Variant:
     cmake: tuple[str, ...] = ()
     emulator: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ("scalar",)  # that must be among those it plays
+    library_of: tuple[str, ...] = ()  # a compiler for the same processor whose library it uses
     in_ci: bool = True
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.compiler, *self.emulator[:1])
+        return (self.compiler, *self.library_of, *self.emulator[:1])
 
 
 ARM = (
@@ -54,6 +55,7 @@ ARM = (
     "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
     "-DCMAKE_EXE_LINKER_FLAGS=-static",
 )
+NEON = ("neondot", "neon", "scalar")
 VARIANTS = {
     "gcc-O3": Variant("g++", "-O3"),
     "gcc-O0": Variant("g++", "-O0"),
@@ -65,7 +67,16 @@ VARIANTS = {
         "-O3",
         ARM,
         ("qemu-aarch64",),
-        kernels=("neondot", "neon", "scalar"),
+        kernels=NEON,
+        in_ci=False,
+    ),
+    "clang-aarch64": Variant(
+        "clang++",
+        "-O3",
+        (*ARM, "-DCMAKE_CXX_COMPILER_TARGET=aarch64-linux-gnu"),
+        ("qemu-aarch64",),
+        kernels=NEON,
+        library_of=("aarch64-linux-gnu-g++",),
         in_ci=False,
     ),
 }
