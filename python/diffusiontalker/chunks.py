@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .scale import is_audio, what_is_wrong
+from .scale import what_is_wrong
 
 FloatArray = NDArray[np.float32]
 #: What `Runtime.step` and `push` take: mono float32 with full scale 1.0, int16, or int16 as bytes
@@ -45,16 +45,6 @@ def _from_bytes(chunk: bytes | bytearray | memoryview) -> NDArray[np.int16] | Fl
     # A bytearray may grow again, and a view may have holes: tobytes copies what need be.
     data = chunk.tobytes() if isinstance(chunk, memoryview) else bytes(chunk)
     return np.frombuffer(data, np.int16)
-
-
-def checked(chunk: object) -> FloatArray:
-    """A chunk as finite float32, or ValueError. Comes before anything that has a state."""
-    samples = as_float32(chunk)
-    good = is_audio(samples)
-    if not good.all():
-        where = int(np.argmin(good))
-        raise ValueError(f"chunk: {about(where, float(samples[where]))}")
-    return samples
 
 
 def about(index: int, value: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from . import _core, clock
 from . import bundle as _bundle
 from .bundle import Bundle
-from .chunks import Chunk, FloatArray, about, as_float32, checked
+from .chunks import Chunk, FloatArray, about, as_float32
 from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
 from .knobs import Settings
@@ -389,12 +389,10 @@ class Runtime:
             RuntimeError: after `flush` (call `reset`), or while live.
         """
         self._refuse_live("step")
-        chunks = [checked(chunk)] if self._alone else one_each(chunk, self.streams)
+        chunks = [as_float32(chunk)] if self._alone else one_each(chunk, self.streams)
         for number, (stream, samples) in enumerate(zip(self._streams, chunks, strict=True)):
             if stream.flushed and (self._alone or samples.size):
                 raise RuntimeError(self._was_flushed("step", number))
-        if not self._alone and self._rate != CORE_RATE_HZ:
-            refuse_what_is_no_audio(chunks)
         frames = self._push(chunks)
         out = [stream.deliver(f) for stream, f in zip(self._streams, frames, strict=True)]
         return out[0] if self._alone else out
@@ -402,10 +400,15 @@ class Runtime:
     def _push(self, chunks: Sequence[FloatArray]) -> list[FloatArray]:
         """The core's frames for a chunk of each stream. ValueError: a sample is no audio."""
         if self._rate != CORE_RATE_HZ:
+            refuse_what_is_no_audio(chunks, alone=self._alone)
             return self._core.step(
                 [stream.take(c) for stream, c in zip(self._streams, chunks, strict=True)]
             )
-        frames = self._core.step(chunks)  # which checks them before anything has a state
+        try:
+            frames = self._core.step(chunks)  # which checks them before anything has a state
+        except ValueError:
+            refuse_what_is_no_audio(chunks, alone=self._alone)  # in words that say more
+            raise
         for stream, samples in zip(self._streams, chunks, strict=True):
             stream.take(samples)
         return frames

@@ -137,10 +137,11 @@ def one_each(chunks: object, streams: int) -> list[FloatArray]:
     return out
 
 
-def refuse_what_is_no_audio(chunks: Sequence[FloatArray]) -> None:
-    """ValueError that names the stream, the sample and what is wrong with it."""
+def refuse_what_is_no_audio(chunks: Sequence[FloatArray], *, alone: bool) -> None:
+    """ValueError that names the stream, unless it is `alone`, the sample and what is wrong."""
     for number, samples in enumerate(chunks):
         good = is_audio(samples)
         if not good.all():
             where = int(np.argmin(good))
-            raise ValueError(f"stream {number}: chunk: {about(where, float(samples[where]))}")
+            which = "" if alone else f"stream {number}: "
+            raise ValueError(f"{which}chunk: {about(where, float(samples[where]))}")

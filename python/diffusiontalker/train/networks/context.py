@@ -71,11 +71,14 @@ class Context(nn.Module):
         self.layers = nn.ModuleList([ContextLayer(shape) for _ in range(shape.layers)])
         self.norm = nn.LayerNorm(shape.width)
 
+    def between(self, mel: Tensor) -> Tensor:
+        """What the second convolution meets, (batch, width, 1 + columns)."""
+        h = functional.gelu(self.conv1(functional.pad(mel.transpose(1, 2), (1, 0))))
+        return functional.pad(h, (1, 0))
+
     def enter(self, mel: Tensor) -> Tensor:
         """What the first layer meets, (batch, n, width)."""
-        h = functional.gelu(self.conv1(functional.pad(mel.transpose(1, 2), (1, 0))))
-        h = functional.gelu(self.conv2(functional.pad(h, (1, 0)))).transpose(1, 2)
-        return h + self.position
+        return functional.gelu(self.conv2(self.between(mel))).transpose(1, 2) + self.position
 
     def forward(self, mel: Tensor) -> Tensor:
         h = self.enter(mel)

@@ -28,8 +28,10 @@ from ..corpora import Recording
 from ..data.streams import some_mels
 from ..networks.context import Context, ContextLayer
 
-#: Of a layer, in the order in which a token meets them. The convolutions in front keep 8 bits.
+#: Of a layer, in the order in which a token meets them. Before all layers comes the second
+#: convolution; the first, which is small, keeps 8 bits.
 MATRICES = ("qkv", "out", "fc1", "fc2")
+CONVOLUTION = "conv2"
 DAMPING = 0.01  # of the mean square of an input, added to every one
 CUTS = np.linspace(0.5, 1.1, 25)  # shares of a row's largest magnitude that reach its last step
 BLOCK = 128  # columns that are done before their errors go to all later ones at once
@@ -85,8 +87,10 @@ def narrow_context(
         raise ConfigError(f"context_bits = {bits}: expected takes to listen to, got none")
     rounded = round_layers(context, mels, bits, on_matrix)
     tensors: dict[str, NDArray[Any]] = {}
+    shapes = {name: tuple(value.shape) for name, value in context.state_dict().items()}
     for name, matrix in rounded.items():
-        tensors[f"encoder.context.{name}.weight"] = matrix.values
+        values = matrix.values.reshape(shapes[f"{name}.weight"])
+        tensors[f"encoder.context.{name}.weight"] = values
         tensors[f"encoder.context.{name}.weight{SCALE}"] = matrix.scales
     about = {
         "bits": bits,
@@ -99,13 +103,21 @@ def narrow_context(
 def round_layers(
     context: Context, mels: Sequence[Tensor], bits: int, on_matrix: OnMatrix
 ) -> dict[str, Rounded]:
-    """Every matrix of `MATRICES` by name, each rounded on what it meets behind those before it.
+    """`CONVOLUTION` and every matrix of `MATRICES` by name, each rounded on what it meets behind
+    those before it; the convolution's rows are as long as its taps together.
 
     `mels` are log-mel (columns, 80) of some clips.
     """
-    layers = copy.deepcopy(context.layers)
+    context = copy.deepcopy(context)
+    layers = context.layers
+    count = 1 + len(layers) * len(MATRICES)
     done: dict[str, Rounded] = {}
     with torch.no_grad():
+        weight = context.conv2.weight
+        matrix = rounded(weight.flatten(1), moments_of_taps(context, mels), bits)
+        weight.copy_(matrix.weights().view_as(weight))
+        done[CONVOLUTION] = matrix
+        on_matrix(1, count)
         states = [context.enter(mel[None]) for mel in mels]
         for index, layer in enumerate(layers):
             assert isinstance(layer, ContextLayer)
@@ -114,9 +126,22 @@ def round_layers(
                 matrix = rounded(linear.weight, second_moments(layer, linear, states), bits)
                 linear.weight.copy_(matrix.weights())
                 done[f"layers.{index}.{name}"] = matrix
-                on_matrix(len(done), len(layers) * len(MATRICES))
+                on_matrix(len(done), count)
             states = [layer(state) for state in states]
     return done
+
+
+def moments_of_taps(context: Context, mels: Sequence[Tensor]) -> Tensor:
+    """(columns, columns) mean products of what a row of the second convolution meets."""
+    conv = context.conv2
+    total = torch.zeros(conv.weight[0].numel(), conv.weight[0].numel(), dtype=torch.float64)
+    tokens = 0
+    for mel in mels:
+        taps = context.between(mel[None]).unfold(2, conv.kernel_size[0], conv.stride[0])
+        x = taps.transpose(1, 2).flatten(2).flatten(0, 1)
+        total.add_(x.T @ x)
+        tokens += len(x)
+    return total / tokens
 
 
 def second_moments(layer: ContextLayer, linear: nn.Linear, states: Sequence[Tensor]) -> Tensor:

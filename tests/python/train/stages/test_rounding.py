@@ -31,7 +31,7 @@ from diffusiontalker.train.recipes import run  # noqa: E402
 from diffusiontalker.train.stages import rounding  # noqa: E402
 
 SMALL = ContextConfig(layers=2, width=24, heads=3, hidden=48, window=5)
-NAMES = [f"layers.{i}.{name}" for i in range(2) for name in rounding.MATRICES]
+NAMES = ["conv2", *(f"layers.{i}.{name}" for i in range(2) for name in rounding.MATRICES)]
 
 
 def alike(columns: int, seed: int = 0) -> torch.Tensor:
@@ -127,7 +127,7 @@ def test_every_matrix_of_the_layers_is_rounded_on_what_it_meets() -> None:
     told: list[tuple[int, int]] = []
     done = rounding.round_layers(context, heard(), 4, lambda *step: told.append(step))
     assert list(done) == NAMES
-    assert told == [(i + 1, 8) for i in range(8)]
+    assert told == [(i + 1, 9) for i in range(9)]
     assert all(torch.equal(context.state_dict()[name], value) for name, value in before.items())
     again = rounding.round_layers(context, heard(), 4, lambda done, of: None)
     for name in NAMES:
@@ -137,8 +137,8 @@ def test_every_matrix_of_the_layers_is_rounded_on_what_it_meets() -> None:
     fitted, plain = made(), made()
     for name in NAMES:
         weights = context.get_submodule(name).weight
-        fitted.get_submodule(name).weight.copy_(done[name].weights())
-        plain.get_submodule(name).weight.copy_(plainly(weights, 4))
+        fitted.get_submodule(name).weight.copy_(done[name].weights().view_as(weights))
+        plain.get_submodule(name).weight.copy_(plainly(weights.flatten(1), 4).view_as(weights))
     # A matrix met what the rounded ones before it let through.
     states = [fitted.layers[0](fitted.enter(mel[None])) for mel in heard()]
     layer = fitted.layers[1]
@@ -186,7 +186,9 @@ def test_a_bundle_is_exported_with_a_context_in_4_bits(
 
     one, eight = bundles.read(tmp_path / "one"), bundles.read(tmp_path / "eight")
     for name, value in one.core_tensors().items():
-        narrow = f"{name}".removesuffix(".scale").startswith("encoder.context.layers.")
+        narrow = f"{name}".removesuffix(".scale").startswith(
+            ("encoder.context.layers.", "encoder.context.conv2.")
+        )
         if narrow and value.dtype == np.int8:
             assert (value.min(), value.max()) == (-8, 7), name
         elif not narrow:
@@ -253,7 +255,7 @@ def test_a_configuration_asks_for_it(tiny: Config, tmp_path: Path) -> None:
         tmp_path / "bundle",
         on_matrix=lambda done, of: told.append(done),
     )
-    assert told == [*range(1, 9)]
+    assert told == [*range(1, 10)]
     values = bundle.core_tensors()["encoder.context.layers.1.fc2.weight"]
     assert (values.dtype, values.min(), values.max()) == (np.int8, -8, 7)
     assert bundle.manifest["training"]["context_rounding"]["bits"] == 4
