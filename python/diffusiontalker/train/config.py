@@ -138,6 +138,18 @@ class Borrowing:
 
 
 @dataclass(frozen=True)
+class Performing:
+    """What the measured people would do to voices that nobody filmed (performing.py)."""
+
+    faces: tuple[str, ...] = ()  # speakers with measured curves, or `anyone`: the mean of them all
+    voices: tuple[str, ...] = ()  # names of [[sources]] whose sound is performed; empty: none
+    teachers: int = 2  # networks that learn the measured faces, from seeds of their own
+    epochs: int = 14  # of each
+    layers: int = 3  # of the unmasked encoder (`listening.weights`) that they hear through
+    share: float = 0.5  # of the performed takes that each version of the data has
+
+
+@dataclass(frozen=True)
 class Matching:
     """Rows that voices are compared with, apart from those that the decoder is told (keys.py)."""
 
@@ -231,7 +243,7 @@ class Config:
     #: An identity that is nobody's: it learns from a share of everyone's windows, and is meant for
     #: voices outside the library (`default_identity`). Empty: none.
     anyone: str = ""
-    anyone_share: float = 0.5
+    anyone_share: float = 0.5  # 0 where it learns from what is performed for it alone
     seed: int = 0
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
@@ -256,6 +268,7 @@ class Config:
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
     borrowing: Borrowing = Borrowing()
+    performing: Performing = Performing()
     decoder: DecoderConfig = DecoderConfig()
     matching: Matching = Matching()
     losses: LossWeights = LossWeights()
@@ -332,6 +345,8 @@ class Config:
         # Left out where they say nothing, so that runs begun before they existed go on.
         if not self.borrowing.face:
             del plain["borrowing"]
+        if not self.performing.voices:
+            del plain["performing"]
         if not self.encoder.frozen.kind:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
@@ -500,11 +515,25 @@ def check(config: Config, where: str) -> None:
             f"{where}: borrowing: expected voices and hours above 0, got "
             f"{len(borrowing.voices)} voices and {borrowing.hours:g} hours"
         )
+    performing = config.performing
+    if performing.voices and not (
+        performing.faces
+        and performing.teachers >= 1
+        and performing.epochs >= 1
+        and 0.0 < performing.share <= 1.0
+    ):
+        raise ConfigError(
+            f"{where}: performing: expected faces, teachers and epochs of at least 1 and a share "
+            f"above 0, at most 1, got {len(performing.faces)} faces, {performing.teachers}, "
+            f"{performing.epochs} and {performing.share:g}"
+        )
     if config.start_from and not config.identity:
         raise ConfigError(f"{where}: start_from: expected identity = true, got false")
-    if not 0.0 < config.anyone_share <= 1.0:
+    never = bool(config.anyone) and config.anyone not in performing.faces
+    if not 0.0 <= config.anyone_share <= 1.0 or (never and not config.anyone_share):
         raise ConfigError(
-            f"{where}: anyone_share: expected above 0, at most 1, got {config.anyone_share:g}"
+            f"{where}: anyone_share: expected above 0 (or 0 for one of performing.faces), at most "
+            f"1, got {config.anyone_share:g}"
         )
     if config.start_units not in ("bundle", "data"):
         raise ConfigError(

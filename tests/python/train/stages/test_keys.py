@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from diffusiontalker.train.config import Config, Matching
-from diffusiontalker.train.data import streams
-from diffusiontalker.train.data.streams import Stream
-from diffusiontalker.train.networks.identity import matched, pool
-from diffusiontalker.train.networks.model import build
-from diffusiontalker.train.stages import keys
+from diffusiontalker.train.config import Config, Matching  # noqa: E402
+from diffusiontalker.train.data import streams  # noqa: E402
+from diffusiontalker.train.data.streams import Stream  # noqa: E402
+from diffusiontalker.train.networks.identity import matched, pool  # noqa: E402
+from diffusiontalker.train.networks.model import build  # noqa: E402
+from diffusiontalker.train.stages import keys  # noqa: E402
 
 RATE = 60.0
 SPEAKERS = ["ann", "bob", "cat", "nobody"]

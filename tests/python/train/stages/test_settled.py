@@ -111,9 +111,10 @@ def test_a_movement_counts_alike_whichever_curves_make_it() -> None:
 
 def test_axes_are_a_term_where_the_configuration_weights_them(tiny: Config) -> None:
     x0, truth, std = torch.ones(2, 5, 52), torch.zeros(2, 5, 52), torch.ones(52)
-    assert "axes" not in supervised_terms(x0, truth, STAGE, tiny, std)
+    seen = torch.ones(2, 5, 52, dtype=torch.bool)
+    assert "axes" not in supervised_terms(x0, truth, seen, STAGE, tiny, std)
     weighted = replace(tiny, losses=replace(tiny.losses, axes=0.5))
-    term = supervised_terms(x0, truth, STAGE, weighted, std)["axes"]
+    term = supervised_terms(x0, truth, seen, STAGE, weighted, std)["axes"]
     torch.testing.assert_close(term, 0.5 * diffusion.axes_loss(x0, truth, std, 0.5))
 
 
@@ -269,3 +270,22 @@ def test_lips_meet_between_takes_and_are_back_in_time() -> None:
     assert shut[59, jaw] == shut[121, jaw] == shut[153, jaw] == np.float32(0.4)
     assert bool((shut[:, smile] == curves[:, smile]).all())
     assert float(np.abs(np.diff(shut[:, jaw])).max()) < 0.1
+
+
+def test_what_nobody_saw_costs_nothing_and_teaches_nothing(tiny: Config) -> None:
+    weighted = replace(tiny, losses=replace(tiny.losses, axes=0.5))
+    generator = torch.Generator().manual_seed(3)
+    truth, std = torch.zeros(2, 5, 52), torch.ones(52)
+    seen = torch.ones(2, 5, 52, dtype=torch.bool)
+    seen[1, :, ::2] = False
+    x0 = torch.randn(2, 5, 52, generator=generator).requires_grad_(True)
+    torch.stack(
+        [*supervised_terms(x0, truth, seen, STAGE, weighted, std).values()]
+    ).sum().backward()
+    assert x0.grad is not None
+    assert (x0.grad[~seen] == 0).all()
+    assert (x0.grad[0] != 0).all()
+    other = torch.where(seen, x0.detach(), 7.0)
+    for name, value in supervised_terms(x0, truth, seen, STAGE, weighted, std).items():
+        told = supervised_terms(other, truth, seen, STAGE, weighted, std)[name]
+        torch.testing.assert_close(told, value.detach())
