@@ -220,6 +220,8 @@ class Stage:
     #: In place of the paper's draw of x_t: what the sampler's own first prediction makes of the
     #: curves whose `noise_scale` is 0 (settled.py). It learns both of its predictions.
     settled: bool = False
+    #: Weight of the gap that is left between lips where the true ones meet.
+    closing: float = 0.0
     dropout: float = 0.0  # share of the audio features' channels that a window goes without
     weight_decay: float = 0.0  # of the matrices (AdamW); 0: Adam
     #: The stage starts from the mean of the weights that the last so many of its steps ended on.
@@ -363,6 +365,7 @@ class Config:
             *((stage, "start", 0.0) for stage in plain["stages"]),
             *((stage, "rollout", 0.0) for stage in plain["stages"]),
             *((stage, "settled", False) for stage in plain["stages"]),
+            *((stage, "closing", 0.0) for stage in plain["stages"]),
             *((stage, "dropout", 0.0) for stage in plain["stages"]),
             *((stage, "weight_decay", 0.0) for stage in plain["stages"]),
             *((stage, "average", 1) for stage in plain["stages"]),
@@ -587,10 +590,11 @@ def _check_stages(config: Config, where: str) -> None:
                 f"{where}: stages.settled: expected more than one step and no regression, got "
                 f"{stage.steps} steps"
             )
-        if not 0.0 <= stage.dropout < 1.0 or stage.weight_decay < 0.0:
+        if not 0.0 <= stage.dropout < 1.0 or min(stage.weight_decay, stage.closing) < 0.0:
             raise ConfigError(
-                f"{where}: expected stages.dropout from 0 to under 1 and stages.weight_decay of at "
-                f"least 0, got {stage.dropout:g} and {stage.weight_decay:g}"
+                f"{where}: expected stages.dropout from 0 to under 1, stages.weight_decay of at "
+                f"least 0 and stages.closing of at least 0, got {stage.dropout:g}, "
+                f"{stage.weight_decay:g} and {stage.closing:g}"
             )
         first = index == 0 or not stage.goes_on_from(config.stages[index - 1])
         if stage.average < 1 or (stage.average > 1 and first):
