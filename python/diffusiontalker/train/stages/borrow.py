@@ -241,7 +241,8 @@ def _stretch(
     frames = np.round(times_s * rate_hz).astype(int)
     curves = streams[int(rng.integers(len(streams)))].curves
     start = int(rng.integers(max(1, len(curves) - frames[-1])))
-    return np.asarray(curves[np.minimum(start + frames, len(curves) - 1)], dtype=np.float32)
+    stretch = curves[np.minimum(start + frames, len(curves) - 1)]
+    return np.nan_to_num(np.asarray(stretch, dtype=np.float32))
 
 
 # ------------------------------------------------------------------------------------------- cache
