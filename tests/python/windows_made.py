@@ -14,6 +14,7 @@ def window(windows: int = 6, frames: int = 30) -> Window:
         mel=torch.zeros(windows, 60, 80),
         features=torch.randn(windows, frames, 32, generator=generator),
         x0=torch.randn(windows, frames, 52, generator=generator),
+        seen=torch.ones(windows, frames, 52, dtype=torch.bool),
         voiced=torch.ones(windows, frames, dtype=torch.bool),
         speaker=torch.arange(windows) % 2,
         tokens=None,

@@ -138,6 +138,18 @@ class Borrowing:
 
 
 @dataclass(frozen=True)
+class Performing:
+    """What the measured people would do to voices that nobody filmed (performing.py)."""
+
+    faces: tuple[str, ...] = ()  # speakers with measured curves, or `anyone`: the mean of them all
+    voices: tuple[str, ...] = ()  # names of [[sources]] whose sound is performed; empty: none
+    teachers: int = 2  # networks that learn the measured faces, from seeds of their own
+    epochs: int = 14  # of each
+    layers: int = 3  # of the unmasked encoder (`listening.weights`) that they hear through
+    share: float = 0.5  # of the performed takes that each version of the data has
+
+
+@dataclass(frozen=True)
 class Matching:
     """Rows that voices are compared with, apart from those that the decoder is told (keys.py)."""
 
@@ -216,6 +228,8 @@ class Stage:
     #: In place of the paper's draw of x_t: what the sampler's own first prediction makes of the
     #: curves whose `noise_scale` is 0 (settled.py). It learns both of its predictions.
     settled: bool = False
+    #: Weight of the gap that is left between lips where the true ones meet.
+    closing: float = 0.0
     dropout: float = 0.0  # share of the audio features' channels that a window goes without
     weight_decay: float = 0.0  # of the matrices (AdamW); 0: Adam
     #: The stage starts from the mean of the weights that the last so many of its steps ended on.
@@ -239,7 +253,7 @@ class Config:
     #: An identity that is nobody's: it learns from a share of everyone's windows, and is meant for
     #: voices outside the library (`default_identity`). Empty: none.
     anyone: str = ""
-    anyone_share: float = 0.5
+    anyone_share: float = 0.5  # 0 where it learns from what is performed for it alone
     seed: int = 0
     threads: int = 2
     frame_rate: tuple[int, int] = (60, 1)
@@ -264,6 +278,7 @@ class Config:
     encoder: EncoderConfig = EncoderConfig()
     listening: Listening = Listening()
     borrowing: Borrowing = Borrowing()
+    performing: Performing = Performing()
     decoder: DecoderConfig = DecoderConfig()
     matching: Matching = Matching()
     export: Export = Export()
@@ -342,6 +357,8 @@ class Config:
         # Left out where they say nothing, so that runs begun before they existed go on.
         if not self.borrowing.face:
             del plain["borrowing"]
+        if not self.performing.voices:
+            del plain["performing"]
         if not self.encoder.frozen.kind:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
@@ -358,6 +375,7 @@ class Config:
             *((stage, "start", 0.0) for stage in plain["stages"]),
             *((stage, "rollout", 0.0) for stage in plain["stages"]),
             *((stage, "settled", False) for stage in plain["stages"]),
+            *((stage, "closing", 0.0) for stage in plain["stages"]),
             *((stage, "dropout", 0.0) for stage in plain["stages"]),
             *((stage, "weight_decay", 0.0) for stage in plain["stages"]),
             *((stage, "average", 1) for stage in plain["stages"]),
@@ -513,11 +531,25 @@ def check(config: Config, where: str) -> None:
             f"{where}: borrowing: expected voices and hours above 0, got "
             f"{len(borrowing.voices)} voices and {borrowing.hours:g} hours"
         )
+    performing = config.performing
+    if performing.voices and not (
+        performing.faces
+        and performing.teachers >= 1
+        and performing.epochs >= 1
+        and 0.0 < performing.share <= 1.0
+    ):
+        raise ConfigError(
+            f"{where}: performing: expected faces, teachers and epochs of at least 1 and a share "
+            f"above 0, at most 1, got {len(performing.faces)} faces, {performing.teachers}, "
+            f"{performing.epochs} and {performing.share:g}"
+        )
     if config.start_from and not config.identity:
         raise ConfigError(f"{where}: start_from: expected identity = true, got false")
-    if not 0.0 < config.anyone_share <= 1.0:
+    never = bool(config.anyone) and config.anyone not in performing.faces
+    if not 0.0 <= config.anyone_share <= 1.0 or (never and not config.anyone_share):
         raise ConfigError(
-            f"{where}: anyone_share: expected above 0, at most 1, got {config.anyone_share:g}"
+            f"{where}: anyone_share: expected above 0 (or 0 for one of performing.faces), at most "
+            f"1, got {config.anyone_share:g}"
         )
     if config.start_units not in ("bundle", "data"):
         raise ConfigError(
@@ -588,10 +620,11 @@ def _check_stages(config: Config, where: str) -> None:
                 f"{where}: stages.settled: expected more than one step and no regression, got "
                 f"{stage.steps} steps"
             )
-        if not 0.0 <= stage.dropout < 1.0 or stage.weight_decay < 0.0:
+        if not 0.0 <= stage.dropout < 1.0 or min(stage.weight_decay, stage.closing) < 0.0:
             raise ConfigError(
-                f"{where}: expected stages.dropout from 0 to under 1 and stages.weight_decay of at "
-                f"least 0, got {stage.dropout:g} and {stage.weight_decay:g}"
+                f"{where}: expected stages.dropout from 0 to under 1, stages.weight_decay of at "
+                f"least 0 and stages.closing of at least 0, got {stage.dropout:g}, "
+                f"{stage.weight_decay:g} and {stage.closing:g}"
             )
         first = index == 0 or not stage.goes_on_from(config.stages[index - 1])
         if stage.average < 1 or (stage.average > 1 and first):

@@ -65,6 +65,12 @@ class Recording:
     notes: tuple[str, ...] = ()  # what was cut or could not be understood, for the report
 
     @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(52,) which curves were measured. The others are 0 in `curves`, which says nothing of
+        them; where no names are given, all were."""
+        return np.array([not self.curve_names or name in self.curve_names for name in CURVES])
+
+    @property
     def duration_s(self) -> float:
         return len(self.audio) / SAMPLE_RATE_HZ
 

@@ -41,7 +41,7 @@ class Stream:
 
     speaker: str
     mel: NDArray[np.float16]  # (columns, 80), 100 Hz
-    curves: NDArray[np.float16]  # (frames, 52), curve units
+    curves: NDArray[np.float16]  # (frames, 52), curve units; NaN where nobody saw
     voiced: NDArray[np.bool_]  # (frames,)
     #: (n, width), 50 Hz: what the context or the frozen encoder hears; width 0 without one
     tokens: NDArray[np.float16]
@@ -217,7 +217,7 @@ def make_stream(
         at_s = at / SAMPLE_RATE_HZ
         if take.curves is not None and take.times_s is not None:
             times.append(at_s + take.times_s / how.speed)
-            values.append(take.curves)
+            values.append(np.where(take.seen, take.curves, np.float32(np.nan)))
         else:
             phones += [
                 Phone(
@@ -360,7 +360,10 @@ def cache_key(takes_by_source: list[list[Recording]], config: Config, context: s
     kept["lookahead"] = config.encoder.lookahead_columns
     kept["context"] = context
     kept["borrowing"] = described.get("borrowing")
-    kept["format"] = 6  # raise it when streams or performances change
+    if config.performing.voices:
+        kept["performing"] = described["performing"]
+        kept["anyone"] = config.anyone
+    kept["format"] = 7  # raise it when streams or performances change
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for takes in takes_by_source:
         for take in takes:
@@ -408,19 +411,20 @@ def prepare(
     on_version: Callable[[int], None] = lambda version: None,
     hear: Hear = hear_nothing,
     context: str = "",
-    borrow: Callable[[], list[Recording]] = list,
+    lend: Callable[[], list[list[Recording]]] = list,
 ) -> list[Path]:
     """Make every version that the cache lacks, or holds damaged; returns their files.
 
-    `borrow` gives the takes with a borrowed face, if any are asked for: each version has its own.
+    `lend` gives the takes whose face is not their voice's own, if any are asked for: a list a
+    version.
     """
     paths = files(takes_by_source, config, folder, context)
     lacking = {path for path in paths if not is_whole(path)}
-    borrowed = borrow() if lacking else []
+    lent = lend() if lacking else []
     for version, path in enumerate(paths):
         if path in lacking:
-            own = borrowed[version :: len(paths)]
-            save_streams(path, make_version(takes_by_source, config, version, hear, own))
+            theirs = lent[version] if lent else []
+            save_streams(path, make_version(takes_by_source, config, version, hear, theirs))
         on_version(version)
     return paths
 
@@ -433,7 +437,7 @@ class Batch:
     """Windows of the streams, standardised by the caller."""
 
     mel: NDArray[np.float32]  # (B, columns, 80)
-    curves: NDArray[np.float32]  # (B, frames, 52), curve units
+    curves: NDArray[np.float32]  # (B, frames, 52), curve units; NaN where nobody saw
     voiced: NDArray[np.bool_]  # (B, frames)
     speaker: NDArray[np.int64]  # (B,)
     tokens: NDArray[np.float32]  # (B, n, width)
@@ -489,19 +493,20 @@ def epoch_batches(
 def statistics(
     streams: list[Stream], least_std: float = 0.01, least_active: float = 1e-3
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(mean, std), each (52,), over all frames of the mixture.
+    """(mean, std), each (52,), over all frames of the mixture in which a curve was seen.
 
     A curve that hardly moves gets `least_std`, so that a tracker's jitter is not blown up to the
     size of speech; one that never moves is marked by mean 0 and std 1.
     """
     total = np.zeros(len(CURVES))
     square = np.zeros(len(CURVES))
-    frames = 0
+    frames = np.zeros(len(CURVES))
     for stream in streams:
         values = stream.curves.astype(np.float64)
-        total += values.sum(axis=0)
-        square += np.square(values).sum(axis=0)
-        frames += len(values)
+        total += np.nansum(values, axis=0)
+        square += np.nansum(np.square(values), axis=0)
+        frames += np.isfinite(values).sum(axis=0)
+    frames = np.maximum(frames, 1.0)  # a curve that nobody saw is still
     mean = total / frames
     std = np.sqrt(np.maximum(square / frames - mean**2, 0.0))
     still = std < least_active

@@ -52,6 +52,12 @@ class Pairs:
     rate_hz: float
 
 
+def _as_seen(curves: Curves, take: Recording) -> Curves:
+    """With the curves that the take does not have at 0, in truth and prediction alike: an error in
+    what nobody measured is none."""
+    return np.where(take.seen, curves, np.float32(0.0))
+
+
 def at_true_instants(takes: Sequence[Recording], predicted: list[Curves], rate: Fraction) -> Pairs:
     """Read predictions at the instants of the truth (linear between the model's frames)."""
     pairs_predicted: list[Curves] = []
@@ -68,8 +74,9 @@ def at_true_instants(takes: Sequence[Recording], predicted: list[Curves], rate: 
         position = take.times_s[inside] * float(rate)
         low = np.minimum(position.astype(int), len(curves) - 2)
         share = (position - low)[:, None].astype(np.float32)
-        pairs_predicted.append(curves[low] * (1 - share) + curves[low + 1] * share)
-        pairs_true.append(take.curves[inside])
+        read = curves[low] * (1 - share) + curves[low + 1] * share
+        pairs_predicted.append(_as_seen(read, take))
+        pairs_true.append(_as_seen(take.curves[inside], take))
     return Pairs(pairs_predicted, pairs_true, rate_hz)
 
 
@@ -79,7 +86,13 @@ def clips_of(
     """Predictions (at the model's `rate`) beside measured truth; takes made by rule are left
     out."""
     return [
-        lips.Clip(take.speaker, curves, float(rate), take.curves, take.times_s)
+        lips.Clip(
+            take.speaker,
+            _as_seen(curves, take),
+            float(rate),
+            _as_seen(take.curves, take),
+            take.times_s,
+        )
         for take, curves in zip(takes, predicted, strict=True)
         if take.curves is not None and take.times_s is not None
     ]

@@ -18,6 +18,7 @@ from ...curves import LIPS, indices
 from .. import lip_axes
 
 LIP_INDEX = indices(LIPS)
+SHUT_GAP = 1.0  # gap of the lips, in its spreads, from which they no longer count as shut
 
 #: T(z, n) -> x0: the network at step n of its own schedule.
 Network = Callable[[Tensor, int], Tensor]
@@ -112,6 +113,17 @@ def axes_loss(x0: Tensor, truth: Tensor, std: Tensor, velocity: float = 0.0) -> 
     error = ((x0 - truth) * std) @ axes.to(x0)
     change = error[:, 1:] - error[:, :-1]
     return error.square().mean() + velocity * change.square().mean()
+
+
+def closing_loss(x0: Tensor, truth: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Squared gap between the lips beyond the true one, over its spread, where the true lips meet
+    or nearly do. Ours: a mean over what the sound leaves open never quite shuts. `mean` and `std`
+    (52,) bring back the curves' own units."""
+    gap = torch.from_numpy(lip_axes.matrix()[:, 0] / np.float32(lip_axes.SPREAD[0])).to(x0)
+    true = (truth * std + mean) @ gap
+    beyond = ((x0 - truth) * std) @ gap
+    shut = (1.0 - true / SHUT_GAP).clamp(0.0, 1.0)
+    return (shut * beyond.clamp(min=0.0).square()).mean()
 
 
 def velocity_loss(x0: Tensor, truth: Tensor) -> Tensor:

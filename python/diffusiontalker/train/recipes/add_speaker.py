@@ -199,6 +199,7 @@ def _curves_at(talker: Talker, take: Recording, frames: int) -> Tensor | None:
         return None
     times_s = np.arange(frames) / float(talker.rate)
     curves = torch.from_numpy(monotone_cubic(take.times_s, take.curves, times_s))
+    curves[:, ~torch.from_numpy(take.seen)] = torch.nan
     return (curves - talker.mean) / talker.std
 
 
@@ -241,13 +242,13 @@ def fit_row(
             x0 = voice.x0[chosen]
             n = draw_steps(BATCH, sample_steps, generator)
             eps = torch.randn(x0.shape, generator=generator)
-            x_t = diffusion.diffuse(x0, eps, abar[n][:, None, None])
+            x_t = diffusion.diffuse(x0.nan_to_num(), eps, abar[n][:, None, None])
             table_row = diffusion.table_row(n, sample_steps, train_steps)
             assert isinstance(table_row, Tensor)
             guess, _ = talker.decoder(
                 voice.features[chosen], feature.expand(BATCH, -1), table_row, x_t
             )
-            error = diffusion.expression_loss(guess, x0)
+            error = diffusion.expression_loss(guess, torch.where(x0.isnan(), guess.detach(), x0))
             said["expression"] = float(error.detach())
             expression.append(said["expression"])
             loss = loss + error

@@ -41,6 +41,12 @@ def amounts(config: Config, data: Data, folder: Path) -> list[StageAmount]:
     """
     period, rate = alignment_period_frames(config.rate), float(config.rate)
     streams_s = [*_streams_s(data)]
+    performed_s = sum(
+        take.duration_s
+        for source, takes in zip(config.sources, data.train, strict=True)
+        for take in takes
+        if source.name in config.performing.voices
+    )
     found = []
     for index, stage in enumerate(config.stages):
         if (folder / config.stage_folder(index) / "final.pt").exists():
@@ -59,6 +65,9 @@ def amounts(config: Config, data: Data, folder: Path) -> list[StageAmount]:
         windows = sum(_windows(seconds * rate, window) for seconds in streams_s)
         if config.borrowing.face:
             windows += int(3600 * config.borrowing.hours * rate / window)
+        windows += int(
+            config.performing.share * len(config.performing.faces) * performed_s * rate / window
+        )
         least = LEAST_WARMUPS * stage.warmup_steps / stage.epochs
         found.append(
             StageAmount(

@@ -23,7 +23,7 @@ from ..networks.bundled import save_talker
 from ..networks.context import Context
 from ..networks.manifest import noise_factors, refuse_frozen
 from ..networks.model import Talker, build
-from ..stages import borrow, listen, start_from
+from ..stages import borrow, listen, performing, start_from
 from ..stages.distil import student_objective
 from ..stages.finish import average, finish_pooled_mean
 from ..stages.fit import fit
@@ -193,9 +193,23 @@ def lent_windows(config: Config, data: Data) -> torch.Tensor | None:
 
     Alike for all, so that anyone is what the sound tells of a face when nobody says whose it is.
     """
-    if not config.anyone:
+    if not config.anyone or not config.anyone_share:
         return None
     return torch.tensor([config.anyone_share] * len(data.speakers) + [0.0])
+
+
+def lent_takes(
+    config: Config, data: Data, cache: Path, on_clip: borrow.OnClip
+) -> list[list[corpora.Recording]]:
+    """Takes whose face is not their voice's own, a list a version of the data."""
+    borrowed = borrow.borrowed(config, data.train, cache, on_clip)
+    performed = performing.performed(config, data.train, cache, on_clip)
+    versions = config.augmentation.versions
+    return [
+        borrowed[version::versions]
+        + performing.of_version(performed, version, config.performing.share)
+        for version in range(versions)
+    ]
 
 
 def data_report(config: Config, data: Data) -> dict[str, object]:
@@ -277,6 +291,13 @@ def provenance(config: Config, data: Data, folder: Path) -> dict[str, Any]:
             "voices": list(config.borrowing.voices),
             "hours_a_version": config.borrowing.hours,
         }
+    if config.performing.voices:
+        made_of["performing"] = {
+            "faces": list(config.performing.faces),
+            "voices": list(config.performing.voices),
+            "teachers": config.performing.teachers,
+            "share_a_version": config.performing.share,
+        }
     start = start_from.read(config)
     if start is not None:
         made_of["starts_from"] = {
@@ -339,7 +360,7 @@ def train(
         progress.on_version,
         hear,
         digest,
-        lambda: borrow.borrowed(config, data.train, cache, progress.on_clip),
+        lambda: lent_takes(config, data, cache, progress.on_clip),
     )
     if ranks.writes:
         ranks.wait()

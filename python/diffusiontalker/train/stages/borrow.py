@@ -117,7 +117,8 @@ def fit_reader(
             heard = neighbours(hear(whisper, layers, mel))
             at_s = at / 100 + TOKEN_S * np.arange(len(heard))
             frame = np.minimum(np.round(at_s * float(rate)).astype(int), len(stream.curves) - 1)
-            rows.append((heard, stream.curves[frame][:, MOUTH].astype(np.float32)))
+            wanted = np.nan_to_num(stream.curves[frame][:, MOUTH].astype(np.float32))
+            rows.append((heard, wanted))
             at += columns
             if sum(len(heard) for heard, _ in rows) > 4096:  # the squares are large: add seldom
                 add_up()
@@ -208,7 +209,8 @@ def perform_voices(
     every = [stream for version in streams for stream in version]
     reader = fit_reader(whisper, options.layers, every, config.rate, one_more)
     clean = streams[0]
-    usual = np.mean(np.concatenate([stream.curves for stream in clean])[:, MOUTH], axis=0)
+    seen = np.nan_to_num(np.concatenate([stream.curves for stream in clean]))
+    usual = np.mean(seen[:, MOUTH], axis=0)
     longest = round(100 * LONGEST_PIECE_S)
     lively = _range([reader.read(s.mel[:longest].astype(np.float32)) for s in clean])
     rng = np.random.default_rng([config.seed, 4])
@@ -239,7 +241,8 @@ def _stretch(
     frames = np.round(times_s * rate_hz).astype(int)
     curves = streams[int(rng.integers(len(streams)))].curves
     start = int(rng.integers(max(1, len(curves) - frames[-1])))
-    return np.asarray(curves[np.minimum(start + frames, len(curves) - 1)], dtype=np.float32)
+    stretch = curves[np.minimum(start + frames, len(curves) - 1)]
+    return np.nan_to_num(np.asarray(stretch, dtype=np.float32))
 
 
 # ------------------------------------------------------------------------------------------- cache

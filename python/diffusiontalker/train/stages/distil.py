@@ -46,7 +46,7 @@ def student_objective(teacher: Talker, stage: Stage, config: Config) -> Objectiv
 
         row = diffusion.table_row(n, stage.steps, config.train_steps)
         x0, _ = talker.decoder(window.features, known_identity(talker, window, config), row, z_t)
-        terms = supervised_terms(x0, window.x0, stage, config, talker.std)
+        terms = supervised_terms(x0, window.x0, window.seen, stage, config, talker)
         weight = diffusion.distillation_weight(n, abar_student)
         terms["distillation"] = config.losses.distillation * diffusion.distillation_loss(
             x0, target, weight

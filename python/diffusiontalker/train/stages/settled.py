@@ -60,7 +60,7 @@ def settled_objective(stage: Stage, config: Config) -> Objective:
             ("first", first, window.x0, 0.5),
             ("later", later, asked, 1.0),  # of which every row asks half
         ):
-            losses = supervised_terms(x0, truth, stage, config, talker.std)
+            losses = supervised_terms(x0, truth, window.seen, stage, config, talker)
             terms |= {f"{name}_{key}": weight * value for key, value in losses.items()}
         return terms
 

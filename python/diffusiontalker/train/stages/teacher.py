@@ -6,7 +6,7 @@ but nothing of diffusion at its input.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,13 @@ from ..networks import diffusion
 from ..networks.manifest import noise_factors
 from ..networks.model import Talker
 from .windows import Draws, Objective, Window
+
+
+class Units(Protocol):
+    """What holds the units of standardised curves, (52,) each: a talker."""
+
+    mean: Tensor
+    std: Tensor
 
 
 def repeat_draws(window: Window, draws: int) -> Window:
@@ -36,12 +43,14 @@ def known_identity(talker: Talker, window: Window, config: Config) -> Tensor:
 
 
 def supervised_terms(
-    x0: Tensor, truth: Tensor, stage: Stage, config: Config, std: Tensor
+    x0: Tensor, truth: Tensor, seen: Tensor, stage: Stage, config: Config, units: Units
 ) -> dict[str, Tensor]:
     """L_exp + L_lip + L_vel and the lips' axes, weighted; L_con is added by the loop.
 
-    `std` (52,) is the talker's: x0 and truth (B, F, 52) are in units of it.
+    `units` are the talker's: x0 and truth (B, F, 52) are in them. Where nobody saw
+    (`seen`, (B, F, 52)), no prediction is wrong.
     """
+    x0, truth = (torch.where(seen, tensor, x0.detach()) for tensor in (x0, truth))
     weights = config.losses
     velocity = stage.velocity or weights.velocity
     terms = {
@@ -50,7 +59,10 @@ def supervised_terms(
         "velocity": velocity * diffusion.velocity_loss(x0, truth),
     }
     if weights.axes:
-        terms["axes"] = weights.axes * diffusion.axes_loss(x0, truth, std, velocity)
+        terms["axes"] = weights.axes * diffusion.axes_loss(x0, truth, units.std, velocity)
+    if stage.closing:
+        closing = diffusion.closing_loss(x0, truth, units.mean, units.std)
+        terms["closing"] = stage.closing * closing
     return terms
 
 
@@ -66,7 +78,7 @@ def teacher_objective(stage: Stage, config: Config) -> Objective:
         row = diffusion.table_row(n, stage.steps, config.train_steps)
         assert isinstance(row, Tensor)
         x0, _ = talker.decoder(window.features, known_identity(talker, window, config), row, x_t)
-        return supervised_terms(x0, window.x0, stage, config, talker.std)
+        return supervised_terms(x0, window.x0, window.seen, stage, config, talker)
 
     return objective
 
@@ -99,7 +111,8 @@ def with_sampling(objective: Objective, stage: Stage, config: Config) -> Objecti
 
         x = draws.noise(1, window.x0) * scale.to(device)
         if stage.start:
-            losses = supervised_terms(predict(x, steps), window.x0, stage, config, talker.std)
+            first = predict(x, steps)
+            losses = supervised_terms(first, window.x0, window.seen, stage, config, talker)
             terms["start"] = stage.start * torch.stack([*losses.values()]).sum()
         if stage.rollout:
             until = draws.step(steps - 1)
@@ -109,7 +122,7 @@ def with_sampling(objective: Objective, stage: Stage, config: Config) -> Objecti
                     x = diffusion.ddim_step(x, predict(x, n), abar[n], abar[n - 1])
             x0 = predict(x, until)
             truth = torch.where(settled.to(device), window.x0, x0.detach())
-            losses = supervised_terms(x0, truth, stage, config, talker.std)
+            losses = supervised_terms(x0, truth, window.seen, stage, config, talker)
             terms["rollout"] = stage.rollout * torch.stack([*losses.values()]).sum()
         return terms
 
@@ -124,6 +137,6 @@ def regression_objective(stage: Stage, config: Config) -> Objective:
         row = torch.full((len(window.x0),), int(last), device=window.x0.device)
         identity = known_identity(talker, window, config)
         x0, _ = talker.decoder(window.features, identity, row, torch.zeros_like(window.x0))
-        return supervised_terms(x0, window.x0, stage, config, talker.std)
+        return supervised_terms(x0, window.x0, window.seen, stage, config, talker)
 
     return objective

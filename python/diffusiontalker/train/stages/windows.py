@@ -19,7 +19,8 @@ class Window:
 
     mel: Tensor  # (B, columns, 80)
     features: Tensor  # (B, F, A)
-    x0: Tensor  # (B, F, 52), standardised
+    x0: Tensor  # (B, F, 52), standardised; 0 where nobody saw
+    seen: Tensor  # (B, F, 52): curves that were measured or performed, and count
     voiced: Tensor  # (B, F)
     speaker: Tensor  # (B,)
     #: (B, n, width): of a context or frozen encoder that does not train, so far
@@ -93,8 +94,10 @@ def to_window(
     with torch.set_grad_enabled(train_encoder or train_context):
         features = talker.features(mel, frames, tokens)
     x0 = (torch.from_numpy(batch.curves).to(device) - talker.mean) / talker.std
+    seen = ~x0.isnan()
+    x0 = torch.where(seen, x0, torch.zeros_like(x0))
     voiced, speaker = torch.from_numpy(batch.voiced), torch.from_numpy(batch.speaker)
-    return Window(mel, features, x0, voiced.to(device), speaker.to(device), tokens)
+    return Window(mel, features, x0, seen, voiced.to(device), speaker.to(device), tokens)
 
 
 def rows_of(batch: Batch, rows: slice) -> Batch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from diffusiontalker.curves import CURVES, pascal_case
 from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER
 from diffusiontalker.train import corpora
 from diffusiontalker.train.cli.commands import main
-from diffusiontalker.train.measure import metrics, report, takes
+from diffusiontalker.train.config import Config
+from diffusiontalker.train.measure import metrics, report, scores, takes
 
 
 def learnt_bundle(folder: Path, folders: dict[str, Path]) -> Bundle:
@@ -139,3 +142,18 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path, capsys: pytest.Captu
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4
     assert "no usable takes" in lines[1]
+
+
+def test_curves_that_a_take_does_not_have_are_not_scored(tiny: Config) -> None:
+    source = tiny.sources[0]
+    take = corpora.load(tiny.source_path(source), kind=source.kind).train[0]
+    blind = replace(take, curve_names=("jawOpen",))
+    frames = round(take.duration_s * 60)
+    wild = [np.full((frames, 52), 0.9, np.float32)]
+    pairs = scores.at_true_instants([blind], wild, Fraction(60))
+    other = np.arange(52) != CURVES.index("jawOpen")
+    assert (pairs.predicted[0][:, other] == 0).all()
+    assert (pairs.true[0][:, other] == 0).all()
+    assert (pairs.predicted[0][:, ~other] == np.float32(0.9)).all()
+    (clip,) = scores.clips_of([blind], wild, Fraction(60))
+    assert (clip.predicted[:, other] == 0).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,12 +110,16 @@ def test_a_movement_counts_alike_whichever_curves_make_it() -> None:
     assert float(diffusion.axes_loss(x0, truth, std)) < 1e-9
 
 
+UNITS = SimpleNamespace(mean=torch.zeros(52), std=torch.ones(52))
+
+
 def test_axes_are_a_term_where_the_configuration_weights_them(tiny: Config) -> None:
-    x0, truth, std = torch.ones(2, 5, 52), torch.zeros(2, 5, 52), torch.ones(52)
-    assert "axes" not in supervised_terms(x0, truth, STAGE, tiny, std)
+    x0, truth = torch.ones(2, 5, 52), torch.zeros(2, 5, 52)
+    seen = torch.ones(2, 5, 52, dtype=torch.bool)
+    assert "axes" not in supervised_terms(x0, truth, seen, STAGE, tiny, UNITS)
     weighted = replace(tiny, losses=replace(tiny.losses, axes=0.5))
-    term = supervised_terms(x0, truth, STAGE, weighted, std)["axes"]
-    torch.testing.assert_close(term, 0.5 * diffusion.axes_loss(x0, truth, std, 0.5))
+    term = supervised_terms(x0, truth, seen, STAGE, weighted, UNITS)["axes"]
+    torch.testing.assert_close(term, 0.5 * diffusion.axes_loss(x0, truth, UNITS.std, 0.5))
 
 
 def test_a_window_goes_without_the_same_channels_from_first_to_last_frame() -> None:
@@ -269,3 +274,43 @@ def test_lips_meet_between_takes_and_are_back_in_time() -> None:
     assert shut[59, jaw] == shut[121, jaw] == shut[153, jaw] == np.float32(0.4)
     assert bool((shut[:, smile] == curves[:, smile]).all())
     assert float(np.abs(np.diff(shut[:, jaw])).max()) < 0.1
+
+
+def test_what_nobody_saw_costs_nothing_and_teaches_nothing(tiny: Config) -> None:
+    weighted = replace(tiny, losses=replace(tiny.losses, axes=0.5))
+    generator = torch.Generator().manual_seed(3)
+    truth = torch.zeros(2, 5, 52)
+    seen = torch.ones(2, 5, 52, dtype=torch.bool)
+    seen[1, :, ::2] = False
+    x0 = torch.randn(2, 5, 52, generator=generator).requires_grad_(True)
+    torch.stack(
+        [*supervised_terms(x0, truth, seen, STAGE, weighted, UNITS).values()]
+    ).sum().backward()
+    assert x0.grad is not None
+    assert (x0.grad[~seen] == 0).all()
+    assert (x0.grad[0] != 0).all()
+    other = torch.where(seen, x0.detach(), 7.0)
+    for name, value in supervised_terms(x0, truth, seen, STAGE, weighted, UNITS).items():
+        told = supervised_terms(other, truth, seen, STAGE, weighted, UNITS)[name]
+        torch.testing.assert_close(told, value.detach())
+
+
+def test_lips_that_stand_apart_cost_where_the_true_ones_meet(tiny: Config) -> None:
+    jaw = CURVES.index("jawOpen")
+    mean, std = torch.full((52,), 0.1), torch.full((52,), 0.2)
+    shut = (torch.zeros(1, 4, 52) - mean) / std
+    apart = shut.clone()
+    apart[..., jaw] += 0.1 / 0.2
+    lips = SimpleNamespace(mean=mean, std=std)
+    gap = 0.1 * lip_axes.TABLE["jawOpen"][0] / lip_axes.SPREAD[0]
+    found = diffusion.closing_loss(apart, shut, mean, std)
+    torch.testing.assert_close(found, torch.tensor(gap**2))
+    assert float(diffusion.closing_loss(shut, apart, mean, std)) == 0.0  # more shut than the truth
+    wide = shut.clone()
+    wide[..., jaw] += 0.5 / 0.2
+    assert float(diffusion.closing_loss(wide + 1.0, wide, mean, std)) == 0.0  # the truth is open
+    seen = torch.ones(1, 4, 52, dtype=torch.bool)
+    asked = replace(STAGE, closing=2.0)
+    terms = supervised_terms(apart, shut, seen, asked, tiny, lips)
+    torch.testing.assert_close(terms["closing"], 2.0 * found)
+    assert "closing" not in supervised_terms(apart, shut, seen, STAGE, tiny, lips)
