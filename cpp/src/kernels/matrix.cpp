@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
 #include <vector>
 
 namespace dt {
@@ -96,7 +95,10 @@ Matrix pack_int8(const Elements& elements, std::int64_t groups, std::int64_t row
       const auto at = static_cast<std::size_t>(row);
       const float scale = scale_of(elements, from, depth);
       values_of(elements, from, depth, scale, values.data());
-      const std::int32_t sum = std::accumulate(values.begin(), values.end(), std::int32_t{0});
+      std::int32_t sum = 0;
+      for (const std::int8_t value : values) {
+        sum += value;
+      }
       std::int8_t* out = &packed.values[static_cast<std::size_t>(int8_index(row, 0, stored_depth))];
       for (std::int64_t k = 0; k < stored_depth; k += 4, out += 4 * kPanelLanes) {
         std::copy_n(&values[static_cast<std::size_t>(k)], 4, out);

@@ -29,7 +29,7 @@ def heard(bundle: Bundle, audio: np.ndarray, rate_hz: int = 16000) -> tuple[str,
     scores = []
     for start in range(0, len(audio), rate_hz // 2):
         runtime.step(audio[start : start + rate_hz // 2].astype(np.float32))
-        scores.append(runtime._core.identity_scores)
+        scores.append(runtime._core.identity_scores())
     return runtime.identity, np.array(scores)
 
 

@@ -100,7 +100,7 @@ def test_runtime_and_reference_agree_for_any_number_of_steps(
     )
     take = corpora.load(folders["spoken"]).train[0]
     (expected,) = players.torch_player(bundle)([take], 7, "bob")
-    runtime = Runtime(bundle, seed=7, identity="bob", idle=0)
+    runtime = Runtime(bundle, seed=7, identity="bob", idle=0, precision="float32")
     got = np.concatenate([runtime.step(take.audio), runtime.flush()])
     assert got.std() > 0.01
     # The gate opens within 40 ms at the very start, whatever its threshold.
