@@ -18,15 +18,10 @@ namespace {
 #include "kernels/vec/avx512.h"
 
 inline Sums dot4(Sums sum, Ints x, Ints w) { return _mm512_dpbusd_epi32(sum, x, w); }
-inline Sums dot8(Sums sum, Ints x, Ints next_x, Ints w, Ints next_w) {
-  return dot4(dot4(sum, x, w), next_x, next_w);
-}
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 namespace {
 
@@ -209,8 +204,7 @@ namespace dt {
 
 const Kernels* amx_kernels() {
 #if defined(DT_AMX)
-  static const Kernels kernels = {"amx", &multiply_add, &multiply_add_tiles, &quantise,
-                                  &gru,  &gelu,         &normalise,          &softmax};
+  static const Kernels kernels = table("amx", &multiply_add_tiles);
   return &kernels;
 #else
   return nullptr;

@@ -15,15 +15,10 @@ namespace {
 #include "kernels/vec/avx512.h"
 
 inline Sums dot4(Sums sum, Ints x, Ints w) { return _mm512_dpbusd_epi32(sum, x, w); }
-inline Sums dot8(Sums sum, Ints x, Ints next_x, Ints w, Ints next_w) {
-  return dot4(dot4(sum, x, w), next_x, next_w);
-}
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 #endif
 
@@ -31,8 +26,7 @@ namespace dt {
 
 const Kernels* avx512vnni_kernels() {
 #if defined(DT_AVX512VNNI)
-  static const Kernels kernels = {"avx512vnni", &multiply_add, &multiply_add_int8, &quantise,
-                                  &gru,         &gelu,         &normalise,         &softmax};
+  static const Kernels kernels = table("avx512vnni");
   return &kernels;
 #else
   return nullptr;

@@ -15,15 +15,10 @@ namespace {
 #include "kernels/vec/avx2.h"
 
 inline Sums dot4(Sums sum, Ints x, Ints w) { return _mm256_dpbusd_avx_epi32(sum, x, w); }
-inline Sums dot8(Sums sum, Ints x, Ints next_x, Ints w, Ints next_w) {
-  return dot4(dot4(sum, x, w), next_x, next_w);
-}
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 #endif
 
@@ -31,8 +26,7 @@ namespace dt {
 
 const Kernels* avxvnni_kernels() {
 #if defined(DT_AVXVNNI)
-  static const Kernels kernels = {"avxvnni", &multiply_add, &multiply_add_int8, &quantise,
-                                  &gru,      &gelu,         &normalise,         &softmax};
+  static const Kernels kernels = table("avxvnni");
   return &kernels;
 #else
   return nullptr;

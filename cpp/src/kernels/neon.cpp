@@ -36,9 +36,7 @@ inline Vec floats_of_difference(Sums a, Ints b) {
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 #endif
 
@@ -46,8 +44,7 @@ namespace dt {
 
 const Kernels* neon_kernels() {
 #if defined(__aarch64__) || defined(_M_ARM64)
-  static const Kernels kernels = {"neon", &multiply_add, &multiply_add_int8, &quantise,
-                                  &gru,   &gelu,         &normalise,         &softmax};
+  static const Kernels kernels = table("neon");
   return &kernels;
 #else
   return nullptr;

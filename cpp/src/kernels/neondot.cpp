@@ -28,9 +28,7 @@ inline Vec floats_of_difference(Sums a, Ints b) { return vcvtq_f32_s32(vsubq_s32
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 #endif
 
@@ -38,8 +36,7 @@ namespace dt {
 
 const Kernels* neondot_kernels() {
 #if defined(DT_NEONDOT)
-  static const Kernels kernels = {"neondot", &multiply_add, &multiply_add_int8, &quantise,
-                                  &gru,      &gelu,         &normalise,         &softmax};
+  static const Kernels kernels = table("neondot");
   return &kernels;
 #else
   return nullptr;

@@ -140,15 +140,12 @@ inline Sums sixteenth(Sums sum) {
 
 }  // namespace
 
-#include "kernels/body/elementwise.h"
-#include "kernels/body/float32.h"
-#include "kernels/body/int8.h"
+#include "kernels/body/table.h"
 
 namespace dt {
 
 const Kernels* scalar_kernels() {
-  static const Kernels kernels = {"scalar", &multiply_add, &multiply_add_int8, &quantise,
-                                  &gru,     &gelu,         &normalise,         &softmax};
+  static const Kernels kernels = table("scalar");
   return &kernels;
 }
 

@@ -1,5 +1,5 @@
 // Registers of AVX-512: 16 floats, or 16 rows' four bytes. Included inside an unnamed namespace,
-// after <immintrin.h> and <cstring>; the file that includes it defines dot8().
+// after <immintrin.h> and <cstring>; the file that includes it defines dot4().
 using Vec = __m512;
 using Ints = __m512i;
 using Sums = Ints;
@@ -46,3 +46,9 @@ inline void nibble_weights(const std::uint8_t* p, Ints* low, Ints* high) {
   *high = _mm512_and_si512(both, mask);
 }
 inline Sums sixteenth(Sums sum) { return _mm512_srai_epi32(sum, 4); }
+
+// Adds to each lane's sum the products of its four weights with the four activations, exactly.
+inline Sums dot4(Sums sum, Ints x, Ints w);
+inline Sums dot8(Sums sum, Ints x, Ints next_x, Ints w, Ints next_w) {
+  return dot4(dot4(sum, x, w), next_x, next_w);
+}
