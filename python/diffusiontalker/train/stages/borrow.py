@@ -9,8 +9,6 @@ measured takes drawn at random.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,14 +21,13 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ...curves import GATED, indices
-from ...files import is_whole
 from ..config import Config, ConfigError
 from ..corpora import SAMPLE_RATE_HZ, Recording
 from ..corpora.audio import read_audio
 from ..data.streams import Stream, make_version
-from ..files import save_arrays
 from ..networks.context import Whisper
 from ..networks.whisper_weights import load_whisper
+from .kept import digest_of, kept_takes
 from .listen import speech_files
 
 TOKEN_S = 0.02
@@ -257,35 +254,17 @@ def borrowed(
     """`perform_voices`, made once and kept in `folder`; nothing where no face is to be borrowed."""
     if not config.borrowing.face:
         return []
-    path = folder / f"borrowed-{_digest(config, train)}.npz"
-    if not is_whole(path):
-        arrays: dict[str, NDArray[np.generic]] = {}
-        for i, take in enumerate(perform_voices(config, train, on_clip)):
-            assert take.curves is not None
-            arrays[f"audio{i}"] = np.round(np.clip(take.audio, -1, 1) * 32767).astype(np.int16)
-            arrays[f"curves{i}"] = take.curves.astype(np.float16)
-        save_arrays(path, arrays)
-    with np.load(path) as kept:
-        return [
-            Recording(
-                id=f"borrowed-{i}",
-                speaker=config.borrowing.face,
-                licence="",
-                audio=kept[f"audio{i}"].astype(np.float32) / 32767,
-                curves=kept[f"curves{i}"].astype(np.float32),
-                times_s=_times_s(len(kept[f"curves{i}"])),
-            )
-            for i in range(len(kept.files) // 2)
-        ]
+    return kept_takes(
+        folder / f"borrowed-{_digest(config, train)}.npz",
+        "borrowed",
+        lambda: perform_voices(config, train, on_clip),
+        _times_s,
+    )
 
 
 def _digest(config: Config, train: list[list[Recording]]) -> str:
     described = config.describe()
     kept = {key: described[key] for key in ("borrowing", "augmentation", "seed", "sources")}
     kept["speech"] = [(s.name, s.path) for s in config.listening.speech]
-    kept["format"] = 1
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
-    for takes in train:
-        for take in takes:
-            digest.update(f"{take.id} {len(take.audio)}".encode())
-    return digest.hexdigest()[:16]
+    kept["format"] = 2
+    return digest_of(kept, train)

@@ -11,8 +11,6 @@ takes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +23,14 @@ from torch.nn import functional
 
 from ... import _core
 from ...curves import LIPS, indices
-from ...files import is_whole
 from .. import lip_axes
 from ..config import Config, ConfigError
 from ..corpora import Recording
 from ..data.streams import monotone_cubic
-from ..files import save_arrays
 from ..networks.context import Whisper
 from ..networks.whisper_weights import load_whisper
 from .borrow import OnClip, hear
+from .kept import digest_of, kept_takes
 from .trainer import Trainer, learning_rate
 
 PICTURE_S = 0.04  # a teacher gives a face for every two of the encoder's tokens
@@ -257,27 +254,12 @@ def performed(
     """`perform_voices`, made once and kept in `folder`; nothing where no voices are named."""
     if not config.performing.voices:
         return []
-    path = folder / f"performed-{_digest(config, train)}.npz"
-    if not is_whole(path):
-        arrays: dict[str, NDArray[np.generic]] = {}
-        for i, take in enumerate(perform_voices(config, train, on_clip)):
-            assert take.curves is not None
-            arrays[f"audio{i}"] = np.round(np.clip(take.audio, -1, 1) * 32767).astype(np.int16)
-            arrays[f"curves{i}"] = take.curves.astype(np.float16)
-            arrays[f"face{i}"] = np.array(take.speaker)
-        save_arrays(path, arrays)
-    with np.load(path) as kept:
-        return [
-            Recording(
-                id=f"performed-{i}",
-                speaker=str(kept[f"face{i}"]),
-                licence="",
-                audio=kept[f"audio{i}"].astype(np.float32) / 32767,
-                curves=kept[f"curves{i}"].astype(np.float32),
-                times_s=_times_s(len(kept[f"curves{i}"])),
-            )
-            for i in range(len(kept.files) // 3)
-        ]
+    return kept_takes(
+        folder / f"performed-{_digest(config, train)}.npz",
+        "performed",
+        lambda: perform_voices(config, train, on_clip),
+        _times_s,
+    )
 
 
 def of_version(takes: Sequence[Recording], version: int, share: float) -> list[Recording]:
@@ -291,8 +273,4 @@ def _digest(config: Config, train: list[list[Recording]]) -> str:
     described = config.describe()
     kept = {key: described[key] for key in ("performing", "seed", "sources", "anyone")}
     kept["format"] = 1
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
-    for takes in train:
-        for take in takes:
-            digest.update(f"{take.id} {len(take.audio)}".encode())
-    return digest.hexdigest()[:16]
+    return digest_of(kept, train)
