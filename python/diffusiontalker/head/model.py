@@ -1,0 +1,66 @@
+"""What a head is: one set of points, parts of one material each, a shape a curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Triangles of one material: skin, an eye, teeth."""
+
+    name: str
+    #: (T, 3): which of the head's points, counter-clockwise seen from outside.
+    triangles: IndexArray
+    #: 0, a mirror, to 1, chalk (glTF's roughnessFactor).
+    roughness: float = 0.7
+    #: The part hides nothing behind it where its colour lets light through (glTF's BLEND).
+    transparent: bool = False
+
+
+@dataclass(frozen=True)
+class Head:
+    """A neutral face and where each curve moves it.
+
+    Metres; +y up, +z out of the face, +x the head's own left (glTF's axes). All parts share one
+    set of points, so one list of weights moves all of them.
+    """
+
+    #: (V, 3) neutral.
+    points: FloatArray
+    #: (V, 4) RGBA, linear, 0 to 1.
+    colours: FloatArray
+    parts: tuple[Part, ...]
+    #: (V, 3) displacement at weight 1, by curve; curves that the head lacks are not there.
+    shapes: Mapping[str, FloatArray]
+
+    @property
+    def triangles(self) -> IndexArray:
+        """(T, 3) of all parts, in their order."""
+        return np.concatenate([part.triangles for part in self.parts])
+
+    def posed(self, weights: Sequence[float] | FloatArray, names: Sequence[str]) -> FloatArray:
+        """(V, 3): the points with `weights` of the curves `names`; curves it lacks do nothing."""
+        points = self.points.copy()
+        for name, weight in zip(names, weights, strict=True):
+            if weight != 0.0 and name in self.shapes:
+                points += np.float32(weight) * self.shapes[name]
+        return points
+
+
+def normals(points: FloatArray, triangles: IndexArray) -> FloatArray:
+    """(V, 3) unit normals, each the mean of its triangles' weighted by area; 0 where there are none."""
+    corners = points[triangles]
+    of_triangles = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    found = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(found, triangles[:, corner], of_triangles)
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.divide(found, length, out=np.zeros_like(found), where=length > 0).astype(np.float32)
