@@ -146,7 +146,7 @@ def _ordered(head: Head) -> Head:
 def _real(triangles: IndexArray) -> IndexArray:
     """Without those that the poles of a grid leave with two equal corners."""
     a, b, c = triangles.T
-    return triangles[(a != b) & (b != c) & (c != a)]
+    return np.asarray(triangles[(a != b) & (b != c) & (c != a)])
 
 
 def _rounded(lengths: Floats) -> FloatArray:
