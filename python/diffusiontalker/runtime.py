@@ -349,7 +349,8 @@ class Runtime:
                 ("eyeBlink*"), 0 to 10. Of entries that name the same curve, the one that names the
                 fewest counts; of equals the last. {} takes all gains back.
             offset: the same, -1 to 1 (radians for the head), added after the gain.
-            strength_lower, strength_upper: gain of the lower and the upper face on top, 0 to 10.
+            strength_lower: gain of the lower face on top, 0 to 10.
+            strength_upper: of the upper face.
             smooth_ms: time constant of a low-pass over every value, 0 to 1000; 0 is off.
 
         Curves that gain or offset move stay within 0 and 1; rotations have no limit.
