@@ -181,7 +181,8 @@ std::array<float, 3> Canvas::light(const Fragment& fragment, const Surface& surf
   const Vector& n = fragment.normal;
   const Vector view =
       unit({(centre_x - fragment.x) / focal, (fragment.y - centre_y) / focal, 1.0F});
-  const float facing = std::clamp(dot(n, view), 0.0F, 1.0F);
+  // Not to 0: at the outline light would come and go from pixel to pixel.
+  const float facing = std::clamp(dot(n, view), 0.18F, 1.0F);
   const float grazing = 1.0F - facing;
   const float key = dot(n, studio::kKeyAt);
   const float fill = std::max(dot(n, studio::kFillAt), 0.0F) * fragment.open;

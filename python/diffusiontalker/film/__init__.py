@@ -8,9 +8,10 @@ from .errors import FilmError
 from .layouts import LAYOUTS
 from .portrait import Portrait, picture
 from .tracks import MAIN, Track
-from .writing import Beside, Film, write
+from .writing import DEFAULT_SIZE, Beside, Film, check, ready, write
 
 __all__ = [
+    "DEFAULT_SIZE",
     "LAYOUTS",
     "MAIN",
     "Beside",
@@ -18,6 +19,8 @@ __all__ = [
     "FilmError",
     "Portrait",
     "Track",
+    "check",
     "picture",
+    "ready",
     "write",
 ]
