@@ -41,7 +41,7 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
   coarse_.resize(cells);
   coarse_mean_.resize(cells);
   coarse_weight_.resize(cells);
-  scratch_.resize(std::max(cells, lamp_.size()));
+  scratch_.resize(std::max(cells + coarse_width_, lamp_.size() + kShadowSize));
 }
 
 void Canvas::draw(const Scene& scene, std::uint8_t* out) {

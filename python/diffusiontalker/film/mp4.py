@@ -62,7 +62,10 @@ class Mp4:
         av = self._av
         if "libx264" in av.codecs_available:
             made = self._container.add_stream(
-                "libx264", rate=fps, options={"preset": "veryfast", "crf": str(crf), "aq-mode": "3"}
+                "libx264",
+                rate=fps,
+                # Dark walls get their share of the bits, or they show steps.
+                options={"preset": "veryfast", "crf": str(crf), "aq-mode": "3", "trellis": "0"},
             )
         else:
             self.notes.append("this PyAV has no H.264 encoder: the film is MPEG-4, which is larger")

@@ -113,7 +113,8 @@ class Portrait:
         if any(turn):
             turned = np.einsum("vi,ji->vj", points - self._pivot, _rotation(*turn)) + self._pivot
             points = points + self._turning * (turned - points)
-        return points.astype(np.float32, copy=False)
+        posed: FloatArray = points.astype(np.float32, copy=False)
+        return posed
 
     def picture(self, curves: npt.ArrayLike) -> ByteArray:
         """(height, width, 3) sRGB of one frame of curves. Raises FilmError."""
