@@ -7,6 +7,7 @@ stills need neither.
 from .errors import FilmError
 from .layouts import LAYOUTS
 from .portrait import Portrait, picture
+from .stills import sheet
 from .tracks import MAIN, Track
 from .writing import DEFAULT_SIZE, Beside, Film, check, ready, write
 
@@ -22,5 +23,6 @@ __all__ = [
     "check",
     "picture",
     "ready",
+    "sheet",
     "write",
 ]

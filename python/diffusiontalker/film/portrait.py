@@ -205,10 +205,10 @@ def tones() -> ByteArray:
 
 def _canvas() -> type[Canvas]:
     try:
-        from .._picture import Canvas
+        from .. import _picture
     except ImportError as error:
         raise FilmError(f"the package was built without its renderer ({error})") from None
-    return Canvas
+    return _picture.Canvas
 
 
 def _row(part: Part) -> tuple[float, ...]:
