@@ -240,7 +240,6 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   Fragment made{};
   std::array<float, 3> lit{};
   const auto weights = face.at(x, y);
-  const float side = face.front ? 1.0F : -1.0F;
   for (int k = 0; k < 3; ++k) {
     const float weight = weights[k];
     const Vertex& vertex = vertices_[corner[k]];
@@ -253,7 +252,7 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   }
   const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
                         made.normal[2] * made.normal[2];
-  const float scale = squared > 0.0F ? side / std::sqrt(squared) : 0.0F;
+  const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
   for (float& part : made.normal) part *= scale;
   made.shade = shadow(lit);
   made.open = openness(x, y);

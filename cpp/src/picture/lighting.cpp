@@ -189,9 +189,13 @@ float Canvas::openness(float x, float y) const {
 // What a surface sends to the camera: its own colour lit, and a highlight beside it.
 std::array<float, 3> Canvas::light(const Fragment& fragment, const Surface& surface, float focal,
                                    float centre_x, float centre_y, float* highlight) const {
-  const Vector& n = fragment.normal;
   const Vector view =
       unit({(centre_x - fragment.x) / focal, (fragment.y - centre_y) / focal, 1.0F});
+  // Smooth normals turn away a little before the outline, and what is seen from behind has them
+  // turned away: they are mirrored, so that nothing jumps at the outline.
+  Vector n = fragment.normal;
+  const float away = std::min(dot(n, view), 0.0F);
+  for (int i = 0; i < 3; ++i) n[i] -= 2.0F * away * view[i];
   // Not to 0: at the outline light would come and go from pixel to pixel.
   const float facing = std::clamp(dot(n, view), 0.18F, 1.0F);
   const float grazing = 1.0F - facing;

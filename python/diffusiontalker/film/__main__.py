@@ -36,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--head", metavar="FILE", help=".glb or .vrm (default: the shipped one)")
     parser.add_argument("--size", metavar="WxH", default="720x720", help="(default: 720x720)")
-    parser.add_argument(
-        "--shapes", action="store_true", help="a sheet: each shape of the head at 1"
-    )
+    parser.add_argument("--shapes", action="store_true", help="a sheet of all shapes at 1")
     args = parser.parse_args(argv)
     try:
         pose = _pose(args.pose)
