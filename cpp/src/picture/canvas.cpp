@@ -239,9 +239,14 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
   Fragment made{};
   std::array<float, 3> lit{};
+  // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
+  // its edge, weights would then be anything.
   const auto weights = face.at(x, y);
+  const std::array<float, 3> inside{std::max(weights[0], 0.0F), std::max(weights[1], 0.0F),
+                                    std::max(weights[2], 0.0F)};
+  const float whole = 1.0F / (inside[0] + inside[1] + inside[2]);
   for (int k = 0; k < 3; ++k) {
-    const float weight = weights[k];
+    const float weight = inside[k] * whole;
     const Vertex& vertex = vertices_[corner[k]];
     for (int i = 0; i < 3; ++i) {
       made.normal[i] += weight * vertex.normal[i];
