@@ -20,6 +20,7 @@ from ... import Runtime
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
+from ..outputs.kept import Kept
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
@@ -27,7 +28,8 @@ from ..session.live import LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
+from . import filming
+from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
@@ -241,6 +243,9 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         with contextlib.ExitStack() as stack:
             with deferred():
                 outputs = stack.enter_context(_open_outputs(args, places, subject))
+            kept = Kept()
+            if filming.asked(args):
+                outputs.add(kept)
             patience = stack.enter_context(Patience(args, source))
             frames = render(runtime, source, outputs, subject, patience.progress)
     took_s = time.monotonic() - begun
@@ -254,13 +259,21 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
             f"look-ahead {runtime.lookahead_ms:.1f} ms",
             aside=_is_aside(args),
         )
+    if filming.asked(args):
+        with raised():
+            lines = filming.make(
+                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what)
+            )
+        if not args.quiet:
+            for line in lines:
+                say(line, aside=_is_aside(args))
     return 0
 
 
 class Patience:
     """Progress of a long conversion: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, args: argparse.Namespace, source: WavSource) -> None:
+    def __init__(self, args: argparse.Namespace, source: WavSource | filming.Lasting) -> None:
         self._console = Console(stderr=True)
         self._quiet = args.quiet
         self._lines = args.plain or not self._console.is_terminal
@@ -319,7 +332,8 @@ def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
             identity=args.identity,
             backend=args.backend,
             idle=args.idle,
-            head=args.head,
+            # A head that is filmed may turn.
+            head=args.head is True or args.film is not None,
         )
         runtime.set(
             gain=dict(ChainMap(*reversed(args.gain))),

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
 from .destination import Destination
@@ -62,6 +65,10 @@ class FanOut:
     def send_audio(self, audio: Audio) -> None:
         """A piece of the sound, to those that can take it."""
         self._each(lambda output: output.send_audio(audio))
+
+    def hear(self, position: int, samples: NDArray[np.float32]) -> None:
+        """The next sound (n,) as the runtime got it."""
+        self._each(lambda output: output.hear(position, samples) if output.hears else None)
 
     def serve(self) -> None:
         """Call it every few milliseconds."""
