@@ -103,7 +103,9 @@ def write(
     total_s = len(heard) / rate_hz or float(track.times[-1])
     count = max(1, int(np.ceil(total_s * fps)))
     threads = _threads(width * height)
-    painters = [painter(layout, sides, heard, rate_hz, (width, height), fps) for _ in range(threads)]
+    painters = [
+        painter(layout, sides, heard, rate_hz, (width, height), fps) for _ in range(threads)
+    ]
     with mp4.written(path, (width, height), fps, heard, rate_hz, crf) as film:
         for index, made in enumerate(_painted(painters, count), start=1):
             film.add(made)

@@ -34,10 +34,19 @@ class TakeWriter:
     before stays readable.
     """
 
-    def __init__(self, folder: Path, *, source: str, settings: Mapping[str, Any]) -> None:
-        """Makes the take's folder inside `folder`, which is made too.
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        source: str,
+        settings: Mapping[str, Any],
+        recorded: str = "",
+        inside: bool = True,
+    ) -> None:
+        """Makes the take's folder inside `folder`, which is made too, named by time and source.
 
-        `source` names where the voice comes from; `settings` is kept as it is, as JSON.
+        `source` names where the voice comes from; `settings` is kept as it is, as JSON. `recorded`
+        is when it began, now by default. `inside` False: `folder` itself is the take.
         Raises TakeError.
         """
         self._source, self._settings = source, dict(settings)
@@ -47,11 +56,16 @@ class TakeWriter:
         self._frames_file: io.FileIO | None = None
         self._events_file: io.FileIO | None = None
         self._record = form.record(0)
-        self._began = datetime.now().astimezone()
+        began = datetime.now().astimezone()
+        self._recorded = recorded or began.isoformat(timespec="milliseconds")
         self.frames = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.path = _new_folder(folder, form.folder_name(source, self._began))
+            if inside:
+                folder.mkdir(parents=True, exist_ok=True)
+                self.path = _new_folder(folder, form.folder_name(source, began))
+            else:
+                folder.mkdir(parents=True)
+                self.path = folder
         except OSError as error:
             raise TakeError(
                 f"{folder}: no take can be written there: {error.strerror or error}"
@@ -160,7 +174,7 @@ class TakeWriter:
             "complete": ended if complete is None else complete,
             "reason": reason,
             "source": self._source,
-            "recorded": self._began.isoformat(timespec="milliseconds"),
+            "recorded": self._recorded,
             "schema": asdict(self._schema),
             "settings": self._settings,
             "found": dict(found or {}),

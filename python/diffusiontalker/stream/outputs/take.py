@@ -34,8 +34,9 @@ class TakeOutput(Output):
         settings: Mapping[str, Any],
         paced: bool,
     ) -> None:
-        """`source` and `settings` as `TakeWriter` has them. `paced`: somebody watches or hears the rest, so that it goes on where the disk
-        refuses, and what came before stays. Raises StreamError.
+        """`source` and `settings` as `TakeWriter` has them. `paced`: somebody watches meanwhile,
+        so that the session goes on where the disk refuses, and what came before stays. Raises
+        StreamError.
         """
         try:
             self._writer = TakeWriter(folder, source=source, settings=settings)
