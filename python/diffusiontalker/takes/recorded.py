@@ -60,7 +60,8 @@ def _placed(codes: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Frac
     """The frames' numbers, and the rate whose time codes these are. Raises ValueError."""
     parts = [code.replace(".", ":").split(":") for code in codes]
     highest = max(int(part[3]) for part in parts)
-    for rate in sorted(_RATES, key=lambda rate: (rate <= highest, rate != 60, rate)):
+    fitting = []
+    for rate in _RATES if highest < max(_RATES) else ():
         numbers = []
         for hours, minutes, seconds, frame, *thousandths in parts:
             whole = 3600 * int(hours) + 60 * int(minutes) + int(seconds)
@@ -70,8 +71,12 @@ def _placed(codes: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Frac
             live_link_csv.timecode(number, rate) == code
             for number, code in zip(numbers, codes, strict=True)
         ):
-            return np.array(numbers, np.int64), rate
-    raise ValueError("its time codes fit no rate that dt-stream writes")
+            # The one that leaves the fewest frames out; within a second all do alike.
+            fitting.append((numbers[-1] - numbers[0], rate != 60, rate, numbers))
+    if not fitting:
+        raise ValueError("its time codes fit no rate that dt-stream writes")
+    *_, rate, numbers = min(fitting)
+    return np.array(numbers, np.int64), rate
 
 
 def _json_lines(text: str) -> Motion:
