@@ -39,6 +39,7 @@ ELSEWHERE = {
     "Engine/Build/BatchFiles": "a folder of Unreal Engine",
     "Config/DefaultEngine.ini": "a file of an Unreal project",
     "dt/": "topics of the wire",
+    "missing/": "a folder that is not there",
 }
 
 
