@@ -77,7 +77,7 @@ def parser() -> Parser:
         help="list microphones, examine, or list talking styles",
     )
     _add_voice(made)
-    _add_face(made)
+    add_face(made)
     _add_outputs(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
@@ -119,7 +119,7 @@ def _add_voice(made: Parser) -> None:
     )
 
 
-def _add_face(made: Parser) -> None:
+def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
