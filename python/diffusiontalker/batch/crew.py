@@ -118,9 +118,10 @@ class Crew:
         return [(line, Failure(line.audio, line.out, reason))]
 
     def close(self) -> None:
-        """Ends the workers; what they have not finished is not done."""
+        """Ends the workers at once; what they have not finished is not done."""
         for worker in self._workers:
-            for process in list((worker.pool._processes or {}).values()):
+            busy = any(not future.done() for _, future in worker.lines)
+            for process in list((worker.pool._processes or {}).values()) if busy else ():
                 with contextlib.suppress(OSError):
                     process.kill()
-            worker.pool.shutdown(wait=False, cancel_futures=True)
+            worker.pool.shutdown(wait=not busy, cancel_futures=True)
