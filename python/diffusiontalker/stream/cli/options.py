@@ -87,7 +87,7 @@ def parser() -> Parser:
     )
     made.add_argument("take", nargs="?", metavar="TAKE", help="what to replay: a take's folder")
     _add_voice(made)
-    _add_face(made)
+    add_face(made)
     _add_outputs(made)
     filming.add_options(made)
     look = made.add_argument_group("what is shown")
@@ -130,7 +130,7 @@ def _add_voice(made: Parser) -> None:
     )
 
 
-def _add_face(made: Parser) -> None:
+def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
