@@ -32,7 +32,8 @@ SEALED = (
 )  # fmt: skip
 
 #: How far the lips' controls overlap at rest, so that the smooth surfaces touch.
-OVERLAP = 0.004
+OVERLAP = 0.003
+BEHIND = 0.006
 MIDDLE = np.array([0.0, -0.51, -0.26])
 RADII = np.array([0.235, 0.165, 0.28])
 
@@ -44,7 +45,9 @@ def seal(cage: Cage) -> None:
     bow = np.sin(np.pi * np.linspace(0, 1, len(upper))) ** 0.5
     meet = (cage.points[upper] + cage.points[lower]) / 2
     over = np.array([0, OVERLAP, 0]) * bow[:, None]
-    wanted = np.concatenate([meet - over, (meet + over)[1:-1]])
+    # The lower one goes in a little behind the upper one, whose edge is then what is seen.
+    behind = np.array([0, 0, -BEHIND]) * bow[:, None]
+    wanted = np.concatenate([meet - over, (meet + over + behind)[1:-1]])
     cage.points += spread(cage.points, cage.points[inner], wanted - cage.points[inner], 0.07)
     shapes = cage.shapes
     apart = shapes["jawOpen"] + shapes["mouthClose"]
