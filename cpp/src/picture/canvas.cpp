@@ -39,7 +39,6 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
   for (std::size_t i = 0; i < plain_.size(); ++i) plain_[i] = tone(background_[i]);
   const auto cells = static_cast<std::size_t>(coarse_width_) * coarse_height_;
   coarse_.resize(cells);
-  coarse_mean_.resize(cells);
   coarse_weight_.resize(cells);
   scratch_.resize(std::max(cells + coarse_width_, lamp_.size() + kShadowSize));
 }
@@ -239,6 +238,7 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
   Fragment made{};
   std::array<float, 3> lit{};
+  float inverse = 0.0F;
   // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
   // its edge, weights would then be anything.
   const auto weights = face.at(x, y);
@@ -254,13 +254,14 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
       lit[i] += weight * vertex.lit[i];
     }
     made.alpha += weight * vertex.alpha;
+    inverse += weight * screen_[3 * static_cast<std::size_t>(corner[k]) + 2];
   }
   const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
                         made.normal[2] * made.normal[2];
   const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
   for (float& part : made.normal) part *= scale;
   made.shade = shadow(lit);
-  made.open = openness(x, y);
+  made.open = openness(x, y, 1.0F / inverse);
   made.x = x;
   made.y = y;
   return made;
