@@ -18,6 +18,11 @@ constexpr float kNear = 0.02F;
 // Samples of one surface whose distances differ by less than this share are lit as one.
 constexpr float kOneSurface = 0.006F;
 
+// Whether no sample of a pixel sees anything: all are -1.
+bool empty(const std::int32_t* nearest) {
+  return (nearest[0] & nearest[1] & nearest[2] & nearest[3]) == -1;
+}
+
 }  // namespace
 
 Canvas::Canvas(int width, int height, std::vector<float> background,
@@ -44,6 +49,8 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
 }
 
 void Canvas::draw(const Scene& scene, std::uint8_t* out) {
+  blends_ = std::any_of(scene.surfaces.begin(), scene.surfaces.end(),
+                        [](const Surface& surface) { return surface.blended; });
   find_normals(scene);
   project(scene);
   set_up(scene);
@@ -276,6 +283,10 @@ void Canvas::resolve(const Scene& scene) {
       const float* depth = &depth_[pixel * kSamples];
       float* colour = &linear_[pixel * 3];
       const float* behind = &background_[pixel * 3];
+      if (empty(nearest)) {
+        if (blends_) std::copy_n(behind, 3, colour);
+        continue;
+      }
       std::array<float, 3> sum{};
       int open = kSamples;
       unsigned done = 0;
@@ -360,10 +371,10 @@ std::uint8_t Canvas::tone(float light) const {
 void Canvas::develop(std::uint8_t* out) const {
   std::copy(plain_.begin(), plain_.end(), out);
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
-    const std::size_t row = static_cast<std::size_t>(y) * width_ * 3;
-    for (std::size_t i = row + drawn_.left * std::size_t{3};
-         i < row + drawn_.right * std::size_t{3}; ++i) {
-      out[i] = tone(linear_[i]);
+    const std::size_t row = static_cast<std::size_t>(y) * width_;
+    for (std::size_t pixel = row + drawn_.left; pixel < row + drawn_.right; ++pixel) {
+      if (!blends_ && empty(&nearest_[pixel * kSamples])) continue;
+      for (std::size_t i = pixel * 3; i < pixel * 3 + 3; ++i) out[i] = tone(linear_[i]);
     }
   }
 }

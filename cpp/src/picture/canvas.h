@@ -108,6 +108,7 @@ class Canvas {
   int coarse_width_, coarse_height_;
   int tiles_across_;
   Pixels drawn_{};
+  bool blends_ = false;
 };
 
 }  // namespace dt::picture
