@@ -14,6 +14,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from . import filming
 from .command import Parser
 
 _EXAMPLES = """\
@@ -25,6 +26,7 @@ examples:
   dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
   dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
   dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
+  dt-stream --demo --film demo.mp4                  a film of a head that says it, with its sound
   dt-stream --wav *.wav --out curves/               many files, as fast as possible, a CSV each
   espeak-ng --stdout Hi | dt-stream --wav - --to json:-    a pipe in, a pipe out
   ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
@@ -85,8 +87,9 @@ def parser() -> Parser:
     )
     made.add_argument("take", nargs="?", metavar="TAKE", help="what to replay: a take's folder")
     _add_voice(made)
-    _add_face(made)
+    add_face(made)
     _add_outputs(made)
+    filming.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -127,7 +130,7 @@ def _add_voice(made: Parser) -> None:
     )
 
 
-def _add_face(made: Parser) -> None:
+def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
@@ -152,8 +155,10 @@ def _add_face(made: Parser) -> None:
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
     face.add_argument(
-        "--head", action="store_true", help="headYaw, headPitch, headRoll after the curves, radians"
-    )
+        "--head", nargs="?", const=True, default=False, metavar="FILE",
+        help="alone: headYaw, headPitch, headRoll after the curves, radians; FILE.glb or FILE.vrm: "
+        "the head that is shown",
+    )  # fmt: skip
     face.add_argument(
         "--gain",
         action="append",
@@ -262,6 +267,7 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    filming.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")

@@ -20,6 +20,7 @@ from ... import Runtime
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
+from ..outputs.kept import Kept
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
@@ -27,7 +28,8 @@ from ..session.live import LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
+from . import filming
+from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
@@ -283,6 +285,9 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
             with deferred():
                 outputs = stack.enter_context(_open_outputs(args, places, subject))
                 take = record_to(args, faces(args)[0], source, runtime, outputs)
+            kept = Kept()
+            if filming.asked(args):
+                outputs.add(kept)
             patience = stack.enter_context(Patience(args, source))
             frames = render(runtime, source, outputs, subject, patience.progress)
     took_s = time.monotonic() - begun
@@ -298,13 +303,21 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         )
         if take is not None:
             say(f"take: {take.name}", aside=is_aside(args))
+    if filming.asked(args):
+        with raised():
+            lines = filming.make(
+                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what)
+            )
+        if not args.quiet:
+            for line in lines:
+                say(line, aside=is_aside(args))
     return 0
 
 
 class Patience:
     """Progress of a long conversion: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, args: argparse.Namespace, source: WavSource) -> None:
+    def __init__(self, args: argparse.Namespace, source: WavSource | filming.Lasting) -> None:
         self._console = Console(stderr=True)
         self._quiet = args.quiet
         self._lines = args.plain or not self._console.is_terminal
@@ -363,7 +376,8 @@ def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
             identity=args.identity,
             backend=args.backend,
             idle=args.idle,
-            head=args.head,
+            # A head that is filmed may turn.
+            head=args.head is True or args.film is not None,
         )
         runtime.set(
             gain=dict(ChainMap(*reversed(args.gain))),
