@@ -1,0 +1,189 @@
+"""The page's controls, done between the frames of a session, and what it tells the page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import Runtime
+from ...preview.link import Link
+from ...preview.messages import Cast, Control, Gate, Mute, Record, Restart, Turn
+from .. import StreamError
+from ..outputs.fan_out import FanOut
+from ..outputs.output import Output
+from ..sources.source import Source
+from .input_gate import InputGate
+from .meter import Meter
+from .stamp import make_schema
+
+_STATUS_EVERY_NS = 200_000_000
+# What the gate may be set to, dBFS.
+_GATE_RANGE_DB = (-90.0, 0.0)
+
+
+class Remote:
+    """One session's side of the page. `serve` is called by the session's loop."""
+
+    def __init__(
+        self,
+        link: Link,
+        runtime: Runtime,
+        source: Source,
+        outputs: FanOut,
+        meter: Meter,
+        *,
+        subject: str,
+        live: bool,
+        open_take: Callable[[], Output] | None = None,
+    ) -> None:
+        """`live`: the sound is a microphone's. `open_take`: begins a take that can be recorded."""
+        #: Set once a user wants the stream from its start.
+        self.restart: Restart | None = None
+        self._link = link
+        self._runtime = runtime
+        self._source = source
+        self._outputs = outputs
+        self._meter = meter
+        self._subject = subject
+        self._live = live
+        self._open_take = open_take
+        self._take: Output | None = None
+        self._gate = InputGate(source.sample_rate)
+        self._identity = "auto"
+        self._status_due_ns = 0
+
+    def hear(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the model hears of a block; on the source's thread."""
+        return self._gate.push(block)
+
+    def begin(self, identity: str) -> None:
+        """The session begins, with `identity` as it was asked for."""
+        self._identity = identity
+        runtime = self._runtime
+        bundle = runtime.bundle
+        self._link.tell(
+            "schema",
+            subject=self._subject,
+            source=self._source.name,
+            live=self._live,
+            duration_s=self._source.duration_s,
+            curves=runtime.curve_names,
+            rate=float(runtime.frame_rate),
+            audio_rate=runtime.sample_rate,
+            lookahead_ms=round(runtime.lookahead_ms, 1),
+            steps=bundle.sample_steps,
+            model=bundle.name,
+            model_version=bundle.sha256[:12],
+            identities=runtime.identities,
+            bundle=bundle_folder(bundle.path),
+            bundles=[*known_bundles(bundle.path)],
+            can_record=self._open_take is not None,
+        )
+        self._tell_settings()
+
+    def serve(self) -> None:
+        """Does what users of the page did, and tells it what goes on when that is due."""
+        for control in self._link.controls():
+            try:
+                self._do(control)
+            except (ValueError, StreamError) as error:
+                self._link.tell("refused", text=str(error))
+            self._tell_settings()
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._status_due_ns and self._link.pages:
+            self._status_due_ns = now_ns + _STATUS_EVERY_NS
+            self._tell_status(now_ns)
+
+    def _do(self, control: Control) -> None:
+        match control:
+            case Turn():
+                self._runtime.set(**vars(control))
+            case Cast():
+                self._runtime.recast(**vars(control))
+                self._identity = control.identity or self._identity
+            case Mute():
+                self._gate.muted = control.on
+            case Gate():
+                level = control.level_db
+                if level is not None and not _GATE_RANGE_DB[0] <= level <= _GATE_RANGE_DB[1]:
+                    raise ValueError(f"gate: expected -90 to 0 dBFS, got {level:g}")
+                self._gate.threshold_db = level
+            case Record():
+                self._record(control.on)
+            case Restart():
+                self.restart = control
+
+    def _record(self, on: bool) -> None:
+        if on and self._take is None and self._open_take is not None:
+            take = self._open_take()
+            take.announce(make_schema(self._runtime, self._subject, audio=True))
+            self._outputs.add(take)
+            self._take = take
+        elif not on and self._take is not None:
+            take, self._take = self._take, None
+            self._outputs.end(take)
+
+    def _tell_settings(self) -> None:
+        runtime = self._runtime
+        settings = {k: _plain(v) for k, v in vars(runtime.settings).items()}
+        self._link.tell(
+            "settings",
+            identity=self._identity,
+            seed=runtime.seed,
+            idle=runtime.idle,
+            **settings,
+            muted=self._gate.muted,
+            gate_db=self._gate.threshold_db,
+            recording=self._take.name if self._take is not None else None,
+        )
+
+    def _tell_status(self, now_ns: int) -> None:
+        figures = self._meter.read(now_ns)
+        stats = self._runtime.stats
+        lost = stats.dropped_samples + stats.dropped_frames + self._source.lost_blocks
+        self._link.tell(
+            "status",
+            heard_s=round(stats.samples / self._source.sample_rate, 2),
+            frames=figures.frames,
+            rate_hz=round(figures.rate_hz, 2),
+            latency_p50_ms=round(figures.latency_p50_ms, 1),
+            latency_p99_ms=round(figures.latency_p99_ms, 1),
+            level_db=round(stats.level_db, 1),
+            identity=self._runtime.identity,
+            subscribers=self._outputs.subscribers,
+            lost=lost,
+            not_taken=sum(count for _, count in self._outputs.dropped),
+            notices=self._source.notices[-3:],
+            pages=self._link.pages,
+        )
+
+
+def _plain(value: object) -> Any:
+    return dict(value) if hasattr(value, "keys") else value  # type: ignore[call-overload]
+
+
+def bundle_folder(path: Path | None) -> str:
+    """How the page names a bundle: its folder, or "" for the embedded one."""
+    if path is None or path.resolve() == _embedded().resolve():
+        return ""
+    return str(path)
+
+
+def known_bundles(path: Path | None) -> list[str]:
+    """The embedded bundle, the one in use, and those that lie beside it."""
+    found = {"", bundle_folder(path)}
+    if bundle_folder(path) and path is not None:
+        for manifest in sorted(path.resolve().parent.glob(f"*{os.sep}manifest.json"))[:50]:
+            if (manifest.parent / "weights.safetensors").is_file():
+                found.add(bundle_folder(manifest.parent))
+    return sorted(found)
+
+
+def _embedded() -> Path:
+    return Path(__file__).parents[2] / "bundles" / "default"
