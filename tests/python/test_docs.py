@@ -50,7 +50,7 @@ def documents() -> list[Path]:
         "CHANGELOG.md",
         "tests/unreal/stubs/README.md",
         "python/diffusiontalker/data/README.md",
-        "python/diffusiontalker/train/collect/tables/NOTICE.md",  # other people's licences
+        "python/diffusiontalker/head/tables/NOTICE.md",  # other people's licences
     )
     return [ROOT / name for name in listed if name not in skipped]
 

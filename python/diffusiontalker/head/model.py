@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..curves import CURVES
+
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint32]
+
+
+class HeadError(ValueError):
+    """A head file that cannot be used; the message says what was expected and found."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,10 @@ class Head:
             if weight != 0.0 and name in self.shapes:
                 points += np.float32(weight) * self.shapes[name]
         return points
+
+    def missing(self) -> tuple[str, ...]:
+        """The curves that move nothing on this head, in the order of `CURVES`."""
+        return tuple(name for name in CURVES if name not in self.shapes)
 
 
 def normals(points: FloatArray, triangles: IndexArray) -> FloatArray:

@@ -142,7 +142,8 @@ class Performing:
     """What the measured people would do to voices that nobody filmed (performing.py)."""
 
     faces: tuple[str, ...] = ()  # speakers with measured curves, or `anyone`: the mean of them all
-    voices: tuple[str, ...] = ()  # names of [[sources]] whose sound is performed; empty: none
+    #: Names of [[sources]] and of [[listening.speech]] whose sound is performed; empty: none.
+    voices: tuple[str, ...] = ()
     teachers: int = 2  # networks that learn the measured faces, from seeds of their own
     epochs: int = 14  # of each
     layers: int = 3  # of the unmasked encoder (`listening.weights`) that they hear through
@@ -261,6 +262,8 @@ class Config:
     #: The talker starts from this bundle's weights (start_from.py): a folder, relative to this
     #: file, or "default" for the embedded one. Empty: from nothing.
     start_from: str = ""
+    #: What of it: all its weights ("all"), or its ear alone ("context").
+    start_with: str = "all"
     #: The curves' units: those of the bundle that training starts from, or the data's own ("data").
     start_units: str = "bundle"
     identity: bool = True  # false: the decoder is not told who speaks, and L_con is off
@@ -363,6 +366,7 @@ class Config:
             del plain["encoder"]["frozen"]
         for table, key, nothing in (
             (plain, "start_from", ""),
+            (plain, "start_with", "all"),
             (plain, "start_units", "bundle"),
             (plain, "strangers", []),
             (plain, "anyone", ""),
@@ -554,6 +558,10 @@ def check(config: Config, where: str) -> None:
     if config.start_units not in ("bundle", "data"):
         raise ConfigError(
             f"{where}: start_units: expected bundle or data, got {config.start_units!r}"
+        )
+    if config.start_with not in ("all", "context"):
+        raise ConfigError(
+            f"{where}: start_with: expected all or context, got {config.start_with!r}"
         )
     if config.start_from and frozen.kind:
         raise ConfigError(f"{where}: start_from: no bundle hears through encoder.frozen")

@@ -19,7 +19,7 @@ from . import landmarks
 # the comparison is held to "alike", which decides where the surface is flat and says nothing.
 REACH = 0.6
 HOLD = 0.03
-_TABLES = resources.files(__package__) / "tables"
+_TABLES = resources.files("diffusiontalker.head") / "tables"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class LandmarkHead:
 
 
 def default() -> LandmarkHead:
-    """ICT-FaceKit's light head, whose figures ship with the package (tables/NOTICE.md)."""
+    """ICT-FaceKit's light head, whose figures ship with the package (head/tables/NOTICE.md)."""
     with resources.as_file(_TABLES / "ict_at_mediapipe.npz") as path:
         return read(path)
 

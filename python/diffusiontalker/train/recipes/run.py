@@ -367,7 +367,7 @@ def train(
     mean, std = streams.statistics(streams.load_streams(versions[0]))
     talker.mean.copy_(torch.from_numpy(mean))
     talker.std.copy_(torch.from_numpy(std))
-    if start is not None:
+    if start is not None and config.start_with == "all":
         start_from.begin(talker, start, speakers, own_units=config.start_units == "data")
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):

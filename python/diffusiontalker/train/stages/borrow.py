@@ -145,8 +145,13 @@ def pieces(audio: Array, longest_s: float) -> list[Array]:
     return [audio[a:b] for a, b in pairwise(bounds) if b - a >= shortest]
 
 
-def _sounds(config: Config, train: list[list[Recording]], name: str) -> Iterator[Array]:
-    """The sounds of one named source or folder of speech, in an order drawn from the seed."""
+def sounds(
+    config: Config, train: list[list[Recording]], name: str, field: str = "borrowing.voices"
+) -> Iterator[Array]:
+    """The sounds of one named source or folder of speech, in an order drawn from the seed.
+
+    Raises ConfigError where `field` of the configuration names what is not there.
+    """
     rng = np.random.default_rng([config.seed, 3, *name.encode()])
     for source, takes in zip(config.sources, train, strict=True):
         if source.name == name:
@@ -161,7 +166,7 @@ def _sounds(config: Config, train: list[list[Recording]], name: str) -> Iterator
                 except Exception:  # one broken file of thousands is left out, whatever it is
                     continue
             return
-    raise ConfigError(f"borrowing.voices: no source and no listening.speech is named {name!r}")
+    raise ConfigError(f"{field}: no source and no listening.speech is named {name!r}")
 
 
 def _range(mouth: list[Array]) -> Array:
@@ -189,7 +194,7 @@ def perform_voices(
     chosen: dict[str, list[Array]] = {name: [] for name in options.voices}
     for name, kept in chosen.items():
         left_s = share_s
-        for sound in _sounds(config, train, name):
+        for sound in sounds(config, train, name):
             for piece in pieces(sound, LONGEST_PIECE_S):
                 kept.append(piece)
                 left_s -= len(piece) / SAMPLE_RATE_HZ

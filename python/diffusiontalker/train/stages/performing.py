@@ -29,7 +29,7 @@ from ..corpora import Recording
 from ..data.streams import monotone_cubic
 from ..networks.context import Whisper
 from ..networks.whisper_weights import load_whisper
-from .borrow import OnClip, hear
+from .borrow import LONGEST_PIECE_S, OnClip, hear, pieces, sounds
 from .kept import digest_of, kept_takes
 from .trainer import Trainer, learning_rate
 
@@ -181,10 +181,6 @@ def perform_voices(
     ValueError where no face was measured.
     """
     options = config.performing
-    named = {source.name: takes for source, takes in zip(config.sources, train, strict=True)}
-    for name in options.voices:
-        if name not in named:
-            raise ConfigError(f"performing.voices: no source is named {name!r}")
     measured = [take for takes in train for take in takes if take.curves is not None]
     if not measured:
         raise ValueError("performing: no take has a measured face for the teachers to learn")
@@ -192,7 +188,7 @@ def perform_voices(
     for face in options.faces:
         if face not in (*names, config.anyone):
             raise ConfigError(f"performing.faces: no measured takes of {face!r}")
-    voices = [take for name in options.voices for take in named[name]]
+    voices = [take for name in options.voices for take in _voices(config, train, name)]
     whisper = load_whisper((Path(config.folder) / config.listening.weights).resolve())
     steps = options.teachers * options.epochs * -(-len(measured) // BATCH)
     clips_in_all = len(measured) + steps + len(voices)
@@ -227,6 +223,21 @@ def perform_voices(
             made.append(Recording(voice.id, face, "", voice.audio, curves, times_s))
         one_more()
     return [made[i] for i in rng.permutation(len(made))]
+
+
+def _voices(config: Config, train: list[list[Recording]], name: str) -> list[Recording]:
+    """The takes of a source, or a folder of speech in pieces, whose face nobody has measured."""
+    for source, takes in zip(config.sources, train, strict=True):
+        if source.name == name:
+            return takes
+    return [
+        Recording(f"{name}-{index}", name, "", piece)
+        for index, piece in enumerate(
+            piece
+            for sound in sounds(config, train, name, "performing.voices")
+            for piece in pieces(sound, LONGEST_PIECE_S)
+        )
+    ]
 
 
 def _times_s(pictures: int) -> NDArray[np.float64]:
@@ -272,5 +283,6 @@ def of_version(takes: Sequence[Recording], version: int, share: float) -> list[R
 def _digest(config: Config, train: list[list[Recording]]) -> str:
     described = config.describe()
     kept = {key: described[key] for key in ("performing", "seed", "sources", "anyone")}
-    kept["format"] = 1
+    kept["speech"] = [(s.name, s.path) for s in config.listening.speech]
+    kept["format"] = 2
     return digest_of(kept, train)

@@ -30,8 +30,11 @@ def read(config: Config) -> Bundle | None:
     asked = manifest_of(config, [""], {}, config.stages[0].steps)
     for key in SHAPE:
         _refuse_other(config, key, bundle.manifest[key], asked[key])
-    for key in ("train_steps", "sample_steps"):
-        _refuse_other(config, key, bundle.manifest["diffusion"][key], asked["diffusion"][key])
+    has, wanted = bundle.manifest["diffusion"], asked["diffusion"]
+    _refuse_other(config, "train_steps", has["train_steps"], wanted["train_steps"])
+    # A single step is the first of any number, so a regression can become a sampler.
+    if config.start_with == "all" and has["sample_steps"] != 1:
+        _refuse_other(config, "sample_steps", has["sample_steps"], wanted["sample_steps"])
     return bundle
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 torch = pytest.importorskip("torch")
 
 from diffusiontalker.curves import CURVES  # noqa: E402
-from diffusiontalker.train.config import Config, ConfigError, ContextConfig, Performing  # noqa: E402
+from diffusiontalker.train.config import (  # noqa: E402
+    Config,
+    ConfigError,
+    ContextConfig,
+    Performing,
+    Speech,
+)
 from diffusiontalker.train.data import streams  # noqa: E402
 from diffusiontalker.train.networks.context import Whisper  # noqa: E402
 from diffusiontalker.train.recipes import run  # noqa: E402
@@ -105,6 +112,27 @@ def test_every_voice_is_performed_but_as_its_own_face(
     assert not any(stream.voiced.any() for stream in anyones)  # nobody's voice is theirs
     without = replace(settings, performing=Performing())
     assert streams.cache_key(data.train, settings, "") != streams.cache_key(data.train, without, "")
+
+
+def test_speech_that_has_no_takes_is_performed_in_pieces(
+    settings: Config, whisper: Whisper, tmp_path: Path
+) -> None:
+    data = run.read_data(settings)
+    rng = np.random.default_rng(1)
+    for index, seconds in enumerate((2.0, 15.0)):
+        sound = 0.1 * rng.standard_normal(round(seconds * 16000))
+        soundfile.write(tmp_path / f"{index}.wav", sound, 16000)
+    speech = Speech("radio", str(tmp_path))
+    options = replace(settings.performing, faces=("anna",), voices=("spoken", "radio"))
+    heard = replace(
+        settings, listening=replace(settings.listening, speech=(speech,)), performing=options
+    )
+    takes = performing.perform_voices(heard, data.train)
+    pieces = [take for take in takes if take.id.startswith("radio-")]
+    assert {take.speaker for take in takes} == {"anna"}
+    assert max(take.duration_s for take in pieces) <= 6.0
+    assert sum(take.duration_s for take in pieces) == pytest.approx(17.0, abs=1.0)
+    assert len(takes) == len(pieces) + len(data.train[1])
 
 
 def test_names_that_mean_nothing_are_refused(

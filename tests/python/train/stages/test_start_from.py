@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import random_bundle
 import train_corpus
+from random_bundle import alpha_bar
 
 torch = pytest.importorskip("torch")
 
@@ -72,6 +73,29 @@ def test_a_run_begins_with_the_bundle_s_weights(
     assert not torch.equal(before, talker.identity.pooled_mean)
 
 
+def test_a_run_can_take_the_ear_alone(going_on: Config, start: Bundle, tmp_path: Path) -> None:
+    ear = replace(going_on, start_with="context")
+    talker, speakers = run.train(ear, run.read_data(ear), tmp_path)
+    known, fresh = load_talker(start).state_dict(), build(ear, speakers).state_dict()
+    for name, value in talker.state_dict().items():
+        if name.startswith(("encoder.", "decoder.")):
+            here = known if name.startswith("encoder.context.") else fresh
+            torch.testing.assert_close(value, here[name], rtol=0, atol=0, msg=name)
+
+
+def test_a_regression_becomes_a_sampler(going_on: Config, tmp_path: Path) -> None:
+    single = random_bundle.write(
+        tmp_path,
+        decoder=DECODER,
+        context=random_bundle.CONTEXT,
+        diffusion={"train_steps": 32, "sample_steps": 1, "alpha_bar": alpha_bar(1)},
+    )
+    sampler = replace(going_on, start_from=str(single.path))
+    bundle = start_from.read(sampler)
+    assert bundle is not None
+    assert bundle.manifest["diffusion"]["sample_steps"] == 1
+
+
 def test_learning_goes_on_from_there(going_on: Config, tmp_path: Path) -> None:
     moving = replace(
         going_on, stages=(replace(STILL, epochs=6, learning_rate=1e-3, warmup_steps=2),)
@@ -130,6 +154,8 @@ def test_what_no_bundle_can_start_is_refused(going_on: Config) -> None:
     check(going_on, "c.toml")
     with pytest.raises(ConfigError, match=r"c.toml: start_from: expected identity = true"):
         check(replace(going_on, identity=False), "c.toml")
+    with pytest.raises(ConfigError, match=r"start_with: expected all or context, got 'mouth'"):
+        check(replace(going_on, start_with="mouth"), "c.toml")
     frozen = replace(going_on.encoder.frozen, kind="hubert")
     encoder = replace(going_on.encoder, context=ContextConfig(layers=0), frozen=frozen)
     with pytest.raises(ConfigError, match=r"no bundle hears through encoder\.frozen"):
