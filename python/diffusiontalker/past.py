@@ -35,11 +35,11 @@ class Past:
         """Everything from sample `position` on, a copy. ValueError for what is no longer there."""
         if not max(0, self.total - len(self._ring)) <= position <= self.total:
             raise ValueError(f"position: the sound at sample {position} is not kept")
-        begin, end = position % len(self._ring), self.total % len(self._ring)
         if position == self.total:
             return np.zeros(0, np.float32)
+        begin, end = position % len(self._ring), self.total % len(self._ring)
         if begin < end:
-            return self._ring[begin:end].copy()
+            return np.array(self._ring[begin:end], np.float32)
         return np.concatenate([self._ring[begin:], self._ring[:end]])
 
     def warm_start(self, frame_rate: Fraction) -> tuple[int, int]:

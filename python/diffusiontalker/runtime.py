@@ -279,7 +279,7 @@ class Runtime:
         return self.identities[row]
 
     def identity_scores(self, stream: int = 0) -> dict[str, float]:
-        """How well the voice heard so far matches each identity, by name: -1 to 1, higher is nearer.
+        """How well the voice so far matches each identity, by name: -1 to 1, higher is nearer.
 
         "auto" follows the highest. Of `step` and `flush`; while live they stand still.
         """
@@ -557,7 +557,7 @@ class Runtime:
         new_idle = self._idle if idle is None else _idle(idle)
         if (pinned, new_seed, new_idle) == (self._pinned[0], self._seeds[0], self._idle):
             return
-        self._pinned, self._seeds, self._idle = [pinned], [new_seed], new_idle
+        self._pinned, self._seeds, self._idle = (pinned,), (new_seed,), new_idle
         self._core_is_old = True
         # Who pushes never waits for this: what comes meanwhile waits in `_waiting`.
         with self._feeding:

@@ -65,10 +65,10 @@ class Guard:
         # A browser always says where a websocket comes from.
         if origin != f"http://{host}" and (websocket or origin):
             return 403, "Another site's page is not served.", []
-        if _header(scope, b"sec-fetch-site") in ("cross-site", "same-site"):
-            # A link to the page may be followed; nothing of it may be loaded into another.
-            if _header(scope, b"sec-fetch-mode") != "navigate":
-                return 403, "Another site's page is not served.", []
+        # A link to the page may be followed; nothing of it may be loaded into another.
+        elsewhere = _header(scope, b"sec-fetch-site") in ("cross-site", "same-site")
+        if elsewhere and _header(scope, b"sec-fetch-mode") != "navigate":
+            return 403, "Another site's page is not served.", []
         if self._is_token(_cookie(scope, self._cookie)):
             return 0, "", []
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]

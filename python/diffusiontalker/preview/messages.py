@@ -17,7 +17,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -116,9 +116,7 @@ class UsePreset:
     name: str
 
 
-Control: TypeAlias = (
-    Turn | Cast | Mute | Gate | Record | Restart | Second | KeepPreset | UsePreset
-)
+Control: TypeAlias = Turn | Cast | Mute | Gate | Record | Restart | Second | KeepPreset | UsePreset
 _KINDS: dict[str, type[Control]] = {
     "turn": Turn,
     "cast": Cast,
@@ -190,8 +188,9 @@ def pack_frames(frames: Sequence[StampedFrame], face: int = FIRST_FACE) -> bytes
     form = struct.Struct(f"<{values}f{4 * (values % 2)}x")
     for frame in frames:
         time_s = frame.index * frame.rate_den / frame.rate_num
-        parts += _STAMP.pack(frame.sequence, time_s, frame.index & _U32, frame.flags), form.pack(
-            *frame.curves
+        parts += (
+            _STAMP.pack(frame.sequence, time_s, frame.index & _U32, frame.flags),
+            form.pack(*frame.curves),
         )
     return b"".join(parts)
 

@@ -69,9 +69,7 @@ class SecondFace:
             preset = self.preset
             if wish.preset is not None:
                 loaded = presets.load(wish.preset)
-                preset = replace(
-                    preset, **{k: v for k, v in vars(loaded).items() if v is not None}
-                )
+                preset = replace(preset, **{k: v for k, v in vars(loaded).items() if v is not None})
             named = {k: getattr(wish, k) for k in vars(Preset()) if getattr(wish, k) is not None}
             preset = presets.from_mapping(
                 {k: v for k, v in {**vars(preset), **named}.items() if v is not None}, "second face"

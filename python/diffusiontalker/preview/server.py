@@ -27,6 +27,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from .. import head as heads
 from .. import presets
 from ..presets import Preset, PresetError
 from . import PreviewError, pipe
@@ -70,8 +71,9 @@ def three_js() -> Path:
 class Desk:
     """Between the pages and the stream: what the stream says, and what the users want of it."""
 
-    def __init__(self, out: IO[bytes], head: Path) -> None:
-        self.head = head
+    def __init__(self, out: IO[bytes], head: heads.Head, name: str) -> None:
+        #: The head as a glTF whose normals follow its shapes.
+        self.head = heads.gltf.document(head, morph_normals=True).glb()
         self.hub = Hub(self._count)
         self._out = out
         self._out_lock = threading.Lock()
@@ -80,6 +82,7 @@ class Desk:
         self.second = SecondFace(self._emit, self._tell)
         self.second.say()
         self._tell_presets()
+        self._tell("head", name=name, missing=head.missing())
 
     def take(self, kind: bytes, body: bytes) -> None:
         """A message of the stream, on the loop's thread."""
@@ -167,7 +170,7 @@ def application(desk: Desk) -> Starlette:
         return FileResponse(three_js(), media_type="text/javascript")
 
     async def head(_: Request) -> Response:
-        return FileResponse(desk.head, media_type="model/gltf-binary", headers=_NO_STORE)
+        return Response(desk.head, media_type="model/gltf-binary", headers=_NO_STORE)
 
     async def stream(socket: WebSocket) -> None:
         if desk.hub.pages >= _MOST_PAGES:
@@ -218,7 +221,7 @@ async def _serve(settings: dict[str, Any], inwards: IO[bytes], out: IO[bytes]) -
     listening = _bound(int(settings["port"]))
     port = listening.getsockname()[1]
     three_js()
-    desk = Desk(out, _head(settings.get("head")))
+    desk = Desk(out, *_head(settings.get("head")))
     server = _Server(
         uvicorn.Config(
             Guard(application(desk), port=port, token=str(settings["token"])),
@@ -268,9 +271,14 @@ def _bound(port: int) -> socket.socket:
     return made
 
 
-def _head(given: str | None) -> Path:
-    """The head's file."""
-    return Path(given) if given else PAGE / "head.glb"
+def _head(given: str | None) -> tuple[heads.Head, str]:
+    """The head that is shown, and its file's name; "" for the one that ships."""
+    try:
+        return (heads.load(given), Path(given).name) if given else (heads.default(), "")
+    except FileNotFoundError:
+        raise PreviewError(f"--head {given}: no such file") from None
+    except heads.HeadError as error:
+        raise PreviewError(f"--head {error}") from None
 
 
 def main() -> int:
@@ -280,7 +288,7 @@ def main() -> int:
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(_NICENESS)
-    inwards, out = open(0, "rb", buffering=0, closefd=False), os.fdopen(os.dup(1), "wb", 0)
+    inwards, out = os.fdopen(0, "rb", 0, closefd=False), os.fdopen(os.dup(1), "wb", 0)
     # Whatever prints must not print into the pipe.
     os.dup2(2, 1)
     begun = pipe.receive(inwards)

@@ -14,6 +14,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from . import preview
 from .command import Parser
 
 _EXAMPLES = """\
@@ -30,6 +31,7 @@ examples:
   ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
   dt-stream --mic --subject anna=1 --subject bo=2   a face for each channel of an interface
   dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
+  dt-stream --demo --preview                        see the face in a browser
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -79,6 +81,7 @@ def parser() -> Parser:
     _add_voice(made)
     _add_face(made)
     _add_outputs(made)
+    preview.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -122,13 +125,14 @@ def _add_voice(made: Parser) -> None:
 def _add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
+    face.add_argument(
+        "--preset", metavar="NAME|FILE",
+        help="identity, seed and knobs as they were kept under a name (on the page), or in a "
+        ".toml; other options come on top",
+    )  # fmt: skip
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
-    face.add_argument(
-        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
-    )
-    face.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
-    )
+    face.add_argument("--identity", metavar="NAME", help="talking style, or auto (default)")
+    face.add_argument("--seed", type=int, metavar="N", help="same seed, same face (default: 0)")
     face.add_argument(
         "--backend",
         default="cpu",
@@ -139,13 +143,14 @@ def _add_face(made: Parser) -> None:
     face.add_argument(
         "--idle",
         type=float,
-        default=1.0,
         metavar="0..1",
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
     face.add_argument(
-        "--head", action="store_true", help="headYaw, headPitch, headRoll after the curves, radians"
-    )
+        "--head", nargs="?", const=True, default=False, metavar="FILE",
+        help="alone: headYaw, headPitch, headRoll after the curves, radians; FILE.glb or FILE.vrm: "
+        "the head that is shown",
+    )  # fmt: skip
     face.add_argument(
         "--gain",
         action="append",
@@ -245,6 +250,16 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    if isinstance(args.head, str) and not args.preview:
+        raise StreamError(f"--head {args.head}: a head is shown with --preview")
+    if args.preset is not None:
+        from ... import presets
+
+        try:
+            args.preset = presets.load(args.preset)
+        except presets.PresetError as error:
+            raise StreamError(f"--{error}") from None
+    preview.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import ChainMap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +17,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ... import Runtime
+from ...presets import Preset
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
-from ..session.live import LiveSession
+from ..session.live import LEFT, LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
+from . import preview
 from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
+if TYPE_CHECKING:
+    from ...preview.link import Link
+    from ...preview.messages import Restart
+    from ..session.remote import Remote
 if TYPE_CHECKING:  # a microphone needs no reader of files: `preload` loads it for the others
     from ..sources.wav import WavSource
 
@@ -70,9 +76,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stream(args: argparse.Namespace) -> int:
-    """--mic, and files in real time."""
+    """--mic, and files in real time; with --preview again and again, as the page's users want."""
+    with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
+        while True:
+            again = _stream_once(args, link)
+            if link is None or again is None:
+                return 0
+            if again.bundle is not None:
+                args.bundle = again.bundle or None
+
+
+def _stream_once(args: argparse.Namespace, link: Link | None) -> Restart | None:
+    """One stream to its end, and what a user of the page wants then; None leaves."""
     named = faces(args)
     aside = _is_aside(args)
+    remote: Remote | None = None
     with contextlib.ExitStack() as stack:
         sources = _open_sources(args, named)
         for source in sources:
@@ -80,9 +98,14 @@ def _stream(args: argparse.Namespace) -> int:
         runtimes = [_load_runtime(args, source.sample_rate) for source in sources]
         with deferred():
             fans = _open_faces(args, named, stack)
+        meters = [Meter(runtime.curve_names) for runtime in runtimes]
+        if link is not None:
+            remote = _with_page(args, link, sources[0], runtimes[0], fans[0], meters[0])
         voices = [
-            _voice(args, face, source, runtime, outputs)
-            for face, source, runtime, outputs in zip(named, sources, runtimes, fans, strict=True)
+            _voice(args, face, source, runtime, outputs, meter, remote)
+            for face, source, runtime, outputs, meter in zip(
+                named, sources, runtimes, fans, meters, strict=True
+            )
         ]
         if args.play:
             _play_sound(voices[0])
@@ -98,7 +121,32 @@ def _stream(args: argparse.Namespace) -> int:
             _tell_notes(source)
         for voice in voices:
             say(_summary(args, voice, of_several=len(voices) > 1), aside=aside)
-    return 0
+    if link is None or remote is None or voices[0].session.reason == LEFT:
+        return None
+    # What was turned on the page stays as it is.
+    preview.go_on_with(args, remote.preset)
+    if remote.restart is not None or args.seconds is not None:
+        return remote.restart
+    return preview.wait_for_restart(link)
+
+
+def _with_page(
+    args: argparse.Namespace,
+    link: Link,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+) -> Remote:
+    """Shows a face on the page too; returns the page's controls."""
+    from ..outputs.page import PageOutput
+    from ..session.remote import Remote
+
+    outputs.add(PageOutput(link))
+    return Remote(
+        link, runtime, source, outputs, meter, identity=_preset(args).identity or "auto",
+        live=args.mic,
+    )  # fmt: skip
 
 
 @dataclass
@@ -151,9 +199,14 @@ def _open_faces(
 
 
 def _voice(
-    args: argparse.Namespace, face: Face, source: Source, runtime: Runtime, outputs: FanOut
+    args: argparse.Namespace,
+    face: Face,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+    remote: Remote | None,
 ) -> _Voice:
-    meter = Meter(runtime.curve_names)
     session = LiveSession(
         runtime,
         source,
@@ -164,6 +217,7 @@ def _voice(
         play=args.play,
         # What a microphone heard before it failed is worth keeping; half a file is not.
         keep_after_failure=args.mic,
+        remote=remote,
     )
     return _Voice(face.subject, session, source, runtime, meter, outputs)
 
@@ -310,24 +364,30 @@ def _is_aside(args: argparse.Namespace) -> bool:
     return any(d.is_stdout for d in destinations(args))
 
 
+def _preset(args: argparse.Namespace) -> Preset:
+    """The preset with the other options on top."""
+    given = args.preset or Preset()
+    names = ("identity", "seed", "idle", "strength_lower", "strength_upper", "smooth_ms")
+    named = {name: getattr(args, name) for name in names}
+    return replace(
+        given,
+        gain={**given.gain, **ChainMap(*reversed(args.gain))},
+        offset={**given.offset, **ChainMap(*reversed(args.offset))},
+        **{name: value for name, value in named.items() if value is not None},
+    )
+
+
 def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
+    preset = _preset(args)
     try:
         runtime = Runtime(
             args.bundle,
             sample_rate=sample_rate,
-            seed=args.seed,
-            identity=args.identity,
             backend=args.backend,
-            idle=args.idle,
-            head=args.head,
+            head=bool(args.head) and not isinstance(args.head, str),
+            **preset.arguments(),
         )
-        runtime.set(
-            gain=dict(ChainMap(*reversed(args.gain))),
-            offset=dict(ChainMap(*reversed(args.offset))),
-            strength_lower=args.strength_lower,
-            strength_upper=args.strength_upper,
-            smooth_ms=args.smooth_ms,
-        )
+        preset.apply(runtime)
         return runtime
     except ValueError as error:
         raise StreamError(str(error)) from None
@@ -337,7 +397,9 @@ def _open_file(args: argparse.Namespace) -> WavSource:
     from ..sources.wav import WavSource, demo_path
 
     if args.demo:
-        return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
+        # On the page it is watched until somebody has seen enough.
+        loop = args.seconds is not None or args.preview
+        return WavSource(demo_path(), limit_s=args.seconds, loop=loop)
     if args.pcm:
         return WavSource(args.pcm[1], limit_s=args.seconds, raw=args.pcm[0])
     return WavSource(args.wav[0], limit_s=args.seconds)

@@ -29,6 +29,12 @@ class FanOut:
     def add(self, output: Output) -> None:
         self._all.append(output)
 
+    def end(self, output: Output, bye: Bye) -> None:
+        """Completes one of them; the others go on. Raises StreamError."""
+        if output in self._all:
+            self._all.remove(output)
+            output.close(bye)
+
     @property
     def live(self) -> bool:
         """Whether somebody may be watching."""

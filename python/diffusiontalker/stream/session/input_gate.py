@@ -26,7 +26,8 @@ class InputGate:
         self._window = max(1, round(_WINDOW_S * rate_hz))
         self._hold = round(_HOLD_S / _WINDOW_S)
         self._open = 0  # windows that it stays open
-        self._power, self._count = 0.0, 0  # of the window that is not yet full
+        # Of the window that is not yet full; a whole number, so that no cut changes the sum.
+        self._power, self._count = 0, 0
 
     def push(self, block: Samples) -> Samples:
         """The block (n,), or what takes its place. However the sound is cut, it is the same."""
@@ -35,17 +36,18 @@ class InputGate:
             return np.zeros_like(block)
         if threshold_db is None:
             return block
-        least = 10.0 ** (threshold_db / 10.0) * self._window
+        least = 10.0 ** (threshold_db / 10.0) * self._window * 32768.0**2
         out = np.zeros_like(block)
         at = 0
         while at < len(block):
             piece = block[at : at + self._window - self._count]
             if self._open:
                 out[at : at + len(piece)] = piece
-            self._power += sum((piece.astype(np.float64) ** 2).tolist())
+            whole = np.rint(np.nan_to_num(piece) * 32768.0).astype(np.int64)
+            self._power += int(whole @ whole)
             self._count += len(piece)
             at += len(piece)
             if self._count == self._window:
                 self._open = self._hold if self._power >= least else max(0, self._open - 1)
-                self._power, self._count = 0.0, 0
+                self._power, self._count = 0, 0
         return out

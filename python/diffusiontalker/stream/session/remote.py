@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import Runtime
+from ...bundle.bundle import default_path
+from ...frames import AUDIO_FORMAT, Bye, Schema
+from ...presets import Preset
 from ...preview.link import Link
 from ...preview.messages import Cast, Control, Gate, Mute, Record, Restart, Turn
 from .. import StreamError
@@ -20,7 +23,6 @@ from ..outputs.output import Output
 from ..sources.source import Source
 from .input_gate import InputGate
 from .meter import Meter
-from .stamp import make_schema
 
 _STATUS_EVERY_NS = 200_000_000
 # What the gate may be set to, dBFS.
@@ -38,11 +40,13 @@ class Remote:
         outputs: FanOut,
         meter: Meter,
         *,
-        subject: str,
+        identity: str,
         live: bool,
         open_take: Callable[[], Output] | None = None,
     ) -> None:
-        """`live`: the sound is a microphone's. `open_take`: begins a take that can be recorded."""
+        """`identity`: as it was asked for; `live`: the sound is a microphone's; `open_take` begins
+        a take that is recorded.
+        """
         #: Set once a user wants the stream from its start.
         self.restart: Restart | None = None
         self._link = link
@@ -50,26 +54,35 @@ class Remote:
         self._source = source
         self._outputs = outputs
         self._meter = meter
-        self._subject = subject
         self._live = live
         self._open_take = open_take
         self._take: Output | None = None
         self._gate = InputGate(source.sample_rate)
-        self._identity = "auto"
+        self._identity = identity
+        self._schema: Schema | None = None
         self._status_due_ns = 0
+
+    @property
+    def preset(self) -> Preset:
+        """What is in force."""
+        runtime = self._runtime
+        return Preset.of(
+            runtime.settings, identity=self._identity, seed=runtime.seed, idle=runtime.idle
+        )
 
     def hear(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the model hears of a block; on the source's thread."""
         return self._gate.push(block)
 
-    def begin(self, identity: str) -> None:
-        """The session begins, with `identity` as it was asked for."""
-        self._identity = identity
+    def begin(self, schema: Schema) -> None:
+        """The session begins."""
+        self._schema = schema
         runtime = self._runtime
         bundle = runtime.bundle
         self._link.tell(
             "schema",
-            subject=self._subject,
+            subject=schema.subject,
+            session=str(schema.session),  # a page's numbers are too short for it
             source=self._source.name,
             live=self._live,
             duration_s=self._source.duration_s,
@@ -77,12 +90,12 @@ class Remote:
             rate=float(runtime.frame_rate),
             audio_rate=runtime.sample_rate,
             lookahead_ms=round(runtime.lookahead_ms, 1),
-            steps=bundle.sample_steps,
+            steps=bundle.manifest["diffusion"]["sample_steps"],
             model=bundle.name,
             model_version=bundle.sha256[:12],
             identities=runtime.identities,
             bundle=bundle_folder(bundle.path),
-            bundles=[*known_bundles(bundle.path)],
+            bundles=known_bundles(bundle.path),
             can_record=self._open_take is not None,
         )
         self._tell_settings()
@@ -122,22 +135,20 @@ class Remote:
     def _record(self, on: bool) -> None:
         if on and self._take is None and self._open_take is not None:
             take = self._open_take()
-            take.announce(make_schema(self._runtime, self._subject, audio=True))
+            assert self._schema is not None
+            take.announce(replace(self._schema, audio_format=AUDIO_FORMAT))
             self._outputs.add(take)
             self._take = take
         elif not on and self._take is not None:
             take, self._take = self._take, None
-            self._outputs.end(take)
+            assert self._schema is not None
+            session = self._schema.session
+            self._outputs.end(take, Bye(self._schema.subject, session, 0, "recorded"))
 
     def _tell_settings(self) -> None:
-        runtime = self._runtime
-        settings = {k: _plain(v) for k, v in vars(runtime.settings).items()}
         self._link.tell(
             "settings",
-            identity=self._identity,
-            seed=runtime.seed,
-            idle=runtime.idle,
-            **settings,
+            **vars(self.preset),
             muted=self._gate.muted,
             gate_db=self._gate.threshold_db,
             recording=self._take.name if self._take is not None else None,
@@ -164,13 +175,9 @@ class Remote:
         )
 
 
-def _plain(value: object) -> Any:
-    return dict(value) if hasattr(value, "keys") else value  # type: ignore[call-overload]
-
-
 def bundle_folder(path: Path | None) -> str:
     """How the page names a bundle: its folder, or "" for the embedded one."""
-    if path is None or path.resolve() == _embedded().resolve():
+    if path is None or path.resolve() == default_path().resolve():
         return ""
     return str(path)
 
@@ -183,7 +190,3 @@ def known_bundles(path: Path | None) -> list[str]:
             if (manifest.parent / "weights.safetensors").is_file():
                 found.add(bundle_folder(manifest.parent))
     return sorted(found)
-
-
-def _embedded() -> Path:
-    return Path(__file__).parents[2] / "bundles" / "default"
