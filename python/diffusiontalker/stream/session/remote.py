@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ... import Runtime
 from ...bundle.bundle import default_path
+from ...curves import GROUPS
 from ...frames import AUDIO_FORMAT, Bye, Schema
 from ...presets import Preset
 from ...preview.link import Link
@@ -87,6 +88,7 @@ class Remote:
             live=self._live,
             duration_s=self._source.duration_s,
             curves=runtime.curve_names,
+            groups={k: v for k, v in GROUPS.items() if set(v) <= set(runtime.curve_names)},
             rate=float(runtime.frame_rate),
             audio_rate=runtime.sample_rate,
             lookahead_ms=round(runtime.lookahead_ms, 1),
