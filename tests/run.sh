@@ -6,22 +6,23 @@
 # installed package.
 #
 #   sh tests/run.sh                 everything
-#   sh tests/run.sh python          only the named stages: lint types contracts cpp sanitizers digests
-#                                   instructions unreal python tensorrt, and faults, which takes 13
-#                                   minutes and is run only when it is named
+#   sh tests/run.sh python          only the named stages: lint types contracts docs cpp sanitizers
+#                                   digests instructions unreal python tensorrt, and, run only when
+#                                   named, faults (13 minutes) and notebook (Jupyter)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
-every="lint types contracts cpp sanitizers digests instructions unreal python tensorrt"
+every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
+named="faults notebook"
 stages=${*:-$every}
 
 for stage in $stages; do
-  case " $every faults " in
+  case " $every $named " in
     *" $stage "*) ;;
     *)
-      echo "tests/run.sh: no stage '$stage'; there are: $every faults" >&2
+      echo "tests/run.sh: no stage '$stage'; there are: $every $named" >&2
       exit 2
       ;;
   esac
@@ -32,7 +33,7 @@ say() { printf '\n==== %s\n' "$*"; }
 say "environment: $venv"
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --upgrade pip
-"$venv/bin/python" -m pip install --quiet '.[train,test]'
+"$venv/bin/python" -m pip install --quiet '.[train,test,docs]'
 PATH=$(cd "$venv/bin" && pwd):$PATH
 export PATH
 

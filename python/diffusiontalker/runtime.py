@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -177,6 +177,7 @@ class Runtime:
             for _ in self._seeds
         ]
         self._stream = self._streams[0]
+        self._owed: deque[Any] = deque()  # frames of steps whose `stream` was cancelled
         self._clear_live()
 
     def _new_core(self) -> _core.Voices:
@@ -369,7 +370,8 @@ class Runtime:
                 ("eyeBlink*"), 0 to 10. Of entries that name the same curve, the one that names the
                 fewest counts; of equals the last. {} takes all gains back.
             offset: the same, -1 to 1 (radians for the head), added after the gain.
-            strength_lower, strength_upper: gain of the lower and the upper face on top, 0 to 10.
+            strength_lower: gain of the lower face on top, 0 to 10.
+            strength_upper: of the upper face.
             smooth_ms: time constant of a low-pass over every value, 0 to 1000; 0 is off.
 
         Curves that gain or offset move stay within 0 and 1; rotations have no limit.
@@ -473,6 +475,48 @@ class Runtime:
             out.append(frames)
         return out[stream or 0] if self._alone or stream is not None else out
 
+    @overload
+    def stream(
+        self, source: AsyncIterable[Chunk] | Iterable[Chunk]
+    ) -> AsyncGenerator[FloatArray, None]: ...
+    @overload
+    def stream(
+        self, source: AsyncIterable[Sequence[Chunk]] | Iterable[Sequence[Chunk]]
+    ) -> AsyncGenerator[list[FloatArray], None]: ...
+    def stream(self, source: object) -> AsyncGenerator[Any, None]:
+        """`step` for each chunk of `source` and `flush` at its end, for programs with asyncio:
+        `async for frames in rt.stream(source)`.
+
+        It computes on a thread, one chunk at a time in order, so that the event loop goes on and
+        the frames are those of `step`, bit for bit. The next chunk is asked for when the caller
+        comes back for more: a slow caller slows the source, and nothing piles up.
+
+        A cancel waits for the step under way, as long as its chunk takes to compute. The frames of
+        that step are kept and come first from the next `stream`, over the rest of the sound;
+        `reset` drops them. A chunk that the source was about to give is the source's affair.
+
+        Args:
+            source: an async iterable of chunks as `step` takes them (with `streams`: of lists of
+                them), or an ordinary one, whose `next` is called on a thread and may wait.
+
+        Yields:
+            What `step` returned, where it completed a frame; at the end what `flush` returned.
+
+        Raises:
+            ValueError, RuntimeError: as `step`; and whatever `source` raises. The stream is not
+                flushed then: go on with another `stream`, or `reset`.
+            ValueError, TypeError: at the call: `source` is one chunk, or not iterable.
+        """
+        from .steps import items_of, steps  # asyncio takes milliseconds to load
+
+        step: Callable[[Any], Any] = self.step
+        flush: Callable[[], Any] = self.flush
+
+        def has_frames(frames: Any) -> bool:
+            return len(frames) > 0 if self._alone else any(map(len, frames))
+
+        return steps(step, flush, items_of(source), self._owed, is_worth=has_frames)
+
     def reset(self, stream: int | None = None) -> None:
         """Back to the start: the next frames are those of a new runtime with the same settings.
 
@@ -484,6 +528,7 @@ class Runtime:
             self._streams[stream].reset()
             return
         self._core.reset()
+        self._owed.clear()
         for each_stream in self._streams:
             each_stream.reset()
         self._clear_live()
