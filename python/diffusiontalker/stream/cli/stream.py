@@ -78,12 +78,23 @@ def run(args: argparse.Namespace) -> int:
 def _stream(args: argparse.Namespace) -> int:
     """--mic, and files in real time; with --preview again and again, as the page's users want."""
     with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
+        good = args.bundle
         while True:
-            again = _stream_once(args, link)
+            try:
+                again = _stream_once(args, link)
+                good = args.bundle
+            except StreamError as error:
+                if link is None or args.bundle == good:
+                    raise
+                # A bundle that cannot be used: the page says so, the one before plays on.
+                link.tell("refused", text=str(error))
+                args.bundle = good
+                continue
             if link is None or again is None:
                 return 0
             if again.bundle is not None:
                 args.bundle = again.bundle or None
+                args.preset = replace(args.preset, identity=None)  # another has other names
 
 
 def _stream_once(args: argparse.Namespace, link: Link | None) -> Restart | None:
