@@ -7,6 +7,7 @@ import { Peaks, colours, drawCurves, drawWave } from "/page/plots.js";
 import { Sound } from "/page/sound.js";
 import { Stream } from "/page/stream.js";
 
+performance.mark("script");
 const $ = (id) => document.getElementById(id);
 const PLOT_EVERY_MS = 33;
 const TEXT_EVERY_MS = 200;
@@ -17,6 +18,7 @@ const tracks = [new Track(), new Track()];
 const peaks = new Peaks();
 const sound = new Sound();
 const view = new View($("face"));
+performance.mark("webgl");
 const state = { schema: null, settings: {}, second: {}, status: {}, shown: null, open: false, ended: false };
 let curves = new Float32Array(52);
 let colour = colours();
@@ -335,7 +337,10 @@ const preview = { view, tracks, clock, sound, state, ask, watch: null };
 window.preview = preview;
 
 view.load("/head.glb").then(
-  () => $("veil").remove(),
+  () => {
+    performance.mark("head");
+    $("veil").remove();
+  },
   (error) => ($("veil").textContent = `The face cannot be shown: ${error.message}`),
 );
 requestAnimationFrame(picture);

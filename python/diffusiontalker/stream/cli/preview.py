@@ -83,11 +83,12 @@ def go_on_with(args: argparse.Namespace, preset: Preset) -> None:
     args.strength_lower = args.strength_upper = args.smooth_ms = None
 
 
-def wait_for_restart(link: Link) -> Restart | None:
+def wait_for_restart(link: Link, *, quiet: bool) -> Restart | None:
     """After a stream's end: waits until a user of the page wants it again; None after Ctrl-C."""
     from ...preview.messages import Restart
 
-    say("dt-stream: the page stays open; Ctrl-C leaves", aside=True)
+    if not quiet:
+        say("dt-stream: the page stays open; Ctrl-C leaves", aside=True)
     left = threading.Event()
     with on_leave(left.set):
         while not left.is_set() and link.alive:

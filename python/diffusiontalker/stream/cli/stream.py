@@ -138,7 +138,7 @@ def _stream_once(args: argparse.Namespace, link: Link | None) -> Restart | None:
     preview.go_on_with(args, remote.preset)
     if remote.restart is not None or args.seconds is not None:
         return remote.restart
-    return preview.wait_for_restart(link)
+    return preview.wait_for_restart(link, quiet=args.quiet)
 
 
 def _with_page(
