@@ -52,6 +52,8 @@ PAGE = Path(__file__).parent / "page"
 _MOST_PAGES = 32
 # Below the stream, which must come first where there are few cores.
 _NICENESS = 5
+# Facts that are over once they were said.
+_PASSING = ("refused", "note")
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -98,7 +100,7 @@ class Desk:
             self.hub.forget("bye")
         elif what == "settings":
             self._settings = said
-        self.hub.tell(what, body.decode(), keep=what != "refused")
+        self.hub.tell(what, body.decode(), keep=what not in _PASSING)
 
     def do(self, text: str | bytes) -> None:
         """A control of a page. Raises PreviewError."""
@@ -149,7 +151,7 @@ class Desk:
 
     def _tell(self, what: str, **facts: Any) -> None:
         text = json.dumps({"say": what, **facts}, default=dict)
-        keep = what != "refused"
+        keep = what not in _PASSING
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(lambda: self.hub.tell(what, text, keep=keep))
 

@@ -138,6 +138,9 @@ const hear = {
     state.reason = reason;
     sayState();
   },
+  note({ text }) {
+    note(text);
+  },
   refused({ text }) {
     note(text, true);
   },

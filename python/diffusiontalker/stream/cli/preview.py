@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # only who asks for the page loads it
     from ...preview.link import Link
     from ...preview.messages import Restart
 
+#: Where the page's takes go without --record.
+TAKES = "takes"
 # How often the end of a stream that may be played again looks for a Ctrl-C, seconds.
 _LOOK_EVERY_S = 0.1
 _HIGHEST_PORT = 65535
@@ -78,9 +80,9 @@ def opened(args: argparse.Namespace, head: str | None) -> Iterator[Link | None]:
 
 def go_on_with(args: argparse.Namespace, preset: Preset) -> None:
     """What is in force takes the place of the options for a stream that begins again."""
-    args.preset, args.gain, args.offset = preset, [], []
-    args.identity = args.seed = args.idle = None
-    args.strength_lower = args.strength_upper = args.smooth_ms = None
+    for name, value in vars(preset).items():
+        setattr(args, name, value)
+    args.gain, args.offset = [preset.gain], [preset.offset]
 
 
 def wait_for_restart(link: Link, *, quiet: bool) -> Restart | None:

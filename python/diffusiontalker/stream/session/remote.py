@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ... import Runtime
 from ...bundle.bundle import default_path
 from ...curves import GROUPS
-from ...frames import AUDIO_FORMAT, Bye, Schema
+from ...frames import Bye, Schema
 from ...presets import Preset
 from ...preview.link import Link
 from ...preview.messages import Cast, Control, Gate, Mute, Record, Restart, Turn
@@ -43,7 +43,7 @@ class Remote:
         *,
         identity: str,
         live: bool,
-        open_take: Callable[[], Output] | None = None,
+        open_take: Callable[[Preset], Output] | None = None,
     ) -> None:
         """`identity`: as it was asked for; `live`: the sound is a microphone's; `open_take` begins
         a take that is recorded.
@@ -78,24 +78,15 @@ class Remote:
     def begin(self, schema: Schema) -> None:
         """The session begins."""
         self._schema = schema
-        runtime = self._runtime
-        bundle = runtime.bundle
-        self._link.tell(
-            "schema",
-            subject=schema.subject,
-            session=str(schema.session),  # a page's numbers are too short for it
+        bundle = self._runtime.bundle
+        tell_session(
+            self._link,
+            schema,
             source=self._source.name,
             live=self._live,
             duration_s=self._source.duration_s,
-            curves=runtime.curve_names,
-            groups={k: v for k, v in GROUPS.items() if set(v) <= set(runtime.curve_names)},
-            rate=float(runtime.frame_rate),
-            audio_rate=runtime.sample_rate,
-            lookahead_ms=round(runtime.lookahead_ms, 1),
             steps=bundle.manifest["diffusion"]["sample_steps"],
-            model=bundle.name,
-            model_version=bundle.sha256[:12],
-            identities=runtime.identities,
+            identities=self._runtime.identities,
             bundle=bundle_folder(bundle.path),
             bundles=known_bundles(bundle.path),
             can_record=self._open_take is not None,
@@ -136,16 +127,24 @@ class Remote:
 
     def _record(self, on: bool) -> None:
         if on and self._take is None and self._open_take is not None:
-            take = self._open_take()
+            take = self._open_take(self.preset)
             assert self._schema is not None
-            take.announce(replace(self._schema, audio_format=AUDIO_FORMAT))
+            take.announce(self._schema)
             self._outputs.add(take)
             self._take = take
         elif not on and self._take is not None:
             take, self._take = self._take, None
-            assert self._schema is not None
-            session = self._schema.session
-            self._outputs.end(take, Bye(self._schema.subject, session, 0, "recorded"))
+            if self._outputs.remove(take):
+                # A disk may be slow to take the rest; frames do not wait for it.
+                threading.Thread(target=self._complete, args=(take,)).start()
+
+    def _complete(self, take: Output) -> None:
+        assert self._schema is not None
+        try:
+            take.close(Bye(self._schema.subject, self._schema.session, 0, "recorded"))
+            self._link.tell("note", text=f"take: {take.name}")
+        except StreamError as error:
+            self._link.tell("refused", text=str(error))
 
     def _tell_settings(self) -> None:
         self._link.tell(
@@ -175,6 +174,23 @@ class Remote:
             notices=self._source.notices[-3:],
             pages=self._link.pages,
         )
+
+
+def tell_session(link: Link, schema: Schema, **more: object) -> None:
+    """Tells the page of a session that begins."""
+    link.tell(
+        "schema",
+        subject=schema.subject,
+        session=str(schema.session),  # a page's numbers are too short for it
+        curves=schema.curves,
+        groups={name: of for name, of in GROUPS.items() if set(of) <= set(schema.curves)},
+        rate=schema.rate_num / schema.rate_den,
+        audio_rate=schema.audio_rate,
+        lookahead_ms=round(schema.lookahead_ms, 1),
+        model=schema.model,
+        model_version=schema.model_version,
+        **more,
+    )
 
 
 def bundle_folder(path: Path | None) -> str:
