@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
@@ -165,6 +166,10 @@ class Runtime:
             from .tensorrt import engines
 
             engines.tell_once(reason)
+        self._begin()
+
+    def _begin(self) -> None:
+        """What a runtime has for itself, beside the model: its streams, at their start."""
         self._live: _core.LiveRuntime | None = None
         # Whoever holds it feeds the worker; what comes meanwhile waits in `_waiting`, so that the
         # thread that pushes never does.
@@ -193,6 +198,32 @@ class Runtime:
             head=self._head,
             threads=self._threads,
         )
+
+    def another(
+        self, *, seed: int | Sequence[int] = 0, identity: str | Sequence[str] = "auto"
+    ) -> Runtime:
+        """A runtime with the same weights and settings, its streams at their start.
+
+        It is ready in half a millisecond, as the weights are shared and not read again. The two
+        know nothing of each other, and each may be used by a thread of its own. Raises ValueError
+        as the constructor does.
+        """
+        streams = None if self._alone else self.streams
+        made = copy.copy(self)
+        made._seeds = each("seed", seed, streams, lambda value: whole("seed", value, 0, 2**64 - 1))
+        made._pinned = each("identity", identity, streams, self._identity_index)
+        made._core = made._new_core()
+        made._begin()
+        for mine, theirs in zip(self._streams, made._streams, strict=True):
+            knobs = mine.knobs.settings
+            theirs.knobs.set(
+                knobs.gain,
+                knobs.offset,
+                knobs.strength_lower,
+                knobs.strength_upper,
+                knobs.smooth_ms,
+            )
+        return made
 
     def _clear_live(self) -> None:
         self._invalid = 0

@@ -41,7 +41,7 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
   coarse_.resize(cells);
   coarse_mean_.resize(cells);
   coarse_weight_.resize(cells);
-  scratch_.resize(std::max(cells, lamp_.size()));
+  scratch_.resize(std::max(cells + coarse_width_, lamp_.size() + kShadowSize));
 }
 
 void Canvas::draw(const Scene& scene, std::uint8_t* out) {
@@ -239,10 +239,14 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
   Fragment made{};
   std::array<float, 3> lit{};
+  // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
+  // its edge, weights would then be anything.
   const auto weights = face.at(x, y);
-  const float side = face.front ? 1.0F : -1.0F;
+  const std::array<float, 3> inside{std::max(weights[0], 0.0F), std::max(weights[1], 0.0F),
+                                    std::max(weights[2], 0.0F)};
+  const float whole = 1.0F / (inside[0] + inside[1] + inside[2]);
   for (int k = 0; k < 3; ++k) {
-    const float weight = weights[k];
+    const float weight = inside[k] * whole;
     const Vertex& vertex = vertices_[corner[k]];
     for (int i = 0; i < 3; ++i) {
       made.normal[i] += weight * vertex.normal[i];
@@ -253,7 +257,7 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   }
   const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
                         made.normal[2] * made.normal[2];
-  const float scale = squared > 0.0F ? side / std::sqrt(squared) : 0.0F;
+  const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
   for (float& part : made.normal) part *= scale;
   made.shade = shadow(lit);
   made.open = openness(x, y);

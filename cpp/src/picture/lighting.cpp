@@ -26,26 +26,37 @@ float lobe(float cosine, float sharp) {
   return y * y;
 }
 
-// Means of 2 * reach + 1 values of a row or column; those outside count as `outside`.
-void smear(const float* in, float* out, int count, std::ptrdiff_t stride, int reach,
+// Means of 2 * reach + 1 values along each row, then along each column; those outside the grid
+// count as `outside`. `sums` is scratch for a row and for the grid.
+void smear(std::vector<float>& grid, std::vector<float>& sums, int width, int height, int reach,
            float outside) {
   const float scale = 1.0F / static_cast<float>(2 * reach + 1);
-  const auto value = [&](int i) { return i < 0 || i >= count ? outside : in[i * stride]; };
-  float sum = 0.0F;
-  for (int i = -reach; i <= reach; ++i) sum += value(i);
-  for (int i = 0; i < count; ++i) {
-    out[i * stride] = sum * scale;
-    sum += value(i + reach + 1) - value(i - reach);
-  }
-}
-
-void smear_both_ways(std::vector<float>& grid, std::vector<float>& scratch, int width, int height,
-                     int reach, float outside) {
+  float* between = sums.data() + width;
   for (int y = 0; y < height; ++y) {
-    smear(&grid[static_cast<std::size_t>(y) * width], &scratch[static_cast<std::size_t>(y) * width],
-          width, 1, reach, outside);
+    const float* in = &grid[static_cast<std::size_t>(y) * width];
+    float* out = between + static_cast<std::ptrdiff_t>(y) * width;
+    const auto value = [&](int x) { return x < 0 || x >= width ? outside : in[x]; };
+    float sum = 0.0F;
+    for (int x = -reach; x <= reach; ++x) sum += value(x);
+    for (int x = 0; x < width; ++x) {
+      out[x] = sum * scale;
+      sum += value(x + reach + 1) - value(x - reach);
+    }
   }
-  for (int x = 0; x < width; ++x) smear(&scratch[x], &grid[x], height, width, reach, outside);
+  float* sum = sums.data();
+  std::fill_n(sum, width, outside * static_cast<float>(reach));
+  const auto add = [&](int y, float sign) {
+    const bool there = y >= 0 && y < height;
+    const float* from = between + (there ? static_cast<std::ptrdiff_t>(y) * width : 0);
+    for (int x = 0; x < width; ++x) sum[x] += sign * (there ? from[x] : outside);
+  };
+  for (int y = 0; y <= reach; ++y) add(y, 1.0F);
+  for (int y = 0; y < height; ++y) {
+    float* out = &grid[static_cast<std::size_t>(y) * width];
+    for (int x = 0; x < width; ++x) out[x] = sum[x] * scale;
+    add(y + reach + 1, 1.0F);
+    add(y - reach, -1.0F);
+  }
 }
 
 float bilinear(const float* grid, int width, int height, float x, float y) {
@@ -116,8 +127,8 @@ void Canvas::cast_shadow(const Scene& scene) {
   }
   for (std::size_t i = 0; i < lamp_.size(); ++i) lamp_squared_[i] = lamp_[i] * lamp_[i];
   for (int pass = 0; pass < 2; ++pass) {
-    smear_both_ways(lamp_, scratch_, kShadowSize, kShadowSize, 2, -kFarthest);
-    smear_both_ways(lamp_squared_, scratch_, kShadowSize, kShadowSize, 2, kFarthest * kFarthest);
+    smear(lamp_, scratch_, kShadowSize, kShadowSize, 2, -kFarthest);
+    smear(lamp_squared_, scratch_, kShadowSize, kShadowSize, 2, kFarthest * kFarthest);
   }
 }
 
@@ -155,8 +166,8 @@ void Canvas::find_openness(float focal) {
   const float cells = 0.008F * focal * nearest / static_cast<float>(kCoarse);
   const int reach = std::clamp(static_cast<int>(cells + 0.5F), 1, 40);
   for (int pass = 0; pass < 2; ++pass) {
-    smear_both_ways(coarse_mean_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
-    smear_both_ways(coarse_weight_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
+    smear(coarse_mean_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
+    smear(coarse_weight_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
   }
   for (std::size_t i = 0; i < coarse_.size(); ++i) {
     const bool any = coarse_weight_[i] > 1e-4F;
@@ -178,10 +189,15 @@ float Canvas::openness(float x, float y) const {
 // What a surface sends to the camera: its own colour lit, and a highlight beside it.
 std::array<float, 3> Canvas::light(const Fragment& fragment, const Surface& surface, float focal,
                                    float centre_x, float centre_y, float* highlight) const {
-  const Vector& n = fragment.normal;
   const Vector view =
       unit({(centre_x - fragment.x) / focal, (fragment.y - centre_y) / focal, 1.0F});
-  const float facing = std::clamp(dot(n, view), 0.0F, 1.0F);
+  // Smooth normals turn away a little before the outline, and what is seen from behind has them
+  // turned away: they are mirrored, so that nothing jumps at the outline.
+  Vector n = fragment.normal;
+  const float away = std::min(dot(n, view), 0.0F);
+  for (int i = 0; i < 3; ++i) n[i] -= 2.0F * away * view[i];
+  // Not to 0: at the outline light would come and go from pixel to pixel.
+  const float facing = std::clamp(dot(n, view), 0.18F, 1.0F);
   const float grazing = 1.0F - facing;
   const float key = dot(n, studio::kKeyAt);
   const float fill = std::max(dot(n, studio::kFillAt), 0.0F) * fragment.open;
@@ -202,15 +218,11 @@ std::array<float, 3> Canvas::light(const Fragment& fragment, const Surface& surf
                         studio::kFill[i] * fill + studio::kRim[i] * rim;
     seen[i] = fragment.colour[i] * falls;
   }
-  const Vector half =
-      unit({studio::kKeyAt[0] + view[0], studio::kKeyAt[1] + view[1], studio::kKeyAt[2] + view[2]});
-  const Vector half_fill = unit(
-      {studio::kFillAt[0] + view[0], studio::kFillAt[1] + view[1], studio::kFillAt[2] + view[2]});
   const float grazing2 = grazing * grazing;
   const float fresnel =
       studio::kFresnel + (1.0F - studio::kFresnel) * grazing2 * grazing2 * grazing;
-  const float shine = lobe(dot(n, half), surface.sharp) * fragment.shade +
-                      0.25F * lobe(dot(n, half_fill), surface.sharp);
+  const float shine = lobe(dot(n, studio::kKeyHalf), surface.sharp) * fragment.shade +
+                      0.25F * lobe(dot(n, studio::kFillHalf), surface.sharp);
   // The sky in a glossy surface, at its edges most.
   const float mirrored = fresnel * 0.25F * std::max(n[1] + 0.4F, 0.0F);
   *highlight = surface.gloss * fragment.open * (shine + mirrored);

@@ -13,6 +13,10 @@ inline constexpr Vector kFillAt{0.7071F, 0.1000F, 0.7000F};
 inline constexpr Vector kRimLeftAt{-0.8018F, 0.2673F, -0.5345F};
 inline constexpr Vector kRimRightAt{0.8452F, 0.3381F, -0.4140F};
 
+// Halfway to the camera, which is far enough to be in one direction.
+inline constexpr Vector kKeyHalf{-0.2231F, 0.2603F, 0.9394F};
+inline constexpr Vector kFillHalf{0.3835F, 0.0542F, 0.9220F};
+
 inline constexpr Vector kKey{1.02F, 0.97F, 0.90F};
 inline constexpr Vector kFill{0.16F, 0.18F, 0.22F};
 inline constexpr Vector kSky{0.34F, 0.37F, 0.42F};

@@ -7,10 +7,12 @@ stills need neither.
 from .errors import FilmError
 from .layouts import LAYOUTS
 from .portrait import Portrait, picture
+from .stills import sheet
 from .tracks import MAIN, Track
-from .writing import Beside, Film, write
+from .writing import DEFAULT_SIZE, Beside, Film, check, ready, write
 
 __all__ = [
+    "DEFAULT_SIZE",
     "LAYOUTS",
     "MAIN",
     "Beside",
@@ -18,6 +20,9 @@ __all__ = [
     "FilmError",
     "Portrait",
     "Track",
+    "check",
     "picture",
+    "ready",
+    "sheet",
     "write",
 ]

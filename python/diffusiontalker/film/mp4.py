@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
 #: The quality that x264 aims at: 18 is next to lossless, 28 is for the post.
-DEFAULT_CRF = 20
+DEFAULT_CRF = 18
 # Rates that every player knows; other sound is brought to the second.
 _PLAYED_HZ = (44100, 48000)
 _AAC_BITS = 128_000
@@ -62,7 +62,10 @@ class Mp4:
         av = self._av
         if "libx264" in av.codecs_available:
             made = self._container.add_stream(
-                "libx264", rate=fps, options={"preset": "veryfast", "crf": str(crf)}
+                "libx264",
+                rate=fps,
+                # Dark walls get their share of the bits, or they show steps.
+                options={"preset": "veryfast", "crf": str(crf), "aq-mode": "3", "trellis": "0"},
             )
         else:
             self.notes.append("this PyAV has no H.264 encoder: the film is MPEG-4, which is larger")

@@ -69,6 +69,9 @@ class Panel:
         self._top = round(self._height * 0.03)
         self._pitch = (self._height - 2 * self._top) / (rows + 0.25)
         self._text = max(9, round(min(self._pitch * 0.27, self._width * 0.034)))
+        # A curve's band ends with its rule.
+        self._bands = [self._lane(row) for row in range(rows)]
+        self._bands = [(top, bottom + (row > 0)) for row, (top, bottom) in enumerate(self._bands)]
         self._still = self._drawn_once()
         self._page = lru_cache(maxsize=4)(self._drawn_page)
 
@@ -76,16 +79,13 @@ class Panel:
         """Writes the chart of picture `index` into (height, width, 3) `out`."""
         out[:] = self._still
         shift = index * self._step - (self._now - self._left)
-        for x, page in self._pages(shift):
-            there = out[:, x : x + page.shape[1]]
-            bright = page.max(axis=2, keepdims=True) > 0
-            there[:] = np.where(bright, np.maximum(page, there), there)
-        to_come = out[:, self._now + 1 : self._right]
-        still = self._still[:, self._now + 1 : self._right]
-        weak = still + (to_come.astype(np.float32) - still) * _TO_COME
-        to_come[:] = weak.astype(np.uint8)
-        top, bottom = self._lane(0)[0], self._lane(len(self._lanes))[1]
-        out[top:bottom, self._now] = _NOW
+        for x, page, weak in self._pages(shift):
+            # What is still to come is drawn weaker.
+            heard = min(max(self._now - x, 0), page.shape[1])
+            for top, bottom in self._bands:
+                out[top:bottom, x : x + heard] = page[top:bottom, :heard]
+                out[top:bottom, x + heard : x + page.shape[1]] = weak[top:bottom, heard:]
+        out[self._bands[0][0] : self._bands[-1][1], self._now] = _NOW
         for row, (_, values, _) in enumerate(self._lanes):
             at = float(np.interp(index / float(self._fps), self._track.times, values))
             label = text.word(f"{at:.2f}", self._text)
@@ -103,35 +103,38 @@ class Panel:
         made = np.empty((self._height, self._width, 3), np.uint8)
         made[:] = BACKGROUND
         for row, (label, _, _) in enumerate(self._lanes, start=1):
-            top, bottom = self._lane(row)
-            made[bottom, self._left : self._right] = _RULE
+            top, _ = self._lane(row)
             place = (self._left, top - self._text - round(self._text * 0.45))
             text.write(made, label, place, self._text, _NAME)
         return made
 
-    def _pages(self, shift: int) -> list[tuple[int, ByteArray]]:
+    def _pages(self, shift: int) -> list[tuple[int, ByteArray, ByteArray]]:
         """Pieces of pages and where they begin, to fill the chart from `shift` pixels on."""
         found = []
         x = self._left
         while x < self._right:
             number, inside = divmod(shift + x - self._left, _PAGE_PIXELS)
-            page = self._page(number)[:, inside : inside + self._right - x]
-            found.append((x, page))
+            page, weak = (each[:, inside : inside + self._right - x] for each in self._page(number))
+            found.append((x, page, weak))
             x += page.shape[1]
         return found
 
-    def _drawn_page(self, number: int) -> ByteArray:
-        """(height, page, 3), black where nothing is."""
-        page = np.zeros((self._height, _PAGE_PIXELS, 3), np.float32)
+    def _drawn_page(self, number: int) -> tuple[ByteArray, ByteArray]:
+        """Two of (height, page, 3): as it is drawn, and weaker."""
+        page = np.empty((self._height, _PAGE_PIXELS, 3), np.float32)
+        page[:] = BACKGROUND
         first = number * _PAGE_PIXELS
         times = (first + np.arange(_PAGE_PIXELS + 1)) / float(self._per_s)
         for row, (_, values, hue) in enumerate(self._lanes, start=1):
             ceiling = max(_LEAST_TOP, float(np.max(values)) * 1.05)
             heights = np.interp(times, self._track.times, values, left=0, right=0) / ceiling
-            _fill(page, self._lane(row), np.clip(heights, 0, 1), hue)
+            top, bottom = self._lane(row)
+            _fill(page[top:bottom], np.clip(heights, 0, 1), hue)
+            page[bottom] = _RULE
         self._fill_sound(page, first)
-        made: ByteArray = np.round(page).astype(np.uint8)
-        return made
+        background = np.array(BACKGROUND, np.float32)
+        weak = background + (page - background) * _TO_COME
+        return np.round(page).astype(np.uint8), np.round(weak).astype(np.uint8)
 
     def _fill_sound(self, page: FloatArray, first: int) -> None:
         last = first + _PAGE_PIXELS
@@ -150,21 +153,25 @@ class Panel:
         y = np.arange(top, bottom)[:, None] + 0.5
         # A line stays in silence.
         cover = np.clip(np.maximum(loud * half, 0.8) - np.abs(y - middle) + 0.5, 0, 1)
-        page[top:bottom] = cover[..., None] * np.array(_SOUND, np.float32)
+        _lay(page[top:bottom], cover, _SOUND)
 
 
-def _fill(page: FloatArray, lane: tuple[int, int], heights: FloatArray, hue: text.Colour) -> None:
-    """A curve's line, and a weak filling under it; `heights` is one more than the page is wide."""
-    top, bottom = lane
-    line = bottom - 1 - heights * (bottom - top - 2)
+def _fill(lane: FloatArray, heights: FloatArray, hue: text.Colour) -> None:
+    """A curve's line, and a weak filling under it; `heights` is one more than the lane is wide."""
+    tall = len(lane)
+    line = tall - 1 - heights * (tall - 2)
     low, high = np.minimum(line[:-1], line[1:]), np.maximum(line[:-1], line[1:])
-    y = np.arange(top, bottom)[:, None] + 0.5
-    thick = max(1.1, (bottom - top) / 26)
+    y = np.arange(tall)[:, None] + 0.5
+    thick = max(1.1, tall / 26)
     stroke = np.clip(np.minimum(y - low, high - y) + thick / 2 + 0.5, 0, 1)
     under = np.clip(y - (low + high) / 2, 0, 1)
     cover = np.maximum(stroke, 0.30 * under)
     cover[:, (heights[:-1] <= 0) & (heights[1:] <= 0)] *= 0.5
-    page[top:bottom] = np.maximum(page[top:bottom], cover[..., None] * np.array(hue, np.float32))
+    _lay(lane, cover, hue)
+
+
+def _lay(there: FloatArray, cover: npt.NDArray[np.floating], hue: text.Colour) -> None:
+    there += cover[..., None] * (np.array(hue, np.float32) - there)
 
 
 def _hue(label: str) -> text.Colour:

@@ -14,6 +14,7 @@ from ..curves import HEAD, curve_of
 from .errors import FilmError
 
 if TYPE_CHECKING:
+    from .._picture import Canvas
     from ..head import Head, Part
 
 FloatArray = npt.NDArray[np.float32]
@@ -31,6 +32,8 @@ _FACE_WIDTH = 0.60
 # The crown stays so far below the picture's upper edge, and moving less than so much of
 # the most does not count.
 _ABOVE, _MOVES = 0.035, 0.2
+# What goes on below the face by so much of its height is a neck.
+_NECK = 0.15
 _TONES = 4096
 
 # Linear light in the middle, at the edges: a grey wall with a lamp on it.
@@ -82,13 +85,17 @@ class Portrait:
         self._columns, self._shapes = _shapes_of(head, names)
         self._turns = [names.index(name) if name in names else None for name in HEAD]
         self._count = len(names)
-        low, high = self._points.min(axis=0), self._points.max(axis=0)
-        self._eye, self._focal = _camera(self._points, self._shapes, (width, height))
-        # The atlas carries the head: it turns about a place above the neck's foot.
-        self._pivot = np.array(
-            [0.0, low[1] + 0.35 * (high[1] - low[1]), (low[2] + high[2]) / 2], np.float32
-        )
-        self._canvas = _extension().Canvas(wall((width, height)), tones())
+        low, high = _face_box(self._points, self._shapes)
+        self._eye, self._focal = _camera(self._points, low, high, (width, height))
+        # The head turns about the middle of the neck's top; the neck goes along, shoulders do not.
+        back = float(self._points[:, 2].min())
+        self._pivot = np.array([(low[0] + high[0]) / 2, low[1], (back + high[2]) / 2], np.float32)
+        foot = float(self._points[:, 1].min())
+        share = np.clip((self._points[:, 1] - foot) / max(low[1] - foot, 1e-6), 0, 1)
+        stands = _goes_on_below(self._points, low, high)
+        share = share * share * (3 - 2 * share) if stands else np.ones_like(share)
+        self._turning = share.astype(np.float32)[:, None]
+        self._canvas = _canvas()(wall((width, height)), tones())
 
     def posed(self, curves: npt.ArrayLike) -> FloatArray:
         """(V, 3) points of the head under one frame of curves, metres, in its own axes."""
@@ -98,13 +105,16 @@ class Portrait:
         if not np.isfinite(values).all():
             raise FilmError("curves: expected finite values")
         weights = values[self._columns]
-        used = np.flatnonzero(weights)
-        moved = weights[used] @ self._shapes[used] if len(used) else np.float32(0.0)
-        points = self._points + np.reshape(moved, (-1, 3) if len(used) else ())
+        points = self._points.copy()
+        # One after the other: a product of matrices would have BLAS's threads wait by spinning.
+        for i in np.flatnonzero(weights):
+            points += weights[i] * self._shapes[i]
         turn = [0.0 if i is None else float(values[i]) for i in self._turns]
         if any(turn):
-            points = (points - self._pivot) @ _rotation(*turn).T + self._pivot
-        return points.astype(np.float32, copy=False)
+            turned = np.einsum("vi,ji->vj", points - self._pivot, _rotation(*turn)) + self._pivot
+            points = points + self._turning * (turned - points)
+        posed: FloatArray = points.astype(np.float32, copy=False)
+        return posed
 
     def picture(self, curves: npt.ArrayLike) -> ByteArray:
         """(height, width, 3) sRGB of one frame of curves. Raises FilmError."""
@@ -126,7 +136,8 @@ class Portrait:
         seen = points - self._eye
         width, height = self.size
         found = np.stack((seen[:, 0], -seen[:, 1]), axis=1) * (self._focal / -seen[:, 2:])
-        return (found + (width / 2, height / 2)).astype(np.float32)
+        made: FloatArray = (found + np.array((width / 2, height / 2))).astype(np.float32)
+        return made
 
 
 def picture(
@@ -182,8 +193,8 @@ def wall(size: tuple[int, int]) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def tones() -> ByteArray:
-    """The bytes of linear light from 0 to the canvas's brightest, with a shoulder for highlights."""
-    light = np.linspace(0, _extension().Canvas.BRIGHTEST, _TONES)
+    """The bytes of linear light from 0 to the canvas's brightest; highlights have a shoulder."""
+    light = np.linspace(0, _canvas().BRIGHTEST, _TONES)
     knee = 0.6
     over = np.maximum(light - knee, 0) / (1 - knee)
     shown = np.where(light < knee, light, knee + (1 - knee) * (1 - np.exp(-over)))
@@ -192,12 +203,12 @@ def tones() -> ByteArray:
     return made
 
 
-def _extension():  # type: ignore[no-untyped-def]
+def _canvas() -> type[Canvas]:
     try:
         from .. import _picture
     except ImportError as error:
         raise FilmError(f"the package was built without its renderer ({error})") from None
-    return _picture
+    return _picture.Canvas
 
 
 def _row(part: Part) -> tuple[float, ...]:
@@ -208,27 +219,39 @@ def _row(part: Part) -> tuple[float, ...]:
 
 
 def _shapes_of(head: Head, names: Sequence[str]) -> tuple[npt.NDArray[np.intp], FloatArray]:
-    """The columns of curves that the head has, and its shapes for them, (len, 3 V)."""
-    by_curve = {}
+    """The columns of curves that the head has, and its shapes for them, (n, V, 3)."""
+    by_curve: dict[str, int] = {}
     for i, name in enumerate(names):
         known = curve_of(name)
         by_curve.setdefault(name if known is None else known[0], i)
     columns = [by_curve[name] for name in head.shapes if name in by_curve]
-    shapes = [np.ravel(head.shapes[name]) for name in head.shapes if name in by_curve]
+    shapes = [head.shapes[name] for name in head.shapes if name in by_curve]
     if not shapes:
         raise FilmError("the head has none of the curves: nothing would move")
     return np.array(columns), np.ascontiguousarray(np.stack(shapes), np.float32)
 
 
+def _face_box(points: FloatArray, shapes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The least and greatest coordinates of what moves."""
+    most = np.abs(shapes).max(axis=(0, 2))
+    face = points[most >= _MOVES * most.max()]
+    return face.min(axis=0), face.max(axis=0)
+
+
+def _goes_on_below(points: FloatArray, low: FloatArray, high: FloatArray) -> bool:
+    """Whether there is a neck below the face."""
+    return bool(low[1] - points[:, 1].min() > _NECK * (high[1] - low[1]))
+
+
 def _camera(
-    points: FloatArray, shapes: FloatArray, size: tuple[int, int]
+    points: FloatArray, low: FloatArray, high: FloatArray, size: tuple[int, int]
 ) -> tuple[FloatArray, float]:
-    """Where the camera stands, and its focal length in pixels: head and shoulders, face in front."""
+    """Where the camera stands, and its focal length in pixels, for a face between `low` and `high`.
+
+    Head and shoulders are in the picture, and the face is in its middle.
+    """
     width, height = size
     focal = min(size) / (2 * np.tan(np.radians(_VIEW_DEGREES) / 2))
-    most = np.abs(shapes.reshape(len(shapes), -1, 3)).max(axis=(0, 2))
-    face = points[most >= _MOVES * most.max()]
-    low, high = face.min(axis=0), face.max(axis=0)
     # Metres a pixel, at the face.
     scale = max(
         (high[1] - low[1]) / (_FACE_HEIGHT * height), (high[0] - low[0]) / (_FACE_WIDTH * width)
@@ -236,7 +259,8 @@ def _camera(
     upper = (low[1] + high[1]) / 2 + _FACE_AT * height * scale
     lower = upper - height * scale
     # No cut through the neck is shown, where the model ends there.
-    upper += max(0.0, float(points[:, 1].min()) + 0.01 * height * scale - lower)
+    if _goes_on_below(points, low, high):
+        upper += max(0.0, float(points[:, 1].min()) + 0.01 * height * scale - lower)
     crown = float(points[:, 1].max()) + _ABOVE * height * scale
     if crown > upper:
         lower = upper - height * scale

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..files import replaced
 from .errors import FilmError
 
 ByteArray = npt.NDArray[np.uint8]
@@ -43,6 +45,18 @@ def word(text: str, size: int, weight: int = 255) -> ByteArray:
     draw_module.Draw(image).text((-left, -top), text, fill=weight, font=face)
     made: ByteArray = np.asarray(image)
     return made
+
+
+def save(path: Path, picture: ByteArray) -> None:
+    """Writes a picture; the ending says which kind: .png, .jpg, .webp. Raises FilmError."""
+    image = load()[0].fromarray(picture)
+    try:
+        with replaced(path) as part:
+            image.save(part)
+    except ValueError:  # an ending that Pillow does not know
+        raise FilmError(f"cannot write {path}: expected .png, .jpg or .webp") from None
+    except OSError as error:
+        raise FilmError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def write(picture: ByteArray, text: str, at: tuple[int, int], size: int, colour: Colour) -> None:

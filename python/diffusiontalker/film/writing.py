@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from . import mp4
+from . import mp4, portrait, text
 from .errors import FilmError
 from .layouts import Painter, Side, painter
 from .portrait import checked_size
@@ -83,12 +83,9 @@ def write(
     interrupted. Raises FilmError.
     """
     path = Path(path)
-    width, height = checked_size(size)
-    if width % 2 or height % 2:
-        raise FilmError(f"size {width}x{height}: expected even sides")
+    check(size, fps)
+    width, height = size
     fps = Fraction(fps)
-    if not FPS[0] <= fps <= FPS[1]:
-        raise FilmError(f"fps {float(fps):g}: expected {FPS[0]} to {FPS[1]} pictures a second")
     track = Track(curves, names, times)
     heard = np.asarray(sound, np.float32)
     if heard.ndim != 1:
@@ -102,14 +99,32 @@ def write(
         sides.append(Side(other, beside.head or shown, beside.label))
     total_s = len(heard) / rate_hz or float(track.times[-1])
     count = max(1, int(np.ceil(total_s * fps)))
-    threads = _threads(width * height)
-    painters = [painter(layout, sides, heard, rate_hz, (width, height), fps) for _ in range(threads)]
+    painters = [
+        painter(layout, sides, heard, rate_hz, (width, height), fps)
+        for _ in range(_threads(width * height))
+    ]
     with mp4.written(path, (width, height), fps, heard, rate_hz, crf) as film:
         for index, made in enumerate(_painted(painters, count), start=1):
             film.add(made)
             if progress is not None:
                 progress(min(index / float(fps), total_s), total_s)
     return Film(path, count, total_s, tuple(film.notes))
+
+
+def check(size: tuple[int, int], fps: int | Fraction) -> None:
+    """Raises FilmError unless a film may have this size and as many pictures a second."""
+    width, height = checked_size(size)
+    if width % 2 or height % 2:
+        raise FilmError(f"size {width}x{height}: expected even sides")
+    if not FPS[0] <= fps <= FPS[1]:
+        raise FilmError(f"fps {float(fps):g}: expected {FPS[0]} to {FPS[1]} pictures a second")
+
+
+def ready() -> None:
+    """Raises FilmError, a line with the remedy, where what films need is not installed."""
+    mp4.load()
+    text.load()
+    portrait.tones()
 
 
 def _default_head() -> Head:
