@@ -25,7 +25,7 @@ from documented import (
     sessions_of,
     unknown_options,
 )
-from paths import ROOT
+from paths import ROOT, scripts
 
 if not (ROOT / ".git").exists():
     pytest.skip("documents are checked in a git checkout", allow_module_level=True)
@@ -75,8 +75,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PATH: the package's commands, made fast, and stand-ins of other programs."""
-    from fast_command import scripts
-
     bin_ = tmp_path_factory.mktemp("bin")
     lines = {
         name: f'exec "{sys.executable}" "{HERE}/fast_command.py" {name} "$@"' for name in scripts()
