@@ -41,7 +41,9 @@ none of the others, and what it misses is counted:
                                           ?broadcast=1 (vmc:// too): HOST may be a broadcast address
   vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
                                           STYLE: perfectsync (EyeBlinkLeft; the default), arkit
-                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh),
+                                          oculus (15 visemes: sil PP ... ou), viseme (viseme_sil
+                                          ... viseme_U); eyes and brows stand beside those
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
 PATH may be - or /dev/stdout: then nothing else stands there, and what is said goes to stderr. It

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...curves import CURVES, pascal_case, remap
 from ...frames import Schema, StampedFrame
+from ...visemes import UNSPOKEN, VISEME_NAMES, viseme_weights
 from .udp import UdpOutput
 
 if TYPE_CHECKING:  # imported where it is used: only whoever sends VMC pays for it
@@ -20,7 +21,7 @@ DEFAULT_PORT = 39539
 MAX_BUNDLE_BYTES = 1400
 
 #: How the curves may be named: the first is the default. Receivers compare with case.
-NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1")
+NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1", *VISEME_NAMES)
 _VRM = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
 _VRM1 = ("aa", "ih", "ou", "ee", "oh", "blinkLeft", "blinkRight")
 
@@ -36,6 +37,8 @@ def names_of(style: str) -> tuple[str, ...]:
             return CURVES
         case "vrm":
             return _VRM
+        case "oculus" | "viseme":
+            return (*VISEME_NAMES[style], *UNSPOKEN)
     return _VRM1
 
 
@@ -48,6 +51,9 @@ def weights(style: str, curves: Sequence[float]) -> list[float]:
     """
     if style in ("perfectsync", "arkit"):
         return list(curves)
+    if style in VISEME_NAMES:
+        visemes: list[float] = viseme_weights(np.array([curves]))[0].tolist()
+        return visemes + [curves[_INDEX[name]] for name in UNSPOKEN]
 
     def value(name: str) -> float:
         return min(1.0, max(0.0, curves[_INDEX[name]]))
