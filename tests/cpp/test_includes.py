@@ -67,6 +67,7 @@ RUNTIME = {
         " sampler/backend.h sampler/cpu sampler/tensorrt"
     ),
     "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
+    "picture": Room(),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
         " dt/voices.h arithmetic audio curves features sampler weights"

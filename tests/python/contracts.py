@@ -15,14 +15,15 @@ from importlinter import ContractCheck, cli, fields
 from importlinter.contracts.layers import LayersContract
 
 PACKAGE = "diffusiontalker"
-EXTENSION = f"{PACKAGE}._core"
+#: What the package has compiled.
+EXTENSIONS = ("_core", "_picture")
 
 
 class Rooms(LayersContract):
-    """import-linter's layers, with the compiled extension as a module of its own.
+    """import-linter's layers, with the compiled extensions as modules of their own.
 
-    The import graph is read from Python sources and has no `_core`: whoever imports it seems to
-    import the package itself, and with it all that the package exports.
+    The import graph is read from Python sources and has none: whoever imports one seems to import
+    the package itself, and with it all that the package exports.
     """
 
     type_name = "rooms"
@@ -35,11 +36,13 @@ class Rooms(LayersContract):
 
 
 def with_extension(graph: grimp.ImportGraph) -> None:
-    """Adds `_core` to the graph; imports of nothing but it lead there and to the package no more.
+    """Adds the extensions to the graph; imports of nothing but them lead there and to the package
+    no more.
 
     An import of several lines keeps its arrow to the package: its first line does not say all.
     """
-    graph.add_module(EXTENSION)
+    for extension in EXTENSIONS:
+        graph.add_module(f"{PACKAGE}.{extension}")
     modules = {name.rpartition(".")[2] for name in graph.find_children(PACKAGE)}
     for importer in sorted(graph.find_modules_that_directly_import(PACKAGE)):
         lines = [
@@ -48,14 +51,17 @@ def with_extension(graph: grimp.ImportGraph) -> None:
         ]
         if all(only_modules(line, modules) for line in lines):
             graph.remove_import(importer=importer, imported=PACKAGE)
-            graph.add_import(importer=importer, imported=EXTENSION)
+            for extension in EXTENSIONS:
+                if any(re.search(rf"\b{extension}\b", line) for line in lines):
+                    graph.add_import(importer=importer, imported=f"{PACKAGE}.{extension}")
 
 
 def only_modules(line: str, modules: Collection[str]) -> bool:
     """Whether an import statement takes nothing of the package itself: `modules`, which have arrows
     of their own, or what is within one."""
     statement = line.partition("#")[0].strip()
-    within = rf"from \S*\._core import .+|import {PACKAGE}\._core( as \w+)?"
+    extension = f"(?:{'|'.join(EXTENSIONS)})"
+    within = rf"from \S*\.{extension} import .+|import {PACKAGE}\.{extension}( as \w+)?"
     if re.fullmatch(within, statement):
         return True
     names = re.fullmatch(r"from \S+ import (\w.*)", statement)

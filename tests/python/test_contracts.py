@@ -21,6 +21,7 @@ import grimp
         ("from ._core import TimeBase", True),
         ("import diffusiontalker._core as _core", True),
         ("from .. import _core, clock", True),
+        ("from .._picture import Canvas", True),
         ("from ._core import TimeBase, VoiceDetector", True),
         ("from ... import BundleError, Runtime, _core", False),
         ("from . import _core_of_something", False),
@@ -41,10 +42,11 @@ def test_the_extension_is_a_module_and_the_package_another(
     (package / "roof.py").write_text("from . import ground\n\nclass Roof: ...\n")
     (package / "ground.py").write_text("from . import _core\n")
     (package / "cellar.py").write_text("from . import Roof, _core\n")
+    (package / "studio.py").write_text("from . import _picture\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(contracts, "PACKAGE", "toy")
-    monkeypatch.setattr(contracts, "EXTENSION", "toy._core")
     graph = grimp.build_graph("toy", cache_dir=None)
     contracts.with_extension(graph)
     assert graph.find_modules_directly_imported_by("toy.ground") == {"toy._core"}
+    assert graph.find_modules_directly_imported_by("toy.studio") == {"toy._picture"}
     assert graph.find_modules_directly_imported_by("toy.cellar") == {"toy"}

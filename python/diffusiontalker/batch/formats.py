@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import clock
 from ..curves import CURVES, HEAD, pascal_case, remap
 from ..frames import FLAG_NEUTRAL
-from ..stream.outputs.recorder import COLUMNS, CSV_CURVES, HEADER, ROTATIONS, timecode
+from ..live_link_csv import COLUMNS, CSV_CURVES, HEADER, ROTATIONS, timecode
 
 _CSV_COLUMNS = [CURVES.index(name) for name in CSV_CURVES]
 _CSV_VALUES = ",%.10f" * len(COLUMNS) + "\n"

@@ -13,6 +13,7 @@ def decoded(source: Document) -> Document:
     for name in EXTENSIONS:
         if name in source.json.get("extensionsRequired", []):
             raise HeadError(
-                f"it is compressed ({name}): undo it by: npx @gltf-transform/cli copy IN.glb OUT.glb"
+                f"it is compressed ({name}): undo it by: "
+                "npx @gltf-transform/cli copy IN.glb OUT.glb"
             )
     return source

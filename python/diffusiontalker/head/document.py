@@ -65,7 +65,7 @@ class Document:
             values[at.astype(np.int64)] = self._rows(sparse["values"], some, stored, width)
         if accessor.get("normalized") and stored.kind != "f":
             largest = np.float32(np.iinfo(stored).max)
-            return np.maximum(values.astype(np.float32) / largest, np.float32(-1))
+            return np.asarray(np.maximum(values.astype(np.float32) / largest, np.float32(-1)))
         return values
 
     def numbers(self, index: int) -> npt.NDArray[np.float32]:

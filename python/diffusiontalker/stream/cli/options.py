@@ -14,6 +14,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from . import filming
 from .command import Parser
 
 _EXAMPLES = """\
@@ -25,11 +26,14 @@ examples:
   dt-stream --wav speech.wav --fast --out face.csv  a file, as fast as possible, to a CSV
   dt-stream --mic --to livelink://192.168.1.20      stock Unreal, as Epic's phone app would
   dt-stream --mic --to vmc://127.0.0.1 --to zmq://127.0.0.1    VRM programs, and ZeroMQ beside
+  dt-stream --demo --film demo.mp4                  a film of a head that says it, with its sound
   dt-stream --wav *.wav --out curves/               many files, as fast as possible, a CSV each
   espeak-ng --stdout Hi | dt-stream --wav - --to json:-    a pipe in, a pipe out
   ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
   dt-stream --mic --subject anna=1 --subject bo=2   a face for each channel of an interface
   dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
+  dt-stream --mic --record takes/                   with a take on disk: sound, curves, settings
+  dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -59,7 +63,12 @@ face or for a pipe that takes nothing. With --fast it leaves no file and exits w
 the others.
 """
 
-_COMMANDS = ("devices", "doctor", "identities")
+_COMMANDS = ("devices", "doctor", "identities", "replay")
+# What replay can do nothing with: a take has its voice and its curves.
+_NOT_FOR_REPLAY = (
+    "device", "channel", "bundle", "identity", "seed", "backend", "idle", "head", "gain", "offset",
+    "strength_lower", "strength_upper", "smooth_ms", "record",
+)  # fmt: skip
 _BACKENDS = ("cpu", "tensorrt", "auto")
 
 _LONGEST_S = 30 * 24 * 3600.0
@@ -75,12 +84,14 @@ def parser() -> Parser:
     made.add_argument(
         "command",
         nargs="?",
-        metavar="devices | doctor | identities",
-        help="list microphones, examine, or list talking styles",
+        metavar="devices | doctor | identities | replay",
+        help="list microphones, examine, list talking styles, or send a take once more",
     )
+    made.add_argument("take", nargs="?", metavar="TAKE", help="what to replay: a take's folder")
     _add_voice(made)
     add_face(made)
     _add_outputs(made)
+    filming.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -146,8 +157,10 @@ def add_face(made: Parser) -> None:
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
     face.add_argument(
-        "--head", action="store_true", help="headYaw, headPitch, headRoll after the curves, radians"
-    )
+        "--head", nargs="?", const=True, default=False, metavar="FILE",
+        help="alone: headYaw, headPitch, headRoll after the curves, radians; FILE.glb or FILE.vrm: "
+        "the head that is shown",
+    )  # fmt: skip
     face.add_argument(
         "--gain",
         action="append",
@@ -206,6 +219,11 @@ def _add_outputs(made: Parser) -> None:
         "each file (FOLDER/)",
     )  # fmt: skip
     out.add_argument(
+        "--record", metavar="DIR",
+        help="keep a take in a new folder in DIR: the sound, the curves bit for bit, the settings "
+        "(dt-take shows and converts takes)",
+    )  # fmt: skip
+    out.add_argument(
         "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
     )
 
@@ -236,17 +254,22 @@ def check(args: argparse.Namespace) -> None:
         hint = meant(args.command, _COMMANDS)
         if os.path.exists(args.command):
             hint = f"; to play a file: --wav {args.command}"
-        raise StreamError(f"{args.command!r}: expected devices, doctor or identities{hint}")
+        raise StreamError(f"{args.command!r}: expected devices, doctor, identities or replay{hint}")
+    if args.command != "replay" and args.take is not None:
+        raise StreamError(f"{args.take!r}: nothing stands after {args.command}")
     source = next((s for s in ("mic", "wav", "pcm", "demo") if getattr(args, s)), None)
     if args.command is not None:
         if source is not None:
             raise StreamError(f"{args.command} goes without --{source}")
+        if args.command == "replay":
+            _check_replay(args)
         return
     if source is None:
         raise StreamError("no source: give --mic, --wav FILE or --demo (see dt-stream --help)")
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    filming.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
@@ -262,11 +285,34 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError("--fast publishes nothing, so it goes without --bind and --allow-remote")
     if args.no_publish and (args.bind is not None or args.allow_remote):
         raise StreamError("--no-publish goes without --bind and --allow-remote")
+    _check_seconds(args)
+    _check_faces(args, faces(args))
+    _check_destinations(args, destinations(args))
+
+
+def _check_replay(args: argparse.Namespace) -> None:
+    if args.take is None:
+        raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
+    blank = parser().parse_args([])
+    for name in _NOT_FOR_REPLAY:
+        if getattr(args, name) != getattr(blank, name):
+            option = f"--{name.replace('_', '-')}"
+            raise StreamError(f"replay goes without {option}: a take goes out as it was recorded")
+    if len(args.subject) > 1:
+        raise StreamError("replay: a take has one face; give one --subject")
+    if args.fast and (args.play or args.publish_audio):
+        raise StreamError("replay --fast writes files; leave out --play and --publish-audio")
+    _check_seconds(args)
+    found = destinations(args)
+    if any(d.is_folder for d in found):
+        raise StreamError("replay: expected a file's name, got a folder")
+    _check_destinations(args, found)
+
+
+def _check_seconds(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
-    _check_faces(args, faces(args))
-    _check_destinations(args, destinations(args))
 
 
 @dataclass(frozen=True)
@@ -346,11 +392,12 @@ def _check_several(args: argparse.Namespace) -> None:
     kept = [parse(text, allow_remote=True) for text in args.to]
     kept += [parse_out(args.out)] if args.out is not None else []
     folders = [d for d in kept if d.is_folder]
-    if len(paths) > 1 and len(folders) < max(1, len(kept)):
+    if len(paths) > 1 and len(folders) < max(0 if args.record else 1, len(kept)):
         raise StreamError(
-            "several files: give --out FOLDER/ (or --to json:FOLDER/) for what becomes of each"
+            "several files: give --out FOLDER/ (or --to json:FOLDER/, --record DIR) for what "
+            "becomes of each"
         )
-    if folders:
+    if folders or len(paths) > 1:
         if not paths:
             raise StreamError(f"{folders[0].text}: a folder is for what --wav FILE names")
         args.fast = True

@@ -20,6 +20,7 @@ from ... import Runtime
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
+from ..outputs.kept import Kept
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
@@ -27,12 +28,16 @@ from ..session.live import LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from .command import cannot_print, complain, deferred, forget_stdout, on_leave, remark, say
+from . import filming
+from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
 if TYPE_CHECKING:  # a microphone needs no reader of files: `preload` loads it for the others
+    from ..outputs.take import TakeOutput
+    from ..session.replay import ReplaySession
     from ..sources.wav import WavSource
+    from .replay import Replayed, TakeSource
 
 # How long a conversion runs before it shows its progress, seconds.
 _PATIENCE_S = 2.0
@@ -44,12 +49,20 @@ def preload(args: argparse.Namespace) -> None:
     """Imports what only some options need, before anything is open that Ctrl-C must close."""
     if args.command == "doctor":
         from . import doctor  # noqa: F401
+    if args.command == "replay":
+        from . import replay  # noqa: F401
+    if args.record is not None:
+        from . import record  # noqa: F401
     if args.command is None and not args.mic:
         from ..session import render  # noqa: F401
 
 
 def run(args: argparse.Namespace) -> int:
     """Does what checked options say; returns the exit code. Raises StreamError."""
+    if args.command == "replay":
+        from . import replay
+
+        return replay.run(args)
     if args.command == "devices":
         from . import devices
 
@@ -62,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         from . import identities
 
         return identities.show(args.bundle)
-    if any(d.is_folder for d in destinations(args)):
+    if any(d.is_folder for d in destinations(args)) or len(args.wav or ()) > 1:
         return _convert_each(args)
     if args.fast:
         return _convert(args, destinations(args))
@@ -72,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 def _stream(args: argparse.Namespace) -> int:
     """--mic, and files in real time."""
     named = faces(args)
-    aside = _is_aside(args)
+    aside = is_aside(args)
     with contextlib.ExitStack() as stack:
         sources = _open_sources(args, named)
         for source in sources:
@@ -80,10 +93,19 @@ def _stream(args: argparse.Namespace) -> int:
         runtimes = [_load_runtime(args, source.sample_rate) for source in sources]
         with deferred():
             fans = _open_faces(args, named, stack)
+            takes = [
+                record_to(args, face, source, runtime, outputs)
+                for face, source, runtime, outputs in zip(
+                    named, sources, runtimes, fans, strict=True
+                )
+            ]
         voices = [
             _voice(args, face, source, runtime, outputs)
             for face, source, runtime, outputs in zip(named, sources, runtimes, fans, strict=True)
         ]
+        for take, voice in zip(takes, voices, strict=True):
+            if take is not None:
+                take.found = voice.found
         if args.play:
             _play_sound(voices[0])
         places = "   ".join(voices[0].outputs.names) or "not published"
@@ -91,14 +113,16 @@ def _stream(args: argparse.Namespace) -> int:
         console = Console(stderr=aside)
         # Lines have the notices among them, on stderr.
         plain = args.plain or not console.is_terminal
-        screen = Screen(console, lambda: _picture(title, voices, plain=plain), plain=args.plain)
-        _play(args, voices, screen, title, aside=aside)
+        screen = Screen(console, lambda: picture(title, voices, plain=plain), plain=args.plain)
+        play(args, voices, screen, title, aside=aside)
     if not args.quiet:
         for source in sources:
             _tell_notes(source)
         for voice in voices:
             say(_summary(args, voice, of_several=len(voices) > 1), aside=aside)
-    return 0
+        for take in filter(None, takes):
+            say(f"take: {take.name}", aside=aside)
+    return 2 if any(outputs.failed for outputs in fans) else 0
 
 
 @dataclass
@@ -111,6 +135,25 @@ class _Voice:
     runtime: Runtime
     meter: Meter
     outputs: FanOut
+
+    def found(self) -> dict[str, object]:
+        """What is known of it at its end."""
+        return {"identity": self.session.identity, "notices": [*self.source.notices]}
+
+
+def record_to(
+    args: argparse.Namespace,
+    face: Face,
+    source: Source | WavSource,
+    runtime: Runtime,
+    outputs: FanOut,
+) -> TakeOutput | None:
+    """--record: adds a take to the outputs."""
+    if args.record is None:
+        return None
+    from . import record
+
+    return record.add(args, face, source, runtime, outputs)
 
 
 def _open_sources(args: argparse.Namespace, named: Sequence[Face]) -> list[Source]:
@@ -191,7 +234,7 @@ def _summary(args: argparse.Namespace, voice: _Voice, *, of_several: bool) -> st
         if samples
     ]
     return (
-        (f"{voice.subject}: " if of_several else _written(destinations(args)))
+        (f"{voice.subject}: " if of_several else written(destinations(args)))
         + f"{figures.frames} frames at {float(voice.runtime.frame_rate):g} Hz from "
         f"{audio_s:.2f} s of audio: real-time factor "
         f"{stats.compute_seconds / max(audio_s, 1e-9):.3f}, look-ahead "
@@ -225,7 +268,7 @@ def _convert_each(args: argparse.Namespace) -> int:
             failed += 1
             complain("dt-stream", error)
     if failed and not args.quiet:
-        say(f"{len(args.wav) - failed} of {len(args.wav)} files converted", aside=_is_aside(args))
+        say(f"{len(args.wav) - failed} of {len(args.wav)} files converted", aside=is_aside(args))
     return 2 if failed else 0
 
 
@@ -241,6 +284,10 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         with contextlib.ExitStack() as stack:
             with deferred():
                 outputs = stack.enter_context(_open_outputs(args, places, subject))
+                take = record_to(args, faces(args)[0], source, runtime, outputs)
+            kept = Kept()
+            if filming.asked(args):
+                outputs.add(kept)
             patience = stack.enter_context(Patience(args, source))
             frames = render(runtime, source, outputs, subject, patience.progress)
     took_s = time.monotonic() - begun
@@ -248,19 +295,29 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         _tell_notes(source)
         audio_s = runtime.stats.samples / source.sample_rate
         say(
-            f"{_written(places)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{written(places)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
             f"{audio_s:.2f} s of "
             f"audio in {took_s:.2f} s: real-time factor {took_s / audio_s:.3f}, "
             f"look-ahead {runtime.lookahead_ms:.1f} ms",
-            aside=_is_aside(args),
+            aside=is_aside(args),
         )
+        if take is not None:
+            say(f"take: {take.name}", aside=is_aside(args))
+    if filming.asked(args):
+        with raised():
+            lines = filming.make(
+                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what)
+            )
+        if not args.quiet:
+            for line in lines:
+                say(line, aside=is_aside(args))
     return 0
 
 
 class Patience:
     """Progress of a long conversion: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, args: argparse.Namespace, source: WavSource) -> None:
+    def __init__(self, args: argparse.Namespace, source: WavSource | filming.Lasting) -> None:
         self._console = Console(stderr=True)
         self._quiet = args.quiet
         self._lines = args.plain or not self._console.is_terminal
@@ -305,7 +362,7 @@ def _tell_notes(source: Source | WavSource) -> None:
         remark("dt-stream", f"{source.name}: {note}")
 
 
-def _is_aside(args: argparse.Namespace) -> bool:
+def is_aside(args: argparse.Namespace) -> bool:
     """Whether lines for people go to stderr, since stdout holds the frames."""
     return any(d.is_stdout for d in destinations(args))
 
@@ -319,7 +376,8 @@ def _load_runtime(args: argparse.Namespace, sample_rate: int) -> Runtime:
             identity=args.identity,
             backend=args.backend,
             idle=args.idle,
-            head=args.head,
+            # A head that is filmed may turn.
+            head=args.head is True or args.film is not None,
         )
         runtime.set(
             gain=dict(ChainMap(*reversed(args.gain))),
@@ -352,15 +410,15 @@ def _open_outputs(args: argparse.Namespace, places: list[Destination], subject: 
     )
 
 
-def _written(places: list[Destination]) -> str:
+def written(places: list[Destination]) -> str:
     """The files that were written, as the beginning of a line."""
     paths = ["standard output" if d.is_stdout else d.address for d in places if d.is_file]
     return f"{', '.join(paths)}: " if paths else ""
 
 
-def _play(
+def play(
     args: argparse.Namespace,
-    voices: Sequence[_Voice],
+    voices: Sequence[_Voice | Replayed],
     screen: Screen,
     title: str,
     *,
@@ -376,7 +434,7 @@ def _play(
         for voice in voices:
             voice.session.stop()
 
-    def work(session: LiveSession) -> None:
+    def work(session: LiveSession | ReplaySession) -> None:
         try:
             session.run()
         except BaseException as error:
@@ -425,7 +483,7 @@ def _wait(workers: Sequence[threading.Thread], limit_s: float) -> None:
 class _Notices:
     """Prints what a source has to say, each line once, on stderr: there, or after the screen."""
 
-    def __init__(self, source: Source, *, at_once: bool) -> None:
+    def __init__(self, source: Source | TakeSource, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
         self._told = 0
@@ -438,7 +496,7 @@ class _Notices:
             self._told += 1
 
 
-def _picture(title: str, voices: Sequence[_Voice], *, plain: bool) -> Picture:
+def picture(title: str, voices: Sequence[_Voice | Replayed], *, plain: bool) -> Picture:
     first = voices[0]
     stats = first.session.stats
     heard = f"{stats.samples / first.source.sample_rate:.1f}"
@@ -468,7 +526,7 @@ def _dropped(outputs: FanOut) -> str:
     return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
-def _lost(session: LiveSession, source: Source) -> str:
+def _lost(session: LiveSession | ReplaySession, source: Source | TakeSource) -> str:
     stats = session.stats
     counts = (
         (stats.dropped_samples, "samples"),

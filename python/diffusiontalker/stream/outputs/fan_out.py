@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
 from .destination import Destination
@@ -24,6 +27,10 @@ class FanOut:
     def __init__(self) -> None:
         self._all: list[Output] = []
         self._failures: list[StreamError] = []
+        #: Called with a line for each output that failed without ending the session.
+        self.tell: Callable[[str], object] = lambda line: None
+        #: Whether there was one.
+        self.failed = False
         self._open = True
 
     def add(self, output: Output) -> None:
@@ -33,6 +40,11 @@ class FanOut:
     def live(self) -> bool:
         """Whether somebody may be watching."""
         return any(o.live for o in self._all)
+
+    @property
+    def hears(self) -> bool:
+        """Whether one of them is to be told of the sound."""
+        return any(o.hears for o in self._all)
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +75,10 @@ class FanOut:
         """A piece of the sound, to those that can take it."""
         self._each(lambda output: output.send_audio(audio))
 
+    def hear(self, position: int, samples: NDArray[np.float32]) -> None:
+        """The next sound (n,) as the runtime got it."""
+        self._each(lambda output: output.hear(position, samples) if output.hears else None)
+
     def serve(self) -> None:
         """Call it every few milliseconds."""
         self._each(lambda output: output.serve())
@@ -73,18 +89,26 @@ class FanOut:
             output.hurry()
 
     def _each(self, call: Callable[[Output], None]) -> None:
-        """Calls all of them, then raises the first failure. Whoever failed is left out later."""
+        """Calls all of them, then raises the first failure of one that is vital. Whoever failed is
+        left out later."""
         before = len(self._failures)
         for output in tuple(self._all):
             try:
                 call(output)
             except StreamError as error:
-                self._failures.append(error)
+                self._note(output, error)
                 self._all.remove(output)
                 with contextlib.suppress(StreamError):
                     output.close(None)
         if len(self._failures) > before:
             raise self._failures[before]
+
+    def _note(self, output: Output, error: StreamError) -> None:
+        if output.vital:
+            self._failures.append(error)
+            return
+        self.failed = True
+        self.tell(str(error))
 
     def close(self, bye: Bye | None, *, keep: bool) -> None:
         """Says goodbye everywhere; files stay if `keep`. Later calls do nothing.
@@ -99,7 +123,7 @@ class FanOut:
             try:
                 output.close(bye if keep or output.live else None)
             except StreamError as error:
-                self._failures.append(error)
+                self._note(output, error)
             except BaseException:
                 # Ctrl-C while files are completed: those that are not yet are withdrawn.
                 for other in self._all:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...frames import Audio, Bye, Schema, StampedFrame
 
 
@@ -20,6 +23,10 @@ class Output(Protocol):
     live: bool
     #: Connected right now; None where nobody connects.
     subscribers: int | None = None
+    #: Whether its failure ends the session; where not, it is left out and the others go on.
+    vital: bool = True
+    #: Whether it is to be told of the sound by `hear`.
+    hears: bool = False
 
     def announce(self, schema: Schema) -> None:
         """The frames to come. Called once, before the first of them."""
@@ -29,6 +36,10 @@ class Output(Protocol):
 
     def send_audio(self, audio: Audio) -> None:
         """A piece of the sound. Where there is no place for sound it is passed over."""
+        return
+
+    def hear(self, position: int, samples: NDArray[np.float32]) -> None:
+        """The next sound (n,) as the runtime got it, at `position` of the frames' clock."""
         return
 
     def serve(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import time
@@ -16,12 +15,11 @@ from ...pace import FILL_AFTER_S
 from .. import StreamError
 from ..outputs.fan_out import FanOut
 from ..sources.source import Source
+from .closing import close_face
 from .meter import Meter
-from .sound_queue import SoundQueue
+from .sound_queue import SoundQueue, as_s16le
 from .stamp import make_frame, make_schema
 
-#: How long the face takes to close when the stream ends, seconds.
-CLOSING_S = 0.2
 # Longest wait for frames; new subscribers and the clock are looked at this often.
 _POLL_S = 0.004
 # Time that the frames still owed may take when the user wants to leave.
@@ -57,7 +55,9 @@ class LiveSession:
         self._meter = meter
         self._outputs = outputs
         self._subject = subject
-        self._sound = SoundQueue(source.sample_rate) if publish_audio or play else None
+        self._sends_audio = publish_audio or play
+        heard = self._sends_audio or outputs.hears
+        self._sound = SoundQueue(source.sample_rate) if heard else None
         self._publish_audio = publish_audio
         self._keep_after_failure = keep_after_failure
         self._schema: Schema | None = None
@@ -164,6 +164,9 @@ class LiveSession:
             return
         assert self._schema is not None
         for position, samples in self._sound.take(rest=rest):
+            self._outputs.hear(position, samples)
+            if not self._sends_audio:
+                continue
             self._outputs.send_audio(
                 Audio(
                     subject=self._subject,
@@ -172,7 +175,7 @@ class LiveSession:
                     position=position,
                     audio_rate=self._schema.audio_rate,
                     capture_ns=self._source.capture_ns(position),
-                    samples=samples,
+                    samples=as_s16le(samples),
                 )
             )
             self._audio_sequence += 1
@@ -190,17 +193,11 @@ class LiveSession:
     def _close_face(self) -> None:
         rate = self._runtime.frame_rate
         frame_ns = round(1e9 / rate)
-        ramp = math.ceil(CLOSING_S * rate)
-        first_ns = time.monotonic_ns()
-        start_capture_ns = self._capture_ns or first_ns
-        for i in range(1, ramp + 1):
-            if i < ramp and self._hurry.is_set():
-                continue
-            left = 1.0 - i / ramp
-            curves = self._last * np.float32(left * left * (3.0 - 2.0 * left))
+        start_capture_ns = self._capture_ns or time.monotonic_ns()
+
+        def send(i: int, curves: NDArray[np.float32]) -> None:
             self._capture_ns = start_capture_ns + i * frame_ns
-            # A file that fails now must not leave the others with an open mouth.
-            with contextlib.suppress(StreamError):
-                self._send(self._next_index, curves, FLAG_CLOSING)
             self._next_index += 1
-            self._hurry.wait(max(0.0, (first_ns + i * frame_ns - time.monotonic_ns()) / 1e9))
+            self._send(self._next_index - 1, curves, FLAG_CLOSING)
+
+        close_face(self._last, rate, send, self._hurry)

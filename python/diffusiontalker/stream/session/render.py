@@ -42,6 +42,7 @@ def render(
             frames += 1
 
     for block in source.blocks(_BLOCK_S):
+        outputs.hear(samples, block)
         take(runtime.step(block))
         samples += len(block)
         progress(samples / source.sample_rate)

@@ -1,0 +1,370 @@
+#include "picture/canvas.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "picture/four.h"
+
+namespace dt::picture {
+
+namespace {
+
+// Where in a pixel its samples lie: no two in one row or column.
+constexpr std::array<float, 4> kSampleX{0.375F, 0.875F, 0.125F, 0.625F};
+constexpr std::array<float, 4> kSampleY{0.125F, 0.375F, 0.625F, 0.875F};
+// Nearer than this the camera sees nothing, metres.
+constexpr float kNear = 0.02F;
+// Samples of one surface whose distances differ by less than this share are lit as one.
+constexpr float kOneSurface = 0.006F;
+
+}  // namespace
+
+Canvas::Canvas(int width, int height, std::vector<float> background,
+               std::vector<std::uint8_t> tones)
+    : width_(width),
+      height_(height),
+      background_(std::move(background)),
+      tones_(std::move(tones)),
+      linear_(background_),
+      depth_(static_cast<std::size_t>(width) * height * kSamples, 0.0F),
+      nearest_(static_cast<std::size_t>(width) * height * kSamples, kNone),
+      lamp_(kShadowSize * kShadowSize),
+      lamp_squared_(kShadowSize * kShadowSize),
+      coarse_width_((width + kCoarse - 1) / kCoarse),
+      coarse_height_((height + kCoarse - 1) / kCoarse),
+      tiles_across_((width + kTile - 1) / kTile) {
+  farthest_.resize(static_cast<std::size_t>(tiles_across_) * ((height + kTile - 1) / kTile));
+  plain_.resize(background_.size());
+  for (std::size_t i = 0; i < plain_.size(); ++i) plain_[i] = tone(background_[i]);
+  const auto cells = static_cast<std::size_t>(coarse_width_) * coarse_height_;
+  coarse_.resize(cells);
+  coarse_mean_.resize(cells);
+  coarse_weight_.resize(cells);
+  scratch_.resize(std::max(cells + coarse_width_, lamp_.size() + kShadowSize));
+}
+
+void Canvas::draw(const Scene& scene, std::uint8_t* out) {
+  find_normals(scene);
+  project(scene);
+  set_up(scene);
+  cast_shadow(scene);
+  clear();
+  cover(scene, true);
+  find_farthest();
+  cover(scene, false);
+  find_openness(scene.focal);
+  resolve(scene);
+  blend(scene);
+  develop(out);
+}
+
+// Each point's normal is the mean of its triangles', weighted by their areas.
+void Canvas::find_normals(const Scene& scene) {
+  sums_.assign(static_cast<std::size_t>(scene.points) * 3, 0.0F);
+  for (int t = 0; t < scene.triangles; ++t) {
+    const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(t);
+    const float* p = scene.position + 3 * static_cast<std::ptrdiff_t>(corner[0]);
+    const float* q = scene.position + 3 * static_cast<std::ptrdiff_t>(corner[1]);
+    const float* r = scene.position + 3 * static_cast<std::ptrdiff_t>(corner[2]);
+    const std::array<float, 3> u{q[0] - p[0], q[1] - p[1], q[2] - p[2]};
+    const std::array<float, 3> v{r[0] - p[0], r[1] - p[1], r[2] - p[2]};
+    const std::array<float, 3> normal{u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2],
+                                      u[0] * v[1] - u[1] * v[0]};
+    for (int k = 0; k < 3; ++k) {
+      float* sum = &sums_[3 * static_cast<std::size_t>(scene.joint[corner[k]])];
+      for (int i = 0; i < 3; ++i) sum[i] += normal[i];
+    }
+  }
+  vertices_.resize(static_cast<std::size_t>(scene.points));
+  for (int p = 0; p < scene.points; ++p) {
+    const float* sum = &sums_[3 * static_cast<std::size_t>(scene.joint[p])];
+    const float squared = sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2];
+    const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
+    Vertex& vertex = vertices_[static_cast<std::size_t>(p)];
+    const float* colour = scene.colour + 4 * static_cast<std::ptrdiff_t>(p);
+    for (int i = 0; i < 3; ++i) {
+      vertex.normal[i] = sum[i] * scale;
+      vertex.colour[i] = colour[i];
+    }
+    vertex.alpha = colour[3];
+  }
+}
+
+void Canvas::project(const Scene& scene) {
+  screen_.resize(static_cast<std::size_t>(scene.points) * 3);
+  for (int p = 0; p < scene.points; ++p) {
+    const float* at = scene.position + 3 * static_cast<std::ptrdiff_t>(p);
+    float* screen = &screen_[3 * static_cast<std::size_t>(p)];
+    const float distance = -at[2];
+    const float inverse = distance > kNear ? 1.0F / distance : 0.0F;
+    screen[0] = scene.centre_x + scene.focal * at[0] * inverse;
+    screen[1] = scene.centre_y - scene.focal * at[1] * inverse;
+    screen[2] = inverse;
+  }
+}
+
+// Whether a triangle of corners (x, y, 1 / distance) has an area; y goes down, so that one that is
+// counter-clockwise from the front has a negative one.
+bool Canvas::set_up_face(Face& face, const std::array<const float*, 3>& corners) const {
+  const float* p = corners[0];
+  const float* q = corners[1];
+  const float* r = corners[2];
+  const float area = (q[0] - p[0]) * (r[1] - p[1]) - (r[0] - p[0]) * (q[1] - p[1]);
+  if (!(std::fabs(area) > 1e-7F)) return false;
+  face.front = area < 0.0F;
+  const float scale = 1.0F / area;
+  face.x0 = p[0];
+  face.y0 = p[1];
+  face.a = {(r[1] - p[1]) * scale, (p[1] - q[1]) * scale};
+  face.b = {(p[0] - r[0]) * scale, (q[0] - p[0]) * scale};
+  face.depth = {p[2], face.a[0] * (q[2] - p[2]) + face.a[1] * (r[2] - p[2]),
+                face.b[0] * (q[2] - p[2]) + face.b[1] * (r[2] - p[2])};
+  return true;
+}
+
+void Canvas::set_up(const Scene& scene) {
+  faces_.resize(static_cast<std::size_t>(scene.triangles));
+  drawn_ = {width_, 0, height_, 0};
+  for (int t = 0; t < scene.triangles; ++t) {
+    Face& face = faces_[static_cast<std::size_t>(t)];
+    face.seen = false;
+    const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(t);
+    const std::array<const float*, 3> corners{&screen_[3 * static_cast<std::size_t>(corner[0])],
+                                              &screen_[3 * static_cast<std::size_t>(corner[1])],
+                                              &screen_[3 * static_cast<std::size_t>(corner[2])]};
+    const auto [p, q, r] = corners;
+    if (p[2] <= 0.0F || q[2] <= 0.0F || r[2] <= 0.0F || !set_up_face(face, corners)) continue;
+    if (!face.front && !scene.surfaces[scene.surface[t]].two_sided) continue;
+    const float edge_x = static_cast<float>(width_), edge_y = static_cast<float>(height_);
+    face.left = static_cast<int>(std::clamp(std::min({p[0], q[0], r[0]}), 0.0F, edge_x));
+    face.top = static_cast<int>(std::clamp(std::min({p[1], q[1], r[1]}), 0.0F, edge_y));
+    face.right = static_cast<int>(std::clamp(std::max({p[0], q[0], r[0]}) + 1.0F, 0.0F, edge_x));
+    face.bottom = static_cast<int>(std::clamp(std::max({p[1], q[1], r[1]}) + 1.0F, 0.0F, edge_y));
+    face.seen = face.left < face.right && face.top < face.bottom;
+    if (!face.seen) continue;
+    drawn_ = {std::min(drawn_.left, face.left), std::max(drawn_.right, face.right),
+              std::min(drawn_.top, face.top), std::max(drawn_.bottom, face.bottom)};
+  }
+  if (drawn_.left >= drawn_.right) drawn_ = {};
+}
+
+void Canvas::clear() {
+  const std::size_t count = static_cast<std::size_t>(drawn_.right - drawn_.left) * kSamples;
+  for (int y = drawn_.top; y < drawn_.bottom; ++y) {
+    const std::size_t row = (static_cast<std::size_t>(y) * width_ + drawn_.left) * kSamples;
+    std::fill_n(&depth_[row], count, 0.0F);
+    std::fill_n(&nearest_[row], count, kNone);
+  }
+}
+
+// Which triangle each sample sees: those that look here first, which hide most of the others.
+void Canvas::cover(const Scene& scene, bool front) {
+  for (int t = 0; t < scene.triangles; ++t) {
+    const Face& face = faces_[static_cast<std::size_t>(t)];
+    if (!face.seen || face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
+    const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(t);
+    const float nearest = std::max({screen_[3 * static_cast<std::size_t>(corner[0]) + 2],
+                                    screen_[3 * static_cast<std::size_t>(corner[1]) + 2],
+                                    screen_[3 * static_cast<std::size_t>(corner[2]) + 2]});
+    if (front || !hidden(face, nearest)) cover(t, face);
+  }
+}
+
+void Canvas::find_farthest() {
+  std::fill(farthest_.begin(), farthest_.end(), 0.0F);
+  for (int top = drawn_.top / kTile * kTile; top < drawn_.bottom; top += kTile) {
+    for (int left = drawn_.left / kTile * kTile; left < drawn_.right; left += kTile) {
+      // A tile at the edge of what is drawn holds depths of an earlier picture: it hides nothing.
+      if (top < drawn_.top || left < drawn_.left || top + kTile > drawn_.bottom ||
+          left + kTile > drawn_.right) {
+        continue;
+      }
+      std::array<float, kSamples> least;
+      least.fill(1e9F);
+      for (int y = top; y < top + kTile; ++y) {
+        const float* depth = &depth_[(static_cast<std::size_t>(y) * width_ + left) * kSamples];
+        for (int i = 0; i < kTile; ++i) {
+          for (int s = 0; s < kSamples; ++s) least[s] = std::min(least[s], depth[i * kSamples + s]);
+        }
+      }
+      farthest_[static_cast<std::size_t>(top / kTile) * tiles_across_ + left / kTile] =
+          std::min({least[0], least[1], least[2], least[3]});
+    }
+  }
+}
+
+bool Canvas::hidden(const Face& face, float nearest) const {
+  for (int y = face.top / kTile; y <= (face.bottom - 1) / kTile; ++y) {
+    for (int x = face.left / kTile; x <= (face.right - 1) / kTile; ++x) {
+      if (farthest_[static_cast<std::size_t>(y) * tiles_across_ + x] <= nearest) return false;
+    }
+  }
+  return true;
+}
+
+void Canvas::cover(int triangle, const Face& face) {
+  const std::array<Four, 4> across{fill_four(-face.a[0] - face.a[1]), fill_four(face.a[0]),
+                                   fill_four(face.a[1]), fill_four(face.depth[1])};
+  const FourInts number = fill_four_ints(triangle);
+  for (int y = face.top; y < face.bottom; ++y) {
+    Four first{}, second{}, third{}, z{};
+    for (int s = 0; s < kSamples; ++s) {
+      const auto at =
+          face.at(static_cast<float>(face.left) + kSampleX[s], static_cast<float>(y) + kSampleY[s]);
+      first[s] = at[0];
+      second[s] = at[1];
+      third[s] = at[2];
+      z[s] = at[3];
+    }
+    const std::size_t at = (static_cast<std::size_t>(y) * width_ + face.left) * kSamples;
+    float* depth = &depth_[at];
+    std::int32_t* nearest = &nearest_[at];
+    for (int x = face.left; x < face.right; ++x) {
+      const FourInts seen = seen_in(first, second, third, z, load_four(depth));
+      put_where(seen, z, depth);
+      put_where(seen, number, nearest);
+      first += across[0];
+      second += across[1];
+      third += across[2];
+      z += across[3];
+      depth += kSamples;
+      nearest += kSamples;
+    }
+  }
+}
+
+Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, float y) const {
+  const Face& face = faces_[static_cast<std::size_t>(triangle)];
+  const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
+  Fragment made{};
+  std::array<float, 3> lit{};
+  // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
+  // its edge, weights would then be anything.
+  const auto weights = face.at(x, y);
+  const std::array<float, 3> inside{std::max(weights[0], 0.0F), std::max(weights[1], 0.0F),
+                                    std::max(weights[2], 0.0F)};
+  const float whole = 1.0F / (inside[0] + inside[1] + inside[2]);
+  for (int k = 0; k < 3; ++k) {
+    const float weight = inside[k] * whole;
+    const Vertex& vertex = vertices_[corner[k]];
+    for (int i = 0; i < 3; ++i) {
+      made.normal[i] += weight * vertex.normal[i];
+      made.colour[i] += weight * vertex.colour[i];
+      lit[i] += weight * vertex.lit[i];
+    }
+    made.alpha += weight * vertex.alpha;
+  }
+  const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
+                        made.normal[2] * made.normal[2];
+  const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
+  for (float& part : made.normal) part *= scale;
+  made.shade = shadow(lit);
+  made.open = openness(x, y);
+  made.x = x;
+  made.y = y;
+  return made;
+}
+
+// Every pixel's mean of its samples; samples that see one surface are lit as one.
+void Canvas::resolve(const Scene& scene) {
+  for (int y = drawn_.top; y < drawn_.bottom; ++y) {
+    for (int x = drawn_.left; x < drawn_.right; ++x) {
+      const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
+      const std::int32_t* nearest = &nearest_[pixel * kSamples];
+      const float* depth = &depth_[pixel * kSamples];
+      float* colour = &linear_[pixel * 3];
+      const float* behind = &background_[pixel * 3];
+      std::array<float, 3> sum{};
+      int open = kSamples;
+      unsigned done = 0;
+      for (int s = 0; s < kSamples; ++s) {
+        if (nearest[s] == kNone || (done >> s & 1U) != 0) continue;
+        const std::uint8_t surface = scene.surface[nearest[s]];
+        float at_x = 0.0F, at_y = 0.0F;
+        int count = 0;
+        for (int other = s; other < kSamples; ++other) {
+          if (nearest[other] == kNone || (done >> other & 1U) != 0 ||
+              scene.surface[nearest[other]] != surface ||
+              std::fabs(depth[other] - depth[s]) > kOneSurface * depth[s]) {
+            continue;
+          }
+          done |= 1U << other;
+          at_x += kSampleX[other];
+          at_y += kSampleY[other];
+          ++count;
+        }
+        const float share = 1.0F / static_cast<float>(count);
+        const Fragment made = fragment(scene, nearest[s], static_cast<float>(x) + at_x * share,
+                                       static_cast<float>(y) + at_y * share);
+        float highlight = 0.0F;
+        const auto seen = light(made, scene.surfaces[surface], scene.focal, scene.centre_x,
+                                scene.centre_y, &highlight);
+        for (int i = 0; i < 3; ++i) sum[i] += static_cast<float>(count) * (seen[i] + highlight);
+        open -= count;
+      }
+      for (int i = 0; i < 3; ++i) {
+        colour[i] = 0.25F * (sum[i] + static_cast<float>(open) * behind[i]);
+      }
+    }
+  }
+}
+
+// What lets light through, over what is there, in the triangles' order.
+void Canvas::blend(const Scene& scene) {
+  for (int t = 0; t < scene.triangles; ++t) {
+    const Face& face = faces_[static_cast<std::size_t>(t)];
+    const Surface& surface = scene.surfaces[scene.surface[t]];
+    if (!surface.blended || !face.seen) continue;
+    for (int y = face.top; y < face.bottom; ++y) {
+      for (int x = face.left; x < face.right; ++x) {
+        const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
+        float at_x = 0.0F, at_y = 0.0F;
+        int count = 0;
+        for (int s = 0; s < kSamples; ++s) {
+          const float sx = static_cast<float>(x) + kSampleX[s];
+          const float sy = static_cast<float>(y) + kSampleY[s];
+          const auto at = face.at(sx, sy);
+          const bool in = at[0] >= 0.0F && at[1] >= 0.0F && at[2] > 0.0F &&
+                          at[3] > depth_[pixel * kSamples + s];
+          if (!in) continue;
+          at_x += sx;
+          at_y += sy;
+          ++count;
+        }
+        if (count == 0) continue;
+        const float share = 1.0F / static_cast<float>(count);
+        const Fragment made = fragment(scene, t, at_x * share, at_y * share);
+        float highlight = 0.0F;
+        const auto seen =
+            light(made, surface, scene.focal, scene.centre_x, scene.centre_y, &highlight);
+        const float covered = 0.25F * static_cast<float>(count);
+        const float alpha = std::clamp(made.alpha, 0.0F, 1.0F);
+        float* colour = &linear_[pixel * 3];
+        for (int i = 0; i < 3; ++i) {
+          const float over = alpha * seen[i] + (1.0F - alpha) * colour[i] + highlight;
+          colour[i] += covered * (over - colour[i]);
+        }
+      }
+    }
+  }
+}
+
+std::uint8_t Canvas::tone(float light) const {
+  const float last = static_cast<float>(tones_.size() - 1);
+  const float step = std::clamp(light * (last / kBrightest), 0.0F, last);
+  return tones_[static_cast<std::size_t>(step + 0.5F)];
+}
+
+void Canvas::develop(std::uint8_t* out) const {
+  std::copy(plain_.begin(), plain_.end(), out);
+  for (int y = drawn_.top; y < drawn_.bottom; ++y) {
+    const std::size_t row = static_cast<std::size_t>(y) * width_ * 3;
+    for (std::size_t i = row + drawn_.left * std::size_t{3};
+         i < row + drawn_.right * std::size_t{3}; ++i) {
+      out[i] = tone(linear_[i]);
+    }
+  }
+}
+
+}  // namespace dt::picture
