@@ -23,8 +23,8 @@ examples:
   dt-batch lines/ --out faces/ --ray auto           on the Ray cluster that this machine belongs to
 
 Formats: csv, a Live Link Face CSV, and json, JSON lines, both as dt-stream --out writes them; npz,
-beat (BEAT's JSON), glb (glTF), usda, usdc, vrma (VRM animation), as dt-take convert does; visemes, a
-CSV of the 15 of Oculus and OpenXR.
+beat (BEAT's JSON), glb (glTF), usda, usdc, vrma (VRM animation), as dt-take convert does; visemes,
+a CSV of the 15 of Oculus and OpenXR.
 
 A manifest is a CSV (or .tsv) with a header, or JSON lines: audio, a path as seen from the manifest
 or a URL; and where a line wants its own: out (a path below --out without an ending), identity,
