@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+
 from diffusiontalker import head as heads
 from diffusiontalker.curves import CURVES
 from diffusiontalker.head.gltf import document
