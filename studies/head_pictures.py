@@ -15,14 +15,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import diffusiontalker.head as heads
 import numpy as np
 import soundfile
+from PIL import Image, ImageDraw, ImageFont
+
+import diffusiontalker.head as heads
 from diffusiontalker import Runtime
 from diffusiontalker.curves import CURVES
 from diffusiontalker.film import Portrait
 from diffusiontalker.stream.sources.wav import demo_path
-from PIL import Image, ImageDraw, ImageFont
 
 NAMES = (*CURVES, "headYaw", "headPitch", "headRoll")
 
