@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,6 +24,7 @@ from processes import PATIENCE_S, Start, command
 
 from diffusiontalker import CURVES, Runtime
 from diffusiontalker.sound import read_all
+from diffusiontalker.stream.outputs import livelink
 from diffusiontalker.stream.sources.wav import demo_path
 
 EXAMPLES = ROOT / "examples"
@@ -68,6 +74,33 @@ def test_the_agent_speaks_each_sentence(voice: Path, tmp_path: Path) -> None:
         curves = [[frame["curves"][name] for name in CURVES] for frame in half]
         np.testing.assert_allclose(curves, expected, atol=5.1e-5)
     assert said[30]["time_s"] == 0.5
+
+
+def test_the_agent_is_heard(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sample goes to the player, and is what the face is made from."""
+    heard: list[np.ndarray] = []
+    ended: list[str] = []
+
+    class Player:
+        latency = 0.02
+
+        def __init__(self, rate_hz: int, channels: int, dtype: str) -> None:
+            assert (rate_hz, channels, dtype) == (16000, 1, "float32")
+
+        start = staticmethod(lambda: None)
+        stop = staticmethod(lambda: ended.append("stop"))
+        close = staticmethod(lambda: ended.append("close"))
+        write = staticmethod(lambda block: heard.append(block[:, 0].copy()))
+
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(OutputStream=Player))
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import agent
+
+    tts = f"sh -c 'cat {voice}'"
+    options = SimpleNamespace(tts=tts, play=True, json=False, hurry=True)
+    assert asyncio.run(agent.speak("Hello", options)) == 45
+    np.testing.assert_array_equal(np.concatenate(heard), read_all(voice)[0])
+    assert ended == ["stop", "close"]
 
 
 def test_the_agent_refuses_in_a_line() -> None:
@@ -130,6 +163,52 @@ def test_a_page_receives_the_curves(start: Start, endpoint: str) -> None:
     assert times == sorted(times)
     assert max(jaws) > 0.1
     stream.popen.terminate()
+
+
+def test_blenders_script_sets_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a mesh that has two of the curves and one name that is no curve."""
+    keys = [SimpleNamespace(name=n, value=-1.0) for n in ("Basis", "jawOpen", "eyeBlinkLeft")]
+    mesh = SimpleNamespace(shape_keys=SimpleNamespace(key_blocks=keys))
+    timers: list[Any] = []
+    bpy = ModuleType("bpy")
+    bpy.context = SimpleNamespace(object=SimpleNamespace(type="MESH", data=mesh))  # type: ignore[attr-defined]
+    bpy.app = SimpleNamespace(timers=SimpleNamespace(register=timers.append))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "bpy", bpy)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import blender_live
+
+    demo = [*command("dt-stream"), "--demo", "--seconds", "1", "--to", "json:-", "--quiet"]
+    live = blender_live.start(demo)
+    widest = 0.0
+    while timers[0]() is not None:
+        widest = max(widest, keys[1].value)
+        time.sleep(0.005)
+    live.stop()
+    expected = frames_of(Path(demo_path()))[:60, CURVES.index("jawOpen")].max()
+    assert keys[0].value == -1.0
+    assert keys[2].value >= 0.0
+    assert 0.5 * expected < widest <= expected + 1e-6
+    bpy.context.object.data = SimpleNamespace(shape_keys=None)  # type: ignore[attr-defined]
+    with pytest.raises(SystemExit, match="shape keys named jawOpen"):
+        blender_live.start(demo)
+
+
+def test_godots_script_reads_the_packets_that_are_sent() -> None:
+    """Its names are those of a packet, in order; its steps over the head lead to the values."""
+    script = (EXAMPLES / "face_receiver.gd").read_text("utf-8")
+    names = re.search(r"const NAMES = \[(.*?)\]", script, re.S)
+    assert names is not None
+    assert tuple(re.findall(r'"(\w+)"', names[1])) == CURVES
+    assert f"const PORT = {livelink.DEFAULT_PORT}\n" in script
+    assert f"get_u8() != {livelink.VERSION}:" in script
+    values = [i / 64 for i in range(livelink.VALUES)]
+    packet = livelink.encode("device", "Zoë", 7, 0.5, Fraction(60), values)
+    at = 1
+    for _ in range(2):  # the two texts
+        at += 4 + struct.unpack_from(">i", packet, at)[0]
+    at += int(re.search(r"get_position\(\) \+ (\d+)\) # frame", script)[1])  # type: ignore[index]
+    assert packet[at] == livelink.VALUES
+    assert list(struct.unpack_from(">52f", packet, at + 1)) == values[:52]
 
 
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,16 @@ a comment above its block says what it needs that CI lacks:
     <!-- needs microphone: --mic -->          of the lines that contain `--mic`
     <!-- needs recordings -->                 of every line
     <!-- every command needs recordings -->   of a document that is a record of what was run
+
+A `console` block is a session: commands after `$`, each with all that it says; `...` stands for
+anything. Its commands are run as well, and must say it.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +39,7 @@ PROGRAM = re.compile(
 )
 EVERY = re.compile(r"<!-- every command needs ([\w-]+) -->")
 NEEDS = re.compile(r"<!-- needs ([\w-]+)(?:: (.+?))? -->")
-SHELLS = ("sh", "bash", "console", "shell")
+SHELLS = ("sh", "bash", "shell")
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def commands_of(text: str, document: str = "") -> list[Command]:
             needs, in_block = [], False
             continue
         in_block = True
-        if fence is not None and fence not in (*SHELLS, "text"):
+        if fence is not None and fence not in SHELLS:
             continue
         command = re.sub(r"\s{1,}#(?!\S).*| {3,}\S.*$", "", line.strip())
         if PROGRAM.match(command) or fence in SHELLS:
@@ -98,6 +102,40 @@ def commands_of(text: str, document: str = "") -> list[Command]:
             )
             found.append(Command(command, document, number, reason))
     return found
+
+
+@dataclass(frozen=True)
+class Session:
+    """A command and what it says."""
+
+    command: str
+    says: str  #: with `...` for anything
+    document: str
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.command}"
+
+    def agrees(self, said: str) -> bool:
+        lines = [
+            r"(?:.*\n)?" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n"
+            for line in self.says.splitlines()
+        ]
+        return re.fullmatch("".join(lines), said, re.S) is not None
+
+
+def sessions_of(text: str, document: str = "") -> list[Session]:
+    """What the `console` blocks show."""
+    found = []
+    for block in re.findall(r"^ *```console\n(.*?)^ *```$", text, flags=re.M | re.S):
+        for part in re.split(r"^\$ ", textwrap.dedent(block), flags=re.M)[1:]:
+            command, _, says = part.partition("\n")
+            found.append(Session(command, says, document))
+    return found
+
+
+def sessions() -> list[Session]:
+    return [s for document in documents() for s in sessions_of(document.read_text("utf-8"),
+            document.relative_to(ROOT).as_posix())]  # fmt: skip
 
 
 def mentions(text: str) -> list[str]:

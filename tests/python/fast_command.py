@@ -7,22 +7,14 @@ Half a second of sound instead of a clip, two rounds instead of twenty, and a po
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from importlib import import_module
 
-from paths import ROOT
+from paths import scripts
 
 SECONDS = 0.5
 SENDER_SECONDS = 1.5
-
-
-def scripts() -> dict[str, str]:
-    """Command -> `module:function`, as pyproject.toml has them."""
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    section = text.partition("[project.scripts]")[2].partition("\n[")[0]
-    return dict(re.findall(r'^(dt-[\w-]+) = "(\S+)"', section, flags=re.M))
 
 
 def faster(name: str, arguments: list[str]) -> list[str]:
@@ -30,7 +22,7 @@ def faster(name: str, arguments: list[str]) -> list[str]:
     out = list(arguments)
     if "--seconds" in out:
         at = out.index("--seconds") + 1
-        out[at] = str(min(float(out[at]), SENDER_SECONDS))
+        out[at] = out[at] if float(out[at]) <= SENDER_SECONDS else str(SECONDS)
     elif name == "dt-stream" and "--demo" in out:
         out += ["--seconds", str(SECONDS)]
     elif name == "dt-watch":
@@ -46,7 +38,9 @@ def main() -> object:
 
     endpoint.DEFAULT_PORT = int(os.environ["DT_TEST_PORT"])
     endpoint.DEFAULT_ENDPOINT = f"tcp://127.0.0.1:{endpoint.DEFAULT_PORT}"
-    if name == "dt-watch":  # it shows what a dt-stream sends
+    if name == "dt-watch" and not any(
+        "://" in word for word in arguments
+    ):  # it shows what a dt-stream sends
         subprocess.Popen(
             [sys.executable, __file__, "dt-stream", "--demo", "--seconds", str(SENDER_SECONDS)],
             stdout=subprocess.DEVNULL,

@@ -7,14 +7,25 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from documented import REASONS, Command, commands, commands_of, documents, mentions, unknown_options
-from paths import ROOT
+from documented import (
+    REASONS,
+    Command,
+    Session,
+    commands,
+    commands_of,
+    documents,
+    mentions,
+    sessions,
+    sessions_of,
+    unknown_options,
+)
+from paths import ROOT, scripts
 
 if not (ROOT / ".git").exists():
     pytest.skip("documents are checked in a git checkout", allow_module_level=True)
@@ -25,8 +36,16 @@ LIMIT_S = 60
 #: Programs of others that commands begin with: what stands in for each, given the folder's files.
 STAND_INS = {"espeak-ng": "cat speech.wav", "ffmpeg": "cat speech.s16"}
 #: What must be there afterwards, by a part of the command; `*` in a name stands for anything.
-LEAVES = {"--out face.csv": "face.csv", "--out curves/": "curves/*.csv", "--plot": "*.png",
-          "--json bench.json": "bench.json", "--to smaller": "smaller/manifest.json"}  # fmt: skip
+LEAVES = {
+    "--out face.csv": "face.csv",
+    "--out curves/": "curves/*.csv",
+    "--plot": "*.png",
+    "--json bench.json": "bench.json",
+    "--record takes": "takes/*/take.json",
+    "convert takes face.glb": "face.glb",
+    "convert takes face.vrma": "face.vrma",
+    "--to smaller": "smaller/manifest.json",
+}
 
 
 def run_now() -> list[Command]:
@@ -47,17 +66,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sound, rate = soundfile.read(demo_path(), frames=12000, dtype="float32")
     for name in ("speech.wav", "second.wav"):
         soundfile.write(given / name, sound, rate)
+    spoilt = given / "spoilt"  # for the sessions
+    spoilt.mkdir()
+    (spoilt / "junk.wav").write_text("no sound at all")
+    long = np.concatenate([sound, sound])
+    sounds = {"loud": 32767 * long, "quiet": 0.001 * np.sign(long), "silent": 0 * long,
+              "upside_down": np.stack([long, -long], axis=1)}  # fmt: skip
+    for name, samples in sounds.items():
+        soundfile.write(spoilt / f"{name}.wav", samples, rate, subtype="FLOAT")
     (given / "speech.s16").write_bytes((sound * 32767).astype("<i2").tobytes())
     (given / "take.raw").write_bytes(np.repeat(sound, 2).astype("<f4").tobytes())
     random_bundle.write(given / "my_bundle")
+    stream = [sys.executable, "-m", "diffusiontalker.stream.cli"]
+    record = ["--wav", given / "speech.wav", "--fast", "--record", given / "recorded"]
+    subprocess.run([*stream, *record], check=True, capture_output=True)
     return given
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PATH: the package's commands, made fast, and stand-ins of other programs."""
-    from fast_command import scripts
-
     bin_ = tmp_path_factory.mktemp("bin")
     lines = {
         name: f'exec "{sys.executable}" "{HERE}/fast_command.py" {name} "$@"' for name in scripts()
@@ -72,30 +100,41 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(
     folder: Path, programs: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[subprocess.CompletedProcess[str], Path]]:
+) -> Iterator[Callable[[str], tuple[subprocess.CompletedProcess[str], Path]]]:
     """Command -> how it ended, and its folder. All run at once, a few at a time."""
+
+    taken = socket.create_server(("127.0.0.1", 0))
+    ports = {"TAKEN_PORT": str(taken.getsockname()[1]), "FREE_PORT": str(free_ports(1)[0])}
 
     def run(command: str, port: int) -> tuple[subprocess.CompletedProcess[str], Path]:
         work = tmp_path_factory.mktemp("work")
         shutil.copytree(folder, work, dirs_exist_ok=True)
+        if command in told:
+            shutil.copytree(folder / "spoilt", work, dirs_exist_ok=True)
+        if " takes" in command and "--record" not in command:
+            shutil.copytree(folder / "recorded", work / "takes")
         for name in ("configs", "examples", "docs", "tests"):
             if (ROOT / name).exists():
                 (work / name).symlink_to(ROOT / name)
         path = os.pathsep.join([str(programs), os.environ["PATH"]])
-        env = {**os.environ, "PATH": path, "DT_TEST_PORT": str(port), "MPLBACKEND": "Agg"}
+        env = {**os.environ, **ports, "PATH": path, "DT_TEST_PORT": str(port), "MPLBACKEND": "Agg"}
         done = subprocess.run(
             ["sh", "-c", command], cwd=work, env=env, stdin=subprocess.DEVNULL,
-            capture_output=True, encoding="utf-8", timeout=LIMIT_S,
+            stdout=subprocess.PIPE, encoding="utf-8", timeout=LIMIT_S,
+            stderr=subprocess.STDOUT if command in told else subprocess.PIPE,
         )  # fmt: skip
         return done, work
 
+    told = {s.command for s in sessions()}
     pool = ThreadPoolExecutor(AT_ONCE)
-    texts = [command.text for command in run_now()]
+    texts = [command.text for command in run_now()] + [s.command for s in sessions()]
     running = {
         text: pool.submit(run, text, port)
         for text, port in zip(texts, free_ports(len(texts)), strict=True)
     }
-    return lambda command: running[command].result()
+    yield lambda command: running[command].result()
+    pool.shutdown(cancel_futures=True)
+    taken.close()
 
 
 def free_ports(count: int) -> list[int]:
@@ -122,6 +161,15 @@ def test_it_runs(
     for part, left in LEAVES.items():
         if part in command.text:
             assert list(work.glob(left)), f"{said}\nit left no {left}"
+
+
+@pytest.mark.parametrize("session", sessions(), ids=str)
+def test_it_says_so(
+    session: Session,
+    outcome: Callable[[str], tuple[subprocess.CompletedProcess[str], Path]],
+) -> None:
+    done, _ = outcome(session.command)
+    assert session.agrees(done.stdout), f"{session}\n{done.stdout[-2000:]}"
 
 
 def test_reasons_are_of_the_list() -> None:
@@ -164,4 +212,10 @@ python = 3
         ("dt-train run x.toml --no-such", None), ("unknown-program --x", None),
     ]  # fmt: skip
     assert unknown_options("dt-train run x.toml --no-such --out y") == ["--no-such"]
+    shown = sessions_of("```console\n$ dt-stream --x\nno ... x\n...\n$ dt-watch\n```\n")
+    assert [(s.command, s.says) for s in shown] == [
+        ("dt-stream --x", "no ... x\n...\n"), ("dt-watch", ""),
+    ]  # fmt: skip
+    assert shown[0].agrees("no such x\nand more\n")
+    assert not shown[0].agrees("well, no such x\nand more\n")
     assert mentions("say `dt-watch --json`\n\n    `dt-no --x`\n") == ["dt-watch --json"]

@@ -73,6 +73,22 @@ class Writer:
         accessors.append(accessor)
         return len(accessors) - 1
 
+    def zeros(self, counts: list[int]) -> dict[int, int]:
+        """Accessors of so many (0, 0, 0) each, by their count, upon one run of bytes."""
+        if not counts:
+            return {}
+        longest = self.accessor(np.zeros((max(counts), 3), np.float32), "VEC3", target=_VERTICES)
+        accessors = self.json["accessors"]
+        # Where several accessors lie on one view, the step from row to row must be said.
+        self.json["bufferViews"][accessors[longest]["bufferView"]]["byteStride"] = 12
+        accessors[longest] |= {"min": [0.0] * 3, "max": [0.0] * 3}
+        found = {max(counts): longest}
+        for count in counts:
+            if count not in found:
+                accessors.append(accessors[longest] | {"count": count})
+                found[count] = len(accessors) - 1
+        return found
+
     def glb(self) -> bytes:
         """The whole file."""
         self.json["buffers"] = [{"byteLength": len(self.data)}]
@@ -106,7 +122,7 @@ def document(head: Head, *, morph_normals: bool = False) -> Writer:
     if morph_normals:
         for name in curves:
             moved[name] = normals(head.points + head.shapes[name], head.triangles) - rest
-    zeros: dict[int, int] = {}
+    still = writer.zeros(_still_counts(head))
     primitives = []
     for number, part in enumerate(head.parts):
         material: dict[str, Any] = {
@@ -117,6 +133,7 @@ def document(head: Head, *, morph_normals: bool = False) -> Writer:
                 "roughnessFactor": round(float(part.roughness), 4),
             },
         }
+        material["doubleSided"] = True
         if part.transparent:
             material["alphaMode"] = "BLEND"
         writer.json["materials"].append(material)
@@ -126,11 +143,7 @@ def document(head: Head, *, morph_normals: bool = False) -> Writer:
             own = values[at]
             if own.any():
                 return writer.accessor(own, "VEC3", target=_VERTICES, bounds=bounds)
-            if len(at) not in zeros:
-                zeros[len(at)] = writer.accessor(
-                    np.zeros_like(own), "VEC3", target=_VERTICES, bounds=True
-                )
-            return zeros[len(at)]
+            return still[len(at)]
 
         kind = np.uint16 if len(at) < 65535 else np.uint32
         colours = np.rint(head.colours[at] * 65535).astype(np.uint16)
@@ -160,6 +173,16 @@ def document(head: Head, *, morph_normals: bool = False) -> Writer:
         {"name": "head", "primitives": primitives, "extras": {"targetNames": curves}}
     ]
     return writer
+
+
+def _still_counts(head: Head) -> list[int]:
+    """How many points the parts have that some shape leaves alone."""
+    counts = []
+    for part in head.parts:
+        at = np.unique(part.triangles)
+        if not all(moved[at].any() for moved in head.shapes.values()):
+            counts.append(len(at))
+    return counts
 
 
 def names(head: Head) -> list[str]:

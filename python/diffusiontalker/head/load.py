@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ..curves import CURVES, curves_of
 from . import compressed, document, vrm
 from .document import Document
-from .model import FloatArray, Head, HeadError, IndexArray, Part
+from .model import FloatArray, Head, HeadError, Part, welded
+from .paint import painted
 
 #: More cannot be shown smoothly, nor filmed on two cores.
 MOST_TRIANGLES = 1_000_000
@@ -33,7 +34,7 @@ def default() -> Head:
 
 
 def load(path: str | os.PathLike[str]) -> Head:
-    """The head in a .glb, .gltf or .vrm (VRM 1.0 or 0.x), all its meshes merged where nodes put them.
+    """The head in a .glb, .gltf or .vrm (VRM 1.0 or 0.x), all meshes put where their nodes stand.
 
     Shapes may be spelt in any way that `curves.curve_of` reads; a VRM's expressions count as
     shapes. What the head lacks: `Head.missing`. Raises FileNotFoundError, or HeadError whose one
@@ -146,7 +147,8 @@ class _Merged:
             colours[:, : own.shape[1]] = own
         material = _material(source, primitive)
         factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
-        self.colours.append((colours * np.array(factor, np.float32)).clip(0, 1))
+        picture = painted(source, primitive, material)
+        self.colours.append((colours * np.array(factor, np.float32) * picture).clip(0, 1))
         self.count += len(still)
 
     def _add_shapes(
@@ -234,7 +236,7 @@ class _Merged:
         figures = (head.points, *head.shapes.values())
         if not all(np.isfinite(one).all() for one in figures):
             raise HeadError("its points or shapes hold NaN or infinite figures")
-        return head
+        return welded(head)
 
 
 def _target_names(mesh: dict[str, Any], primitive: dict[str, Any], count: int) -> list[str]:
@@ -264,6 +266,3 @@ def _triangles(corners: npt.NDArray[Any], mode: int) -> npt.NDArray[Any]:
     strip = np.stack([corners[i : i + count] for i in range(3)], 1)
     strip[1::2] = strip[1::2, [0, 2, 1]]
     return strip
-
-
-__all__ = ["MOST_TRIANGLES", "IndexArray", "default", "load"]

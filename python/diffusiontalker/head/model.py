@@ -54,7 +54,7 @@ class Head:
 
     def posed(self, weights: Sequence[float] | FloatArray, names: Sequence[str]) -> FloatArray:
         """(V, 3): the points with `weights` of the curves `names`; curves it lacks do nothing."""
-        points = self.points.copy()
+        points: FloatArray = self.points.copy()
         for name, weight in zip(names, weights, strict=True):
             if weight != 0.0 and name in self.shapes:
                 points += np.float32(weight) * self.shapes[name]
@@ -66,11 +66,46 @@ class Head:
 
 
 def normals(points: FloatArray, triangles: IndexArray) -> FloatArray:
-    """(V, 3) unit normals, each the mean of its triangles' weighted by area; 0 where there are none."""
+    """(V, 3) unit normals: the mean of a point's triangles', weighted by area; 0 without any."""
     corners = points[triangles]
     of_triangles = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     found = np.zeros_like(points)
     for corner in range(3):
         np.add.at(found, triangles[:, corner], of_triangles)
     length = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.divide(found, length, out=np.zeros_like(found), where=length > 0).astype(np.float32)
+    unit = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
+    return np.asarray(unit, np.float32)
+
+
+def welded(head: Head) -> Head:
+    """Points that lie and move alike become one, so that normals run on across a file's seams.
+
+    Lips that touch at rest stay two: they move apart.
+    """
+
+    def rows(values: FloatArray) -> npt.NDArray[np.void]:
+        return np.ascontiguousarray(values + np.float32(0)).view(f"V{4 * values.shape[1]}")[:, 0]
+
+    _, group, uses = np.unique(rows(head.points), return_inverse=True, return_counts=True)
+    twins = np.flatnonzero(uses[group.reshape(-1)] > 1)
+    if not len(twins):
+        return head
+    # A number for each point's way and colour: equal for equal ones, and for hardly any others.
+    mark = group.reshape(-1)[twins].astype(np.uint64)
+    for values in (head.colours, *head.shapes.values()):
+        for column in (values[twins] + np.float32(0)).view(np.uint32).T:
+            mark = (mark ^ column) * np.uint64(0x9E3779B97F4A7C15) + (mark >> np.uint64(29))
+    _, first, which = np.unique(mark, return_index=True, return_inverse=True)
+    to = np.arange(len(head.points))
+    to[twins] = twins[first[which.reshape(-1)]]
+    kept = to == np.arange(len(to))
+    new = (np.cumsum(kept) - 1)[to].astype(np.uint32)
+    return Head(
+        head.points[kept],
+        head.colours[kept],
+        tuple(
+            Part(part.name, new[part.triangles], part.roughness, part.transparent)
+            for part in head.parts
+        ),
+        {name: moved[kept] for name, moved in head.shapes.items()},
+    )

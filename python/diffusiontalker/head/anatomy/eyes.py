@@ -8,8 +8,8 @@ from .piece import Piece, bell, blend, rgb, smoothstep
 from .surface import Floats, grid
 
 #: The left eyeball's middle and radius, as the lids lie around it.
-MIDDLE = np.array([0.2225, -0.012, -0.188])
-RADIUS = 0.104
+MIDDLE = np.array([0.2235, -0.010, -0.190])
+RADIUS = 0.105
 IRIS, PUPIL = 23.5, 8.5  # degrees from the axis
 #: How far the gaze turns at 1, in degrees about x (down is positive) and y (left is positive).
 GAZE = {

@@ -80,7 +80,7 @@ def _pairs(points: Floats) -> Ints:
 
 
 def _mirrored(triangles: Ints, points: Floats, pair: Ints) -> Ints:
-    """The right side's triangles and their mirror images (the table's two sides differ by a few)."""
+    """The right side's triangles and their mirror images; the table's sides differ by a few."""
     side = np.where(pair == np.arange(len(pair)), 0, np.sign(points[:, 0])).astype(int)
     right = triangles[(side[triangles] <= 0).all(axis=1)]
     return np.concatenate([right, pair[right][:, ::-1]])

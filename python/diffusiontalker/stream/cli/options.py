@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...curves import GROUPS
 from ...frames import check_subject
@@ -14,7 +15,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
-from . import filming
+from . import filming, preview
 from .command import Parser
 
 _EXAMPLES = """\
@@ -32,6 +33,10 @@ examples:
   ... | dt-stream --pcm s16le:24000:1 -             samples without a header: coding, rate, channels
   dt-stream --mic --subject anna=1 --subject bo=2   a face for each channel of an interface
   dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
+  dt-stream --mic --record takes/                   with a take on disk: sound, curves, settings
+  dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
+  dt-stream --demo --preview                        see the face in a browser
+  dt-stream --pulse all --to vmc://127.0.0.1        each curve up and down, in turn
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -43,7 +48,9 @@ none of the others, and what it misses is counted:
                                           ?broadcast=1 (vmc:// too): HOST may be a broadcast address
   vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
                                           STYLE: perfectsync (EyeBlinkLeft; the default), arkit
-                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh),
+                                          oculus (15 visemes: sil PP ... ou), viseme (viseme_sil
+                                          ... viseme_U); eyes and brows stand beside those
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
 PATH may be - or /dev/stdout: then nothing else stands there, and what is said goes to stderr. It
@@ -59,7 +66,14 @@ face or for a pipe that takes nothing. With --fast it leaves no file and exits w
 the others.
 """
 
-_COMMANDS = ("devices", "doctor", "identities")
+_COMMANDS = ("devices", "doctor", "identities", "replay")
+# What replay can do nothing with: a take has its voice and its curves.
+_NOT_FOR_REPLAY = (
+    "device", "channel", "preset", "bundle", "identity", "seed", "backend", "idle", "head", "gain",
+    "offset", "strength_lower", "strength_upper", "smooth_ms", "record",
+)  # fmt: skip
+# Not the parser's, so that a preset comes between.
+_DEFAULTS = {"identity": "auto", "seed": 0, "idle": 1.0}
 _BACKENDS = ("cpu", "tensorrt", "auto")
 
 _LONGEST_S = 30 * 24 * 3600.0
@@ -75,13 +89,15 @@ def parser() -> Parser:
     made.add_argument(
         "command",
         nargs="?",
-        metavar="devices | doctor | identities",
-        help="list microphones, examine, or list talking styles",
+        metavar="devices | doctor | identities | replay",
+        help="list microphones, examine, list talking styles, or send a take once more",
     )
+    made.add_argument("take", nargs="?", metavar="TAKE", help="what to replay: a take's folder")
     _add_voice(made)
-    _add_face(made)
+    add_face(made)
     _add_outputs(made)
     filming.add_options(made)
+    preview.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -110,6 +126,11 @@ def _add_voice(made: Parser) -> None:
         action="store_true",
         help="the clip that ships with the package (11 s): once, or over and over until --seconds",
     )
+    source.add_argument(
+        "--pulse", metavar="CURVE",
+        help="no voice: one curve up and down, to see what it moves on a rig; a pattern or group "
+        "(all, mouth*): one after the other",
+    )  # fmt: skip
     group.add_argument(
         "--device", metavar="NAME", help="microphone, by number, name or part of its name"
     )
@@ -122,16 +143,17 @@ def _add_voice(made: Parser) -> None:
     )
 
 
-def _add_face(made: Parser) -> None:
+def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
+    face.add_argument(
+        "--preset", metavar="NAME|FILE",
+        help="identity, seed and knobs as they were kept under a name (on the page), or in a "
+        ".toml; other options come on top",
+    )  # fmt: skip
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
-    face.add_argument(
-        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
-    )
-    face.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
-    )
+    face.add_argument("--identity", metavar="NAME", help="talking style, or auto (default)")
+    face.add_argument("--seed", type=int, metavar="N", help="same seed, same face (default: 0)")
     face.add_argument(
         "--backend",
         default="cpu",
@@ -142,7 +164,6 @@ def _add_face(made: Parser) -> None:
     face.add_argument(
         "--idle",
         type=float,
-        default=1.0,
         metavar="0..1",
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
@@ -209,6 +230,11 @@ def _add_outputs(made: Parser) -> None:
         "each file (FOLDER/)",
     )  # fmt: skip
     out.add_argument(
+        "--record", metavar="DIR",
+        help="keep a take in a new folder in DIR: the sound, the curves bit for bit, the settings "
+        "(dt-take shows and converts takes)",
+    )  # fmt: skip
+    out.add_argument(
         "--fast", action="store_true", help="as fast as possible, files only; publishes nothing"
     )
 
@@ -239,18 +265,27 @@ def check(args: argparse.Namespace) -> None:
         hint = meant(args.command, _COMMANDS)
         if os.path.exists(args.command):
             hint = f"; to play a file: --wav {args.command}"
-        raise StreamError(f"{args.command!r}: expected devices, doctor or identities{hint}")
-    source = next((s for s in ("mic", "wav", "pcm", "demo") if getattr(args, s)), None)
+        raise StreamError(f"{args.command!r}: expected devices, doctor, identities or replay{hint}")
+    if args.command != "replay" and args.take is not None:
+        raise StreamError(f"{args.take!r}: nothing stands after {args.command}")
+    source = next((s for s in ("mic", "wav", "pcm", "demo", "pulse") if getattr(args, s)), None)
     if args.command is not None:
         if source is not None:
             raise StreamError(f"{args.command} goes without --{source}")
+        if args.command == "replay":
+            _check_replay(args)
         return
     if source is None:
         raise StreamError("no source: give --mic, --wav FILE or --demo (see dt-stream --help)")
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    use_preset(args)
+    if args.pulse:
+        _check_pulse(args)
+        return
     filming.check(args)
+    preview.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
@@ -266,11 +301,72 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError("--fast publishes nothing, so it goes without --bind and --allow-remote")
     if args.no_publish and (args.bind is not None or args.allow_remote):
         raise StreamError("--no-publish goes without --bind and --allow-remote")
+    _check_seconds(args)
+    _check_faces(args, faces(args))
+    _check_destinations(args, destinations(args))
+
+
+def _check_replay(args: argparse.Namespace) -> None:
+    if args.take is None:
+        raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
+    _refuse(args, _NOT_FOR_REPLAY, "replay", "a take goes out as it was recorded")
+    if len(args.subject) > 1:
+        raise StreamError("replay: a take has one face; give one --subject")
+    if args.fast and (args.play or args.publish_audio):
+        raise StreamError("replay --fast writes files; leave out --play and --publish-audio")
+    _check_seconds(args)
+    found = destinations(args)
+    if any(d.is_folder for d in found):
+        raise StreamError("replay: expected a file's name, got a folder")
+    _check_destinations(args, found)
+
+
+def _check_pulse(args: argparse.Namespace) -> None:
+    _refuse(args, (*_NOT_FOR_REPLAY, "fast", "play", "publish_audio", "film", "plot"),
+            "--pulse", "it has neither voice nor model")  # fmt: skip
+    if len(args.subject) > 1:
+        raise StreamError("--pulse: give one --subject")
+    _check_seconds(args)
+    found = destinations(args)
+    if any(d.is_folder for d in found):
+        raise StreamError("--pulse: expected a file's name, got a folder")
+    _check_faces(args, faces(args))
+    _check_destinations(args, found)
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], what: str, why: str) -> None:
+    """StreamError for the first of the options `names` that was given."""
+    blank = parser().parse_args([])
+    for name in names:
+        if getattr(args, name) != getattr(blank, name):
+            raise StreamError(f"{what} goes without --{name.replace('_', '-')}: {why}")
+
+
+def _check_seconds(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
-    _check_faces(args, faces(args))
-    _check_destinations(args, destinations(args))
+
+
+def use_preset(args: argparse.Namespace) -> None:
+    """Puts what --preset names under the options that were given, and the defaults under both.
+
+    Raises StreamError.
+    """
+    kept: dict[str, Any] = {}
+    if args.preset is not None:
+        from ... import presets
+
+        try:
+            kept = vars(presets.load(args.preset))
+        except presets.PresetError as error:
+            raise StreamError(f"--{error}") from None
+    for name in ("identity", "seed", "idle", "strength_lower", "strength_upper", "smooth_ms"):
+        if getattr(args, name) is None:
+            value = kept.get(name)
+            setattr(args, name, _DEFAULTS.get(name) if value is None else value)
+    for name in ("gain", "offset"):
+        setattr(args, name, [kept.get(name, {}), *getattr(args, name)])
 
 
 @dataclass(frozen=True)
@@ -350,11 +446,12 @@ def _check_several(args: argparse.Namespace) -> None:
     kept = [parse(text, allow_remote=True) for text in args.to]
     kept += [parse_out(args.out)] if args.out is not None else []
     folders = [d for d in kept if d.is_folder]
-    if len(paths) > 1 and len(folders) < max(1, len(kept)):
+    if len(paths) > 1 and len(folders) < max(0 if args.record else 1, len(kept)):
         raise StreamError(
-            "several files: give --out FOLDER/ (or --to json:FOLDER/) for what becomes of each"
+            "several files: give --out FOLDER/ (or --to json:FOLDER/, --record DIR) for what "
+            "becomes of each"
         )
-    if folders:
+    if folders or len(paths) > 1:
         if not paths:
             raise StreamError(f"{folders[0].text}: a folder is for what --wav FILE names")
         args.fast = True

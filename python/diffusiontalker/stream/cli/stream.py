@@ -24,17 +24,27 @@ from ..outputs.kept import Kept
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
-from ..session.live import LiveSession
+from ..session.live import LEFT, LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from . import filming
+from . import filming, preview
 from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
-if TYPE_CHECKING:  # a microphone needs no reader of files: `preload` loads it for the others
+if TYPE_CHECKING:  # `preload`, or who needs it, loads these
+    from ...presets import Preset
+    from ...preview.link import Link
+    from ...preview.messages import Restart
+    from ..outputs.output import Output
+    from ..outputs.take import TakeOutput
+    from ..session.pulse import PulseSession
+    from ..session.remote import Remote
+    from ..session.replay import ReplaySession
     from ..sources.wav import WavSource
+    from .pulse import Pulsed, PulseSource
+    from .replay import Replayed, TakeSource
 
 # How long a conversion runs before it shows its progress, seconds.
 _PATIENCE_S = 2.0
@@ -46,12 +56,26 @@ def preload(args: argparse.Namespace) -> None:
     """Imports what only some options need, before anything is open that Ctrl-C must close."""
     if args.command == "doctor":
         from . import doctor  # noqa: F401
+    if args.command == "replay":
+        from . import replay  # noqa: F401
+    if args.pulse:
+        from . import pulse  # noqa: F401
+    if args.record is not None:
+        from . import record  # noqa: F401
     if args.command is None and not args.mic:
         from ..session import render  # noqa: F401
 
 
 def run(args: argparse.Namespace) -> int:
     """Does what checked options say; returns the exit code. Raises StreamError."""
+    if args.command == "replay":
+        from . import replay
+
+        return replay.run(args)
+    if args.pulse:
+        from . import pulse
+
+        return pulse.run(args)
     if args.command == "devices":
         from . import devices
 
@@ -64,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         from . import identities
 
         return identities.show(args.bundle)
-    if any(d.is_folder for d in destinations(args)):
+    if any(d.is_folder for d in destinations(args)) or len(args.wav or ()) > 1:
         return _convert_each(args)
     if args.fast:
         return _convert(args, destinations(args))
@@ -72,9 +96,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stream(args: argparse.Namespace) -> int:
-    """--mic, and files in real time."""
+    """--mic, and files in real time; with --preview again and again, as the page's users want."""
+    with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
+        good = args.bundle
+        while True:
+            try:
+                code, again = _stream_once(args, link)
+                good = args.bundle
+            except StreamError as error:
+                if link is None or args.bundle == good:
+                    raise
+                # A bundle that cannot be used: the page says so, the one before plays on.
+                link.tell("refused", text=str(error))
+                args.bundle = good
+                continue
+            if again is None:
+                return code
+            if again.bundle is not None:
+                args.bundle = again.bundle or None
+                args.identity = "auto"  # another has other names
+
+
+def _stream_once(args: argparse.Namespace, link: Link | None) -> tuple[int, Restart | None]:
+    """One stream to its end: the exit code, and what a user of the page wants then; None leaves."""
     named = faces(args)
-    aside = _is_aside(args)
+    aside = is_aside(args)
+    remote: Remote | None = None
     with contextlib.ExitStack() as stack:
         sources = _open_sources(args, named)
         for source in sources:
@@ -82,10 +129,24 @@ def _stream(args: argparse.Namespace) -> int:
         runtimes = [_load_runtime(args, source.sample_rate) for source in sources]
         with deferred():
             fans = _open_faces(args, named, stack)
+            takes = [
+                record_to(args, face, source, runtime, outputs)
+                for face, source, runtime, outputs in zip(
+                    named, sources, runtimes, fans, strict=True
+                )
+            ]
+        meters = [Meter(runtime.curve_names) for runtime in runtimes]
+        if link is not None:
+            remote = _with_page(args, link, sources[0], runtimes[0], fans[0], meters[0])
         voices = [
-            _voice(args, face, source, runtime, outputs)
-            for face, source, runtime, outputs in zip(named, sources, runtimes, fans, strict=True)
+            _voice(args, face, source, runtime, outputs, meter, remote)
+            for face, source, runtime, outputs, meter in zip(
+                named, sources, runtimes, fans, meters, strict=True
+            )
         ]
+        for take, voice in zip(takes, voices, strict=True):
+            if take is not None:
+                take.found = voice.found
         if args.play:
             _play_sound(voices[0])
         places = "   ".join(voices[0].outputs.names) or "not published"
@@ -93,14 +154,54 @@ def _stream(args: argparse.Namespace) -> int:
         console = Console(stderr=aside)
         # Lines have the notices among them, on stderr.
         plain = args.plain or not console.is_terminal
-        screen = Screen(console, lambda: _picture(title, voices, plain=plain), plain=args.plain)
-        _play(args, voices, screen, title, aside=aside)
+        screen = Screen(console, lambda: picture(title, voices, plain=plain), plain=args.plain)
+        play(args, voices, screen, title, aside=aside)
     if not args.quiet:
         for source in sources:
             _tell_notes(source)
         for voice in voices:
             say(_summary(args, voice, of_several=len(voices) > 1), aside=aside)
-    return 0
+        for take in filter(None, takes):
+            say(f"take: {take.name}", aside=aside)
+    code = 2 if any(outputs.failed for outputs in fans) else 0
+    if link is None or remote is None or voices[0].session.reason == LEFT:
+        return code, None
+    # What was turned on the page stays as it is.
+    preview.go_on_with(args, remote.preset)
+    if remote.restart is not None or args.seconds is not None:
+        return code, remote.restart
+    return code, preview.wait_for_restart(link, quiet=args.quiet)
+
+
+def _with_page(
+    args: argparse.Namespace,
+    link: Link,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+) -> Remote:
+    """Shows a face on the page too; returns the page's controls."""
+    from ..outputs.file_queue import FileQueue
+    from ..outputs.page import PageOutput
+    from ..outputs.take import TAKE_QUEUE
+    from ..session.remote import Remote
+
+    def open_take(preset: Preset) -> Output:
+        from . import record
+
+        folder = Path(args.record or preview.TAKES)
+        face = faces(args)[0]
+        take = record.made(args, face, source, runtime, folder, **vars(preset))
+        take.found = lambda: {"identity": runtime.identity}
+        return FileQueue(take, TAKE_QUEUE)
+
+    outputs.add(PageOutput(link))
+    outputs.tell = source.notices.append
+    return Remote(
+        link, runtime, source, outputs, meter, identity=args.identity,
+        live=args.mic, open_take=open_take,
+    )  # fmt: skip
 
 
 @dataclass
@@ -113,6 +214,25 @@ class _Voice:
     runtime: Runtime
     meter: Meter
     outputs: FanOut
+
+    def found(self) -> dict[str, object]:
+        """What is known of it at its end."""
+        return {"identity": self.session.identity, "notices": [*self.source.notices]}
+
+
+def record_to(
+    args: argparse.Namespace,
+    face: Face,
+    source: Source | WavSource,
+    runtime: Runtime,
+    outputs: FanOut,
+) -> TakeOutput | None:
+    """--record: adds a take to the outputs."""
+    if args.record is None:
+        return None
+    from . import record
+
+    return record.add(args, face, source, runtime, outputs)
 
 
 def _open_sources(args: argparse.Namespace, named: Sequence[Face]) -> list[Source]:
@@ -153,9 +273,14 @@ def _open_faces(
 
 
 def _voice(
-    args: argparse.Namespace, face: Face, source: Source, runtime: Runtime, outputs: FanOut
+    args: argparse.Namespace,
+    face: Face,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+    remote: Remote | None,
 ) -> _Voice:
-    meter = Meter(runtime.curve_names)
     session = LiveSession(
         runtime,
         source,
@@ -166,6 +291,7 @@ def _voice(
         play=args.play,
         # What a microphone heard before it failed is worth keeping; half a file is not.
         keep_after_failure=args.mic,
+        remote=remote,
     )
     return _Voice(face.subject, session, source, runtime, meter, outputs)
 
@@ -193,7 +319,7 @@ def _summary(args: argparse.Namespace, voice: _Voice, *, of_several: bool) -> st
         if samples
     ]
     return (
-        (f"{voice.subject}: " if of_several else _written(destinations(args)))
+        (f"{voice.subject}: " if of_several else written(destinations(args)))
         + f"{figures.frames} frames at {float(voice.runtime.frame_rate):g} Hz from "
         f"{audio_s:.2f} s of audio: real-time factor "
         f"{stats.compute_seconds / max(audio_s, 1e-9):.3f}, look-ahead "
@@ -227,7 +353,7 @@ def _convert_each(args: argparse.Namespace) -> int:
             failed += 1
             complain("dt-stream", error)
     if failed and not args.quiet:
-        say(f"{len(args.wav) - failed} of {len(args.wav)} files converted", aside=_is_aside(args))
+        say(f"{len(args.wav) - failed} of {len(args.wav)} files converted", aside=is_aside(args))
     return 2 if failed else 0
 
 
@@ -243,6 +369,7 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         with contextlib.ExitStack() as stack:
             with deferred():
                 outputs = stack.enter_context(_open_outputs(args, places, subject))
+                take = record_to(args, faces(args)[0], source, runtime, outputs)
             kept = Kept()
             if filming.asked(args):
                 outputs.add(kept)
@@ -253,12 +380,14 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
         _tell_notes(source)
         audio_s = runtime.stats.samples / source.sample_rate
         say(
-            f"{_written(places)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
+            f"{written(places)}{frames} frames at {float(runtime.frame_rate):g} Hz from "
             f"{audio_s:.2f} s of "
             f"audio in {took_s:.2f} s: real-time factor {took_s / audio_s:.3f}, "
             f"look-ahead {runtime.lookahead_ms:.1f} ms",
-            aside=_is_aside(args),
+            aside=is_aside(args),
         )
+        if take is not None:
+            say(f"take: {take.name}", aside=is_aside(args))
     if filming.asked(args):
         with raised():
             lines = filming.make(
@@ -266,7 +395,7 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
             )
         if not args.quiet:
             for line in lines:
-                say(line, aside=_is_aside(args))
+                say(line, aside=is_aside(args))
     return 0
 
 
@@ -318,7 +447,7 @@ def _tell_notes(source: Source | WavSource) -> None:
         remark("dt-stream", f"{source.name}: {note}")
 
 
-def _is_aside(args: argparse.Namespace) -> bool:
+def is_aside(args: argparse.Namespace) -> bool:
     """Whether lines for people go to stderr, since stdout holds the frames."""
     return any(d.is_stdout for d in destinations(args))
 
@@ -351,7 +480,9 @@ def _open_file(args: argparse.Namespace) -> WavSource:
     from ..sources.wav import WavSource, demo_path
 
     if args.demo:
-        return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
+        # On the page it is watched until somebody has seen enough.
+        loop = args.seconds is not None or args.preview
+        return WavSource(demo_path(), limit_s=args.seconds, loop=loop)
     if args.pcm:
         return WavSource(args.pcm[1], limit_s=args.seconds, raw=args.pcm[0])
     return WavSource(args.wav[0], limit_s=args.seconds)
@@ -366,15 +497,15 @@ def _open_outputs(args: argparse.Namespace, places: list[Destination], subject: 
     )
 
 
-def _written(places: list[Destination]) -> str:
+def written(places: list[Destination]) -> str:
     """The files that were written, as the beginning of a line."""
     paths = ["standard output" if d.is_stdout else d.address for d in places if d.is_file]
     return f"{', '.join(paths)}: " if paths else ""
 
 
-def _play(
+def play(
     args: argparse.Namespace,
-    voices: Sequence[_Voice],
+    voices: Sequence[_Voice | Replayed | Pulsed],
     screen: Screen,
     title: str,
     *,
@@ -390,7 +521,7 @@ def _play(
         for voice in voices:
             voice.session.stop()
 
-    def work(session: LiveSession) -> None:
+    def work(session: LiveSession | ReplaySession | PulseSession) -> None:
         try:
             session.run()
         except BaseException as error:
@@ -439,7 +570,7 @@ def _wait(workers: Sequence[threading.Thread], limit_s: float) -> None:
 class _Notices:
     """Prints what a source has to say, each line once, on stderr: there, or after the screen."""
 
-    def __init__(self, source: Source, *, at_once: bool) -> None:
+    def __init__(self, source: Source | TakeSource | PulseSource, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
         self._told = 0
@@ -452,7 +583,7 @@ class _Notices:
             self._told += 1
 
 
-def _picture(title: str, voices: Sequence[_Voice], *, plain: bool) -> Picture:
+def picture(title: str, voices: Sequence[_Voice | Replayed | Pulsed], *, plain: bool) -> Picture:
     first = voices[0]
     stats = first.session.stats
     heard = f"{stats.samples / first.source.sample_rate:.1f}"
@@ -482,7 +613,9 @@ def _dropped(outputs: FanOut) -> str:
     return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
-def _lost(session: LiveSession, source: Source) -> str:
+def _lost(
+    session: LiveSession | ReplaySession | PulseSession, source: Source | TakeSource | PulseSource
+) -> str:
     stats = session.stats
     counts = (
         (stats.dropped_samples, "samples"),

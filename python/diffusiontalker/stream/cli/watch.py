@@ -126,9 +126,10 @@ def _watch(args: argparse.Namespace, subscriber: Subscriber) -> int:
     if subscriber.session is None:
         said = f"; malformed: {subscriber.last_error}" if subscriber.malformed else ""
         if args.seconds is not None:
+            named = f", with --subject {args.subject}" if args.subject else ""
             raise StreamError(
                 f"nothing came from {args.endpoint} in {args.seconds:g} s; is dt-stream running "
-                f"there?{said}"
+                f"there{named}?{said}"
             )
         return 0
     if not args.json:

@@ -27,15 +27,31 @@ class FanOut:
     def __init__(self) -> None:
         self._all: list[Output] = []
         self._failures: list[StreamError] = []
+        #: Called with a line for each output that failed without ending the session.
+        self.tell: Callable[[str], object] = lambda line: None
+        #: Whether there was one.
+        self.failed = False
         self._open = True
 
     def add(self, output: Output) -> None:
         self._all.append(output)
 
+    def remove(self, output: Output) -> bool:
+        """Sends nothing more to one of them, which the caller closes; False if it has failed."""
+        if output not in self._all:
+            return False
+        self._all.remove(output)
+        return True
+
     @property
     def live(self) -> bool:
         """Whether somebody may be watching."""
         return any(o.live for o in self._all)
+
+    @property
+    def hears(self) -> bool:
+        """Whether one of them is to be told of the sound."""
+        return any(o.hears for o in self._all)
 
     @property
     def names(self) -> list[str]:
@@ -80,18 +96,26 @@ class FanOut:
             output.hurry()
 
     def _each(self, call: Callable[[Output], None]) -> None:
-        """Calls all of them, then raises the first failure. Whoever failed is left out later."""
+        """Calls all of them, then raises the first failure of one that is vital. Whoever failed is
+        left out later."""
         before = len(self._failures)
         for output in tuple(self._all):
             try:
                 call(output)
             except StreamError as error:
-                self._failures.append(error)
+                self._note(output, error)
                 self._all.remove(output)
                 with contextlib.suppress(StreamError):
                     output.close(None)
         if len(self._failures) > before:
             raise self._failures[before]
+
+    def _note(self, output: Output, error: StreamError) -> None:
+        if output.vital:
+            self._failures.append(error)
+            return
+        self.failed = True
+        self.tell(str(error))
 
     def close(self, bye: Bye | None, *, keep: bool) -> None:
         """Says goodbye everywhere; files stay if `keep`. Later calls do nothing.
@@ -106,7 +130,7 @@ class FanOut:
             try:
                 output.close(bye if keep or output.live else None)
             except StreamError as error:
-                self._failures.append(error)
+                self._note(output, error)
             except BaseException:
                 # Ctrl-C while files are completed: those that are not yet are withdrawn.
                 for other in self._all:

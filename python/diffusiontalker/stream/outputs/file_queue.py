@@ -7,10 +7,12 @@ import queue
 import threading
 import time
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...frames import Bye, Schema, StampedFrame
 from .. import StreamError
 from .output import Output
-from .recorder import Recorder
 
 #: Frames that wait for a slow disk or pipe before further ones are dropped for it: 10 s at 60 Hz.
 FILE_QUEUE = 600
@@ -18,18 +20,22 @@ FILE_QUEUE = 600
 FILE_PATIENCE_S = 10.0
 _LOOK_EVERY_S = 0.05
 
+_Heard = tuple[int, NDArray[np.float32]]
+
 
 class FileQueue(Output):
     """Gives a recorder a thread and a bounded queue; what the queue does not hold is dropped."""
 
     live = False
 
-    def __init__(self, recorder: Recorder, depth: int = FILE_QUEUE) -> None:
-        """`depth`: frames that may wait."""
+    def __init__(self, recorder: Output, depth: int = FILE_QUEUE) -> None:
+        """`depth`: frames, and pieces of sound where it hears them, that may wait."""
         self.name = recorder.name
+        self.vital = recorder.vital
+        self.hears = recorder.hears
         self.dropped = 0
         self._recorder = recorder
-        self._queue: queue.Queue[Schema | StampedFrame | None] = queue.Queue(depth)
+        self._queue: queue.Queue[Schema | StampedFrame | _Heard | None] = queue.Queue(depth)
         self._failure: BaseException | None = None
         self._abandoned = False
         self._hurry = threading.Event()
@@ -48,6 +54,11 @@ class FileQueue(Output):
             self._queue.put_nowait(frame)
         except queue.Full:
             self.dropped += 1
+
+    def hear(self, position: int, samples: NDArray[np.float32]) -> None:
+        """Queues sound; what finds no room leaves a hole."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait((position, samples))
 
     def serve(self) -> None:
         """Raises what the recorder raised in the meantime."""
@@ -93,6 +104,8 @@ class FileQueue(Output):
                     continue
                 if isinstance(message, Schema):
                     self._recorder.announce(message)
+                elif isinstance(message, tuple):
+                    self._recorder.hear(*message)
                 else:
                     self._recorder.send(message)
                     self._recorder.serve()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...curves import CURVES, remap
 from ...frames import Schema, StampedFrame
-from .recorder import ROTATIONS, rotations
+from ...live_link_csv import ROTATIONS, rotations
 from .udp import UdpOutput
 
 DEFAULT_PORT = 11111

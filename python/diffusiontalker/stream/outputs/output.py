@@ -23,6 +23,8 @@ class Output(Protocol):
     live: bool
     #: Connected right now; None where nobody connects.
     subscribers: int | None = None
+    #: Whether its failure ends the session; where not, it is left out and the others go on.
+    vital: bool = True
     #: Whether it is to be told of the sound by `hear`.
     hears: bool = False
 

@@ -8,74 +8,18 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
-from ...curves import CURVES, HEAD, pascal_case, remap
+from ... import live_link_csv
 from ...files import is_stdout, put_in_place
 from ...frames import FLAG_CLOSING, Bye, Schema, StampedFrame
 from .. import StreamError
 from .output import Output
 
-#: Head and eye rotations of the format, radians. The head's come where frames have them; the eyes
-#: turn by their eyeLook curves, so theirs stay 0.
-ROTATIONS: tuple[str, ...] = (
-    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
-    "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
-)  # fmt: skip
-
-
-def _csv_order() -> tuple[str, ...]:
-    # The phone app's CSV has right before left for these two pairs, unlike its UDP stream.
-    order = list(CURVES)
-    for left, right in (("jawLeft", "jawRight"), ("mouthLeft", "mouthRight")):
-        a, b = order.index(left), order.index(right)
-        order[a], order[b] = order[b], order[a]
-    return tuple(order)
-
-
-#: Curves in the order of the CSV's columns.
-CSV_CURVES: tuple[str, ...] = _csv_order()
-#: The 61 value columns.
-COLUMNS: tuple[str, ...] = (*(pascal_case(c) for c in CSV_CURVES), *ROTATIONS)
-HEADER = ",".join(("Timecode", "BlendShapeCount", *COLUMNS))
-
-_CSV_COLUMNS = [CURVES.index(c) for c in CSV_CURVES]
-_CSV_VALUES = ",%.10f" * len(COLUMNS) + "\n"
 # How long a frame may stay in this program's own buffer, seconds.
 _FLUSH_EVERY_S = 1.0
 _FLUSH_CHARACTERS = 1 << 16
-
-
-def rotations(values: Sequence[float], names: Sequence[str]) -> list[float]:
-    """The nine of `ROTATIONS` in a frame of `values` that are named `names`; 0 where not there."""
-    by_name = {pascal_case(n): v for n, v in zip(names, values, strict=True) if n in HEAD}
-    return [by_name.get(name, 0.0) for name in ROTATIONS]
-
-
-# More than a day's worth of hours would not fit the two digits.
-_HOURS = 100
-
-
-def timecode(index: int, frame_rate: Fraction) -> str:
-    """`HH:MM:SS:FF.mmm` of a frame: FF counts whole frames, mmm thousandths of a frame.
-
-    FF runs from 0 to ceil(frame_rate) - 1 and the second is real time, so at 30000/1001 Hz the
-    thousandths are what keeps the clock true. Exact: no floating point is involved.
-    """
-    time_s = Fraction(index) / frame_rate
-    whole_s = time_s.numerator // time_s.denominator
-    in_second = (time_s - whole_s) * frame_rate
-    thousandths = (in_second.numerator * 1000) // in_second.denominator
-    hours, rest = divmod(whole_s, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return (
-        f"{hours % _HOURS:02d}:{minutes:02d}:{seconds:02d}:"
-        f"{thousandths // 1000:02d}.{thousandths % 1000:03d}"
-    )
 
 
 class Recorder(Output, ABC):
@@ -178,14 +122,11 @@ class CsvRecorder(Recorder):
     """A Live Link Face CSV."""
 
     def _head(self) -> str:
-        return HEADER + "\n"
+        return live_link_csv.HEADER + "\n"
 
     def _row(self, frame: StampedFrame) -> str:
-        names = self._schema.curves
-        values = remap(np.array([frame.curves]), names)[0, _CSV_COLUMNS].tolist()
-        values += rotations(frame.curves, names)
-        code = timecode(frame.index, Fraction(frame.rate_num, frame.rate_den))
-        return f"{code},{len(COLUMNS)}" + _CSV_VALUES % tuple(values)
+        rate = Fraction(frame.rate_num, frame.rate_den)
+        return live_link_csv.row(frame.index, rate, frame.curves, self._schema.curves)
 
 
 class JsonRecorder(Recorder):

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...curves import CURVES, pascal_case, remap
 from ...frames import Schema, StampedFrame
+from ...visemes import UNSPOKEN, VISEME_NAMES, viseme_weights
+from ...vrm_presets import PRESETS, preset_weights
 from .udp import UdpOutput
 
 if TYPE_CHECKING:  # imported where it is used: only whoever sends VMC pays for it
@@ -20,11 +22,9 @@ DEFAULT_PORT = 39539
 MAX_BUNDLE_BYTES = 1400
 
 #: How the curves may be named: the first is the default. Receivers compare with case.
-NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1")
+NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1", *VISEME_NAMES)
+_UNSPOKEN = [CURVES.index(name) for name in UNSPOKEN]
 _VRM = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
-_VRM1 = ("aa", "ih", "ou", "ee", "oh", "blinkLeft", "blinkRight")
-
-_INDEX = {name: i for i, name in enumerate(CURVES)}
 
 
 def names_of(style: str) -> tuple[str, ...]:
@@ -36,38 +36,20 @@ def names_of(style: str) -> tuple[str, ...]:
             return CURVES
         case "vrm":
             return _VRM
-    return _VRM1
+        case "oculus" | "viseme":
+            return (*VISEME_NAMES[style], *UNSPOKEN)
+    return PRESETS
 
 
 def weights(style: str, curves: Sequence[float]) -> list[float]:
-    """What to send for 52 curves in `CURVES` order.
-
-    For avatars that know vowels only, the mouth is split among the five: as far as it is open among
-    A, E (spread) and O (rounded), as far as it is shut among I (spread) and U (rounded). Their sum
-    never exceeds 1, so shapes do not add up beyond what the avatar was made for.
-    """
+    """What to send for 52 curves in `CURVES` order."""
     if style in ("perfectsync", "arkit"):
         return list(curves)
-
-    def value(name: str) -> float:
-        return min(1.0, max(0.0, curves[_INDEX[name]]))
-
-    opened = max(0.0, value("jawOpen") - value("mouthClose"))
-    rounded = max(value("mouthFunnel"), value("mouthPucker"))
-    spread = (1.0 - rounded) * 0.5 * max(
-        value("mouthStretchLeft") + value("mouthStretchRight"),
-        value("mouthSmileLeft") + value("mouthSmileRight"),
-    )  # fmt: skip
-    shut = 1.0 - opened
-    return [
-        opened * (1.0 - rounded - spread),
-        shut * spread,
-        shut * rounded,
-        opened * spread,
-        opened * rounded,
-        value("eyeBlinkLeft"),
-        value("eyeBlinkRight"),
-    ]
+    if style in VISEME_NAMES:
+        visemes: list[float] = viseme_weights(np.array([curves]))[0].tolist()
+        return visemes + [curves[i] for i in _UNSPOKEN]
+    found: list[float] = preset_weights(np.array([curves]))[0].tolist()
+    return found
 
 
 class _Bundles:

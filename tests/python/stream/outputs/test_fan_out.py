@@ -19,11 +19,12 @@ from diffusiontalker.stream.outputs.destination import parse
 from diffusiontalker.stream.outputs.fan_out import FanOut, open_output
 from diffusiontalker.stream.outputs.file_queue import FileQueue
 from diffusiontalker.stream.outputs.livelink import LiveLinkOutput
+from diffusiontalker.stream.outputs.output import Output
 from diffusiontalker.stream.outputs.recorder import CsvRecorder
 from diffusiontalker.stream.outputs.vmc import VmcOutput
 
 
-class Slow:
+class Slow(Output):
     """An output whose every call takes as long as the test says."""
 
     name = "slow"

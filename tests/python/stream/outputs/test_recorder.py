@@ -13,15 +13,9 @@ import pytest
 
 from diffusiontalker.curves import CURVES, HEAD, pascal_case
 from diffusiontalker.frames import FLAG_CLOSING, Bye, Schema, StampedFrame
+from diffusiontalker.live_link_csv import COLUMNS, HEADER, timecode
 from diffusiontalker.stream import StreamError
-from diffusiontalker.stream.outputs.recorder import (
-    COLUMNS,
-    HEADER,
-    CsvRecorder,
-    JsonRecorder,
-    Recorder,
-    timecode,
-)
+from diffusiontalker.stream.outputs.recorder import CsvRecorder, JsonRecorder, Recorder
 
 BYE = Bye("face", 1, 0, "done")
 

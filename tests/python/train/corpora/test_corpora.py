@@ -23,7 +23,8 @@ from vocaset_corpus import write_vocaset
 
 from diffusiontalker.curves import CURVES
 from diffusiontalker.frames import Bye, Schema
-from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER, CsvRecorder
+from diffusiontalker.live_link_csv import COLUMNS, HEADER
+from diffusiontalker.stream.outputs.recorder import CsvRecorder
 from diffusiontalker.stream.session.stamp import make_frame
 from diffusiontalker.train import config, corpora
 from diffusiontalker.train.corpora import Phone

@@ -18,7 +18,7 @@ import train_corpus
 
 from diffusiontalker.bundle import Bundle
 from diffusiontalker.curves import CURVES, pascal_case
-from diffusiontalker.stream.outputs.recorder import COLUMNS, HEADER
+from diffusiontalker.live_link_csv import COLUMNS, HEADER
 from diffusiontalker.train import corpora
 from diffusiontalker.train.cli.commands import main
 from diffusiontalker.train.config import Config

@@ -1,0 +1,104 @@
+"""`dt-stream replay TAKE`: a take once more, to any way out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from ...takes import Take, TakeError, read
+from .. import StreamError
+from ..outputs.fan_out import FanOut, open_outputs
+from ..outputs.speaker import Speaker
+from ..session.meter import Meter
+from ..session.replay import ReplaySession
+from .command import deferred, remark, say
+from .options import destinations
+from .view import Screen
+
+
+@dataclass
+class TakeSource:
+    """A take as the screen sees a source."""
+
+    name: str
+    sample_rate: int
+    duration_s: float | None
+    notices: list[str] = field(default_factory=list)
+    lost_blocks: int = 0
+    unplugged: int = 0
+
+
+@dataclass
+class Replayed:
+    """A take on its way out, as the screen and the threads see a voice."""
+
+    subject: str
+    session: ReplaySession
+    source: TakeSource
+    meter: Meter
+    outputs: FanOut
+
+
+def open_take(path: str) -> Take:
+    """Raises StreamError; a take without a frame is none to replay."""
+    try:
+        take = read(path)
+    except TakeError as error:
+        raise StreamError(str(error)) from None
+    if not len(take.index):
+        raise StreamError(f"{take.path}: there is no frame in it")
+    return take
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replays what the options say; returns the exit code. Raises StreamError."""
+    from .stream import is_aside, picture, play, written
+
+    take = open_take(args.take)
+    subject = args.subject[0] if args.subject else take.schema.subject
+    aside = is_aside(args)
+    if take.cut and not args.quiet:
+        remark("dt-stream", take.cut)
+    if (args.publish_audio or args.play) and not take.samples:
+        remark("dt-stream", f"{take.path}: there is no sound in it")
+    source = TakeSource(take.path.name, take.rate_hz, take.duration_s)
+    with contextlib.ExitStack() as stack:
+        places = destinations(args)
+        with deferred():
+            outputs = stack.enter_context(
+                open_outputs(
+                    places, subject=subject, allow_remote=args.allow_remote, paced=not args.fast
+                )
+            )
+        outputs.tell = source.notices.append
+        if args.play:
+            try:
+                outputs.add(Speaker(take.rate_hz, take.schema.lookahead_ms))
+            except StreamError as error:
+                source.notices.append(f"--play: {error}; going on without")
+        meter = Meter(take.names)
+        session = ReplaySession(
+            take, meter, outputs, subject=subject, publish_audio=args.publish_audio,
+            play=args.play, realtime=not args.fast, limit_s=args.seconds,
+        )  # fmt: skip
+        voice = Replayed(subject, session, source, meter, outputs)
+        if args.fast:
+            session.run()
+        else:
+            title = f"DiffusionTalker Stream   {subject}   {'   '.join(outputs.names)}"
+            console = Console(stderr=aside)
+            plain = args.plain or not console.is_terminal
+            screen = Screen(console, lambda: picture(title, [voice], plain=plain), plain=args.plain)
+            play(args, [voice], screen, title, aside=aside)
+    if not args.quiet:
+        figures = meter.read(time.monotonic_ns())
+        say(
+            f"{written(places)}{figures.frames} of {len(take.index)} frames at "
+            f"{float(take.rate):g} Hz replayed from {take.path}",
+            aside=aside,
+        )
+    return 0
