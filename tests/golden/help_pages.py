@@ -14,6 +14,7 @@ COMMANDS = {
     "dt-watch": "from diffusiontalker.stream.cli.watch import main",
     "dt-train": "from diffusiontalker.train.__main__ import main",
     "dt-bench": "from diffusiontalker.bench.cli import main",
+    "dt-take": "from diffusiontalker.takes.cli import main",
 }
 COLUMNS = 100
 HELP_INDENT = " " * 8
@@ -63,24 +64,19 @@ def normalised(text: str) -> str:
     return " ".join(usage.split()) + blank + "\n".join(made) + "\n"
 
 
-def train_commands(top: str) -> list[str]:
-    """The subcommands that `dt-train --help` (normalised) lists."""
+def subcommands(top: str) -> list[str]:
+    """The subcommands that a command's page (normalised) lists."""
     section = top.partition("positional arguments:\n")[2].partition("\n\n")[0]
     found = re.findall(r"^ {4}(\S+)$", section, flags=re.M)
     if not found:
-        raise RuntimeError(f"dt-train --help names no commands:\n{top}")
+        raise RuntimeError(f"a page names no commands:\n{top}")
     return found
 
 
 def pages() -> dict[str, str]:
     """File name -> page, for every command and subcommand."""
-    top = page("dt-train")
-    made = {
-        "dt-stream.txt": page("dt-stream"),
-        "dt-watch.txt": page("dt-watch"),
-        "dt-bench.txt": page("dt-bench"),
-        "dt-train.txt": top,
-    }
-    for name in train_commands(top):
-        made[f"dt-train-{name}.txt"] = page("dt-train", name)
+    made = {f"{command}.txt": page(command) for command in COMMANDS}
+    for command in ("dt-train", "dt-take"):
+        for name in subcommands(made[f"{command}.txt"]):
+            made[f"{command}-{name}.txt"] = page(command, name)
     return made

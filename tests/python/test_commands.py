@@ -51,6 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import random_bundle
     import soundfile
+    import takes_made
 
     from diffusiontalker.stream.sources.wav import demo_path
 
@@ -69,6 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (given / "speech.s16").write_bytes((sound * 32767).astype("<i2").tobytes())
     (given / "take.raw").write_bytes(np.repeat(sound, 2).astype("<f4").tobytes())
     random_bundle.write(given / "my_bundle")
+    takes_made.whole(given / "takes").rename(given / "takes" / "hello")
     return given
 
 
