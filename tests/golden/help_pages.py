@@ -12,6 +12,7 @@ FOLDER = Path(__file__).with_name("help")
 COMMANDS = {
     "dt-stream": "from diffusiontalker.stream.cli import main",
     "dt-watch": "from diffusiontalker.stream.cli.watch import main",
+    "dt-preview": "from diffusiontalker.stream.cli import preview_main as main",
     "dt-train": "from diffusiontalker.train.__main__ import main",
     "dt-bench": "from diffusiontalker.bench.cli import main",
 }
@@ -78,6 +79,7 @@ def pages() -> dict[str, str]:
     made = {
         "dt-stream.txt": page("dt-stream"),
         "dt-watch.txt": page("dt-watch"),
+        "dt-preview.txt": page("dt-preview"),
         "dt-bench.txt": page("dt-bench"),
         "dt-train.txt": top,
     }

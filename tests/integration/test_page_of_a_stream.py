@@ -60,7 +60,7 @@ def test_the_page_gets_the_frames_of_the_wire_and_controls_them(start: Start) ->
     url = address(stream)
     subscriber = subscribe(start, f"tcp://127.0.0.1:{port}")
     with page(url) as tab:
-        seen = until(tab, has_frame(60))
+        seen = until(tab, has_frame(30))
         schema = next(m for m in seen if says("schema")(m))
         assert schema["source"] == "demo.flac"
         assert schema["groups"]["jaw"] == ["jawForward", "jawLeft", "jawRight", "jawOpen"]
@@ -75,13 +75,13 @@ def test_the_page_gets_the_frames_of_the_wire_and_controls_them(start: Start) ->
         assert "af_bella" in until(tab, says("refused"))[-1]["text"]
         tab.send('{"do": "mute", "on": true}')
         seen += until(tab, says("settings", muted=True))
-        last = frames(seen)[-1][0] + 60
+        last = frames(seen)[-1][0] + 30
         seen += until(tab, has_frame(last))
 
         wire = {m.fields[3]: m for m in wait_for_frames(subscriber, last - 40) if m.kind == "frame"}
         shown = {f[0]: f for f in frames(seen)}
         both = sorted(wire.keys() & shown.keys())
-        assert len(both) > 60
+        assert len(both) > 40
         for sequence in both:
             assert list(shown[sequence][4]) == wire[sequence].fields[11]
             assert shown[sequence][2] == wire[sequence].fields[4]
@@ -123,7 +123,7 @@ def test_a_preset_is_what_its_options_are(tmp_path: Path) -> None:
     )
     options = ["--identity", "af_bella", "--seed", 3, "--idle", 0.5, "--gain", "mouth=1.4,jaw=0.2"]
     for name, given in (("a", options), ("b", ["--preset", preset, "--gain", "jaw=0.2"])):
-        done = run("dt-stream", "--demo", "--seconds", 2, "--fast", *given,
+        done = run("dt-stream", "--demo", "--seconds", 1, "--fast", *given,
                    "--to", f"json:{tmp_path / name}")  # fmt: skip
         assert done.returncode == 0, done.stderr
     a, b = ((tmp_path / name).read_text().splitlines() for name in "ab")
@@ -153,8 +153,7 @@ def test_a_take_is_recorded_from_the_page_and_shown_again(start: Start, tmp_path
         tab.send('{"do": "cast", "seed": 6}')
         tab.send('{"do": "record", "on": true}')
         name = until(tab, lambda m: says("settings")(m) and m["recording"])[-1]["recording"]
-        seen = until(tab, has_frame(120))
-        seen += until(tab, has_frame(frames(seen)[-1][0] + 60))
+        seen = until(tab, has_frame(90))
         tab.send('{"do": "record", "on": false}')
         assert until(tab, says("note"))[-1]["text"] == f"take: {name}"
     stream.popen.send_signal(signal.SIGINT)
@@ -165,12 +164,12 @@ def test_a_take_is_recorded_from_the_page_and_shown_again(start: Start, tmp_path
     assert take.settings["seed"] == 6
     shown = {f[2]: f[4] for f in frames(seen)}
     both = [i for i, index in enumerate(take.index.tolist()) if index in shown]
-    assert len(both) > 50
+    assert len(both) > 20
     for i in both:
         np.testing.assert_array_equal(
             take.values[i], np.array(shown[int(take.index[i])], np.float32)
         )
-    assert take.samples > 16000
+    assert take.samples > 8000
     # The whole session is one too, as --record asks for.
     assert len(takes.find(tmp_path)) == 2
 
