@@ -125,7 +125,9 @@ def test_it_loads_in_three_seconds(browser: Browser, demo: str) -> None:
 
 LIP = """() => {
   // The rim of the lower lip: the highest point at the middle that goes down with the jaw.
-  const mesh = preview.view.faces[0].meshes[0];
+  const points = (m) => m.geometry.attributes.position.count;
+  const skin = preview.view.faces[0].meshes.filter((m) => "mouthPucker" in m.morphTargetDictionary);
+  const mesh = skin.sort((a, b) => points(b) - points(a))[0];
   const place = mesh.geometry.attributes.position;
   const moved = mesh.geometry.morphAttributes.position[mesh.morphTargetDictionary.jawOpen];
   let most = 0;

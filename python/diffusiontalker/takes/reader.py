@@ -141,7 +141,10 @@ def read(path: str | Path) -> Take:
     first_sample, samples = _sound(folder, schema, manifest, cuts)
     complete = manifest.get("complete") is True
     if not complete:
-        cuts.insert(0, f"it was not ended ({manifest.get('reason') or 'its recorder was killed, or goes on'})")
+        cuts.insert(
+            0,
+            f"it was not ended ({manifest.get('reason') or 'its recorder was killed, or goes on'})",
+        )
     cut = f"{folder}: read up to the cut: {'; '.join(cuts)}" if cuts else ""
     return Take(
         path=folder,

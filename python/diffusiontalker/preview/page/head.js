@@ -9,6 +9,20 @@ const SLOW_MS = 45;
 const COARSEST = 0.4;
 const WATCHED = 8;
 
+/** Leaves a mesh the shapes that move it: hair has none, teeth have the jaw's. */
+function lighten(mesh) {
+  const { morphAttributes } = mesh.geometry;
+  const names = Object.entries(mesh.morphTargetDictionary ?? {}).sort((a, b) => a[1] - b[1]);
+  const moves = (attribute) => attribute.array.some((value) => Math.abs(value) > 1e-7);
+  const kept = names.filter(([, i]) => moves(morphAttributes.position[i]));
+  for (const kind of Object.keys(morphAttributes)) {
+    if (kept.length) morphAttributes[kind] = kept.map(([, i]) => morphAttributes[kind][i]);
+    else delete morphAttributes[kind];
+  }
+  mesh.morphTargetDictionary = Object.fromEntries(kept.map(([name], i) => [name, i]));
+  mesh.morphTargetInfluences = kept.length ? kept.map(() => 0) : undefined;
+}
+
 /** One head in a scene of its own. */
 class Face {
   constructor(group) {
@@ -75,6 +89,7 @@ export class View {
     scene.traverse((o) => {
       if (!o.isMesh) return;
       o.frustumCulled = false;
+      lighten(o);
       o.material.side = THREE.DoubleSide;
     });
     this.faces = [new Face(scene), new Face(scene.clone(true))];

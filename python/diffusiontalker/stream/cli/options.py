@@ -36,6 +36,7 @@ examples:
   dt-stream --mic --record takes/                   with a take on disk: sound, curves, settings
   dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
   dt-stream --demo --preview                        see the face in a browser
+  dt-stream --pulse all --to vmc://127.0.0.1        each curve up and down, in turn
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -47,7 +48,9 @@ none of the others, and what it misses is counted:
                                           ?broadcast=1 (vmc:// too): HOST may be a broadcast address
   vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
                                           STYLE: perfectsync (EyeBlinkLeft; the default), arkit
-                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh),
+                                          oculus (15 visemes: sil PP ... ou), viseme (viseme_sil
+                                          ... viseme_U); eyes and brows stand beside those
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
 PATH may be - or /dev/stdout: then nothing else stands there, and what is said goes to stderr. It
@@ -123,6 +126,11 @@ def _add_voice(made: Parser) -> None:
         action="store_true",
         help="the clip that ships with the package (11 s): once, or over and over until --seconds",
     )
+    source.add_argument(
+        "--pulse", metavar="CURVE",
+        help="no voice: one curve up and down, to see what it moves on a rig; a pattern or group "
+        "(all, mouth*): one after the other",
+    )  # fmt: skip
     group.add_argument(
         "--device", metavar="NAME", help="microphone, by number, name or part of its name"
     )
@@ -260,7 +268,7 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError(f"{args.command!r}: expected devices, doctor, identities or replay{hint}")
     if args.command != "replay" and args.take is not None:
         raise StreamError(f"{args.take!r}: nothing stands after {args.command}")
-    source = next((s for s in ("mic", "wav", "pcm", "demo") if getattr(args, s)), None)
+    source = next((s for s in ("mic", "wav", "pcm", "demo", "pulse") if getattr(args, s)), None)
     if args.command is not None:
         if source is not None:
             raise StreamError(f"{args.command} goes without --{source}")
@@ -273,6 +281,9 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
     use_preset(args)
+    if args.pulse:
+        _check_pulse(args)
+        return
     filming.check(args)
     preview.check(args)
     _check_several(args)
@@ -299,11 +310,7 @@ def _check_replay(args: argparse.Namespace) -> None:
     preview.check(args)
     if args.take is None:
         raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
-    blank = parser().parse_args([])
-    for name in _NOT_FOR_REPLAY:
-        if getattr(args, name) != getattr(blank, name):
-            option = f"--{name.replace('_', '-')}"
-            raise StreamError(f"replay goes without {option}: a take goes out as it was recorded")
+    _refuse(args, _NOT_FOR_REPLAY, "replay", "a take goes out as it was recorded")
     if len(args.subject) > 1:
         raise StreamError("replay: a take has one face; give one --subject")
     if args.fast and (args.play or args.publish_audio):
@@ -313,6 +320,27 @@ def _check_replay(args: argparse.Namespace) -> None:
     if any(d.is_folder for d in found):
         raise StreamError("replay: expected a file's name, got a folder")
     _check_destinations(args, found)
+
+
+def _check_pulse(args: argparse.Namespace) -> None:
+    _refuse(args, (*_NOT_FOR_REPLAY, "fast", "play", "publish_audio", "film", "plot"),
+            "--pulse", "it has neither voice nor model")  # fmt: skip
+    if len(args.subject) > 1:
+        raise StreamError("--pulse: give one --subject")
+    _check_seconds(args)
+    found = destinations(args)
+    if any(d.is_folder for d in found):
+        raise StreamError("--pulse: expected a file's name, got a folder")
+    _check_faces(args, faces(args))
+    _check_destinations(args, found)
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], what: str, why: str) -> None:
+    """StreamError for the first of the options `names` that was given."""
+    blank = parser().parse_args([])
+    for name in names:
+        if getattr(args, name) != getattr(blank, name):
+            raise StreamError(f"{what} goes without --{name.replace('_', '-')}: {why}")
 
 
 def _check_seconds(args: argparse.Namespace) -> None:

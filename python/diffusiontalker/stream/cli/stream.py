@@ -39,9 +39,11 @@ if TYPE_CHECKING:  # `preload`, or who needs it, loads these
     from ...preview.messages import Restart
     from ..outputs.output import Output
     from ..outputs.take import TakeOutput
+    from ..session.pulse import PulseSession
     from ..session.remote import Remote
     from ..session.replay import ReplaySession
     from ..sources.wav import WavSource
+    from .pulse import Pulsed, PulseSource
     from .replay import Replayed, TakeSource
 
 # How long a conversion runs before it shows its progress, seconds.
@@ -56,6 +58,8 @@ def preload(args: argparse.Namespace) -> None:
         from . import doctor  # noqa: F401
     if args.command == "replay":
         from . import replay  # noqa: F401
+    if args.pulse:
+        from . import pulse  # noqa: F401
     if args.record is not None:
         from . import record  # noqa: F401
     if args.command is None and not args.mic:
@@ -68,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
         from . import replay
 
         return replay.run(args)
+    if args.pulse:
+        from . import pulse
+
+        return pulse.run(args)
     if args.command == "devices":
         from . import devices
 
@@ -497,7 +505,7 @@ def written(places: list[Destination]) -> str:
 
 def play(
     args: argparse.Namespace,
-    voices: Sequence[_Voice | Replayed],
+    voices: Sequence[_Voice | Replayed | Pulsed],
     screen: Screen,
     title: str,
     *,
@@ -513,7 +521,7 @@ def play(
         for voice in voices:
             voice.session.stop()
 
-    def work(session: LiveSession | ReplaySession) -> None:
+    def work(session: LiveSession | ReplaySession | PulseSession) -> None:
         try:
             session.run()
         except BaseException as error:
@@ -562,7 +570,7 @@ def _wait(workers: Sequence[threading.Thread], limit_s: float) -> None:
 class _Notices:
     """Prints what a source has to say, each line once, on stderr: there, or after the screen."""
 
-    def __init__(self, source: Source | TakeSource, *, at_once: bool) -> None:
+    def __init__(self, source: Source | TakeSource | PulseSource, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
         self._told = 0
@@ -575,7 +583,7 @@ class _Notices:
             self._told += 1
 
 
-def picture(title: str, voices: Sequence[_Voice | Replayed], *, plain: bool) -> Picture:
+def picture(title: str, voices: Sequence[_Voice | Replayed | Pulsed], *, plain: bool) -> Picture:
     first = voices[0]
     stats = first.session.stats
     heard = f"{stats.samples / first.source.sample_rate:.1f}"
@@ -605,7 +613,9 @@ def _dropped(outputs: FanOut) -> str:
     return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
-def _lost(session: LiveSession | ReplaySession, source: Source | TakeSource) -> str:
+def _lost(
+    session: LiveSession | ReplaySession | PulseSession, source: Source | TakeSource | PulseSource
+) -> str:
     stats = session.stats
     counts = (
         (stats.dropped_samples, "samples"),
