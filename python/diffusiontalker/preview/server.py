@@ -74,8 +74,7 @@ class Desk:
     """Between the pages and the stream: what the stream says, and what the users want of it."""
 
     def __init__(self, out: IO[bytes], head: heads.Head, name: str) -> None:
-        #: The head as a glTF whose normals follow its shapes; made while the page loads.
-        self.head = asyncio.ensure_future(asyncio.to_thread(_written, head))
+        self.head = heads.gltf.document(head).glb()
         self.hub = Hub(self._count)
         self._out = out
         self._out_lock = threading.Lock()
@@ -156,10 +155,6 @@ class Desk:
             self._loop.call_soon_threadsafe(lambda: self.hub.tell(what, text, keep=keep))
 
 
-def _written(head: heads.Head) -> bytes:
-    return heads.gltf.document(head, morph_normals=True).glb()
-
-
 def _or_neutral(
     lower: float | None, upper: float | None, smooth_ms: float | None
 ) -> tuple[float, float, float]:
@@ -176,7 +171,7 @@ def application(desk: Desk) -> Starlette:
         return FileResponse(three_js(), media_type="text/javascript")
 
     async def head(_: Request) -> Response:
-        return Response(await desk.head, media_type="model/gltf-binary", headers=_NO_STORE)
+        return Response(desk.head, media_type="model/gltf-binary", headers=_NO_STORE)
 
     async def stream(socket: WebSocket) -> None:
         if desk.hub.pages >= _MOST_PAGES:
