@@ -7,8 +7,10 @@ Half a second of sound instead of a clip, two rounds instead of twenty, and a po
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from importlib import import_module
 
 from paths import scripts
@@ -32,6 +34,17 @@ def faster(name: str, arguments: list[str]) -> list[str]:
     return out
 
 
+def wait_for(port: int) -> None:
+    """Until somebody listens there."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+
+
 def main() -> object:
     name, *arguments = sys.argv[1:]
     from diffusiontalker.stream.outputs import endpoint
@@ -45,6 +58,7 @@ def main() -> object:
             [sys.executable, __file__, "dt-stream", "--demo", "--seconds", str(SENDER_SECONDS)],
             stdout=subprocess.DEVNULL,
         )
+        wait_for(endpoint.DEFAULT_PORT)
     module, function = scripts()[name].split(":")
     sys.argv = [name, *faster(name, arguments)]
     return getattr(import_module(module), function)()
