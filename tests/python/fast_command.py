@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib import import_module
 
@@ -18,6 +20,9 @@ from paths import scripts
 
 SECONDS = 0.5
 LONGEST_SECONDS = 1.5
+#: Commands that wait for others until Ctrl-C, which comes after so many seconds.
+SERVERS = ("dt-serve",)
+CTRL_C_AFTER_S = 3.0
 
 
 def faster(name: str, arguments: list[str]) -> list[str]:
@@ -61,6 +66,8 @@ def main() -> object:
         atexit.register(sender.wait)
         atexit.register(sender.terminate)  # called first
         wait_for(endpoint.DEFAULT_PORT)
+    if name in SERVERS and all(word.startswith("-") for word in arguments[:1]):
+        threading.Timer(CTRL_C_AFTER_S, os.kill, (os.getpid(), signal.SIGINT)).start()
     module, function = scripts()[name].split(":")
     sys.argv = [name, *faster(name, arguments)]
     return getattr(import_module(module), function)()
