@@ -21,12 +21,17 @@ PATIENCE_S = 120.0
 
 
 def command(name: str) -> list[str]:
-    """How to start dt-stream or dt-watch: the installed script, else the module."""
+    """How to start a command: the installed script, else the module."""
     script = Path(sys.executable).with_name(name)
     if script.exists():
         return [str(script)]
-    module = {"dt-stream": "cli", "dt-watch": "cli.watch"}[name]
-    return [sys.executable, "-m", f"diffusiontalker.stream.{module}"]
+    modules = {
+        "dt-stream": "stream.cli",
+        "dt-watch": "stream.cli.watch",
+        "dt-take": "takes.cli",
+        "dt-batch": "batch.cli",
+    }
+    return [sys.executable, "-m", f"diffusiontalker.{modules[name]}"]
 
 
 def run(name: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

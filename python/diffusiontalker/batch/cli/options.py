@@ -8,7 +8,7 @@ from collections import ChainMap
 from ...spelling import meant
 from ...stream import StreamError
 from ...stream.cli.command import Parser
-from ...stream.cli.options import add_face
+from ...stream.cli.options import add_face, use_preset
 from ..formats import FORMATS, ON_A_HEAD
 from ..run import REPORT
 from ..work import Settings
@@ -80,6 +80,7 @@ def parser() -> Parser:
 def check(args: argparse.Namespace) -> None:
     """Refuses what cannot be, before anything is opened: StreamError."""
     formats(args)
+    use_preset(args)
     if args.jobs is not None and not 1 <= args.jobs <= 1024:
         raise StreamError(f"--jobs: expected 1 to 1024, got {args.jobs}")
     if args.jobs is not None and args.ray is not None:

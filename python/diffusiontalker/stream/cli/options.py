@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...curves import GROUPS
 from ...frames import check_subject
@@ -14,7 +15,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
-from . import filming
+from . import filming, preview
 from .command import Parser
 
 _EXAMPLES = """\
@@ -34,6 +35,7 @@ examples:
   dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
   dt-stream --mic --record takes/                   with a take on disk: sound, curves, settings
   dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
+  dt-stream --demo --preview                        see the face in a browser
   dt-stream --pulse all --to vmc://127.0.0.1        each curve up and down, in turn
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
@@ -67,9 +69,11 @@ the others.
 _COMMANDS = ("devices", "doctor", "identities", "replay")
 # What replay can do nothing with: a take has its voice and its curves.
 _NOT_FOR_REPLAY = (
-    "device", "channel", "bundle", "identity", "seed", "backend", "idle", "head", "gain", "offset",
-    "strength_lower", "strength_upper", "smooth_ms", "record",
+    "device", "channel", "preset", "bundle", "identity", "seed", "backend", "idle", "head", "gain",
+    "offset", "strength_lower", "strength_upper", "smooth_ms", "record",
 )  # fmt: skip
+# Not the parser's, so that a preset comes between.
+_DEFAULTS = {"identity": "auto", "seed": 0, "idle": 1.0}
 _BACKENDS = ("cpu", "tensorrt", "auto")
 
 _LONGEST_S = 30 * 24 * 3600.0
@@ -93,6 +97,7 @@ def parser() -> Parser:
     add_face(made)
     _add_outputs(made)
     filming.add_options(made)
+    preview.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -141,13 +146,14 @@ def _add_voice(made: Parser) -> None:
 def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
+    face.add_argument(
+        "--preset", metavar="NAME|FILE",
+        help="identity, seed and knobs as they were kept under a name (on the page), or in a "
+        ".toml; other options come on top",
+    )  # fmt: skip
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
-    face.add_argument(
-        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
-    )
-    face.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
-    )
+    face.add_argument("--identity", metavar="NAME", help="talking style, or auto (default)")
+    face.add_argument("--seed", type=int, metavar="N", help="same seed, same face (default: 0)")
     face.add_argument(
         "--backend",
         default="cpu",
@@ -158,7 +164,6 @@ def add_face(made: Parser) -> None:
     face.add_argument(
         "--idle",
         type=float,
-        default=1.0,
         metavar="0..1",
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
@@ -275,10 +280,12 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    use_preset(args)
     if args.pulse:
         _check_pulse(args)
         return
     filming.check(args)
+    preview.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
@@ -339,6 +346,27 @@ def _check_seconds(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
+
+
+def use_preset(args: argparse.Namespace) -> None:
+    """Puts what --preset names under the options that were given, and the defaults under both.
+
+    Raises StreamError.
+    """
+    kept: dict[str, Any] = {}
+    if args.preset is not None:
+        from ... import presets
+
+        try:
+            kept = vars(presets.load(args.preset))
+        except presets.PresetError as error:
+            raise StreamError(f"--{error}") from None
+    for name in ("identity", "seed", "idle", "strength_lower", "strength_upper", "smooth_ms"):
+        if getattr(args, name) is None:
+            value = kept.get(name)
+            setattr(args, name, _DEFAULTS.get(name) if value is None else value)
+    for name in ("gain", "offset"):
+        setattr(args, name, [kept.get(name, {}), *getattr(args, name)])
 
 
 @dataclass(frozen=True)

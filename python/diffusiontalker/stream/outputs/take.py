@@ -69,4 +69,5 @@ class TakeOutput(Output):
         try:
             call()
         except TakeError as error:
-            raise StreamError(f"--record {error}; what came before is kept") from None
+            kept = "; what came before is kept" if self._keep_broken else ""
+            raise StreamError(f"--record {error}{kept}") from None

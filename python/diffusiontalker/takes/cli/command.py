@@ -50,9 +50,18 @@ class _Parser(argparse.ArgumentParser):
         if choice:
             message = f"{choice[1]!r}: expected {', '.join(_COMMANDS)}{meant(choice[1], _COMMANDS)}"
         elif unknown:
-            options = [o for o in self._option_string_actions if o.startswith("--")]
-            message += meant(unknown[1], options)
+            message += meant(unknown[1], self._options())
         raise TakeError(f"{message} (see {self.prog} --help)")
+
+    def _options(self) -> list[str]:
+        """Those of the commands too: what a command does not know, its parent complains of."""
+        commands = [
+            each
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for each in action.choices.values()
+        ]
+        return [o for one in (self, *commands) for o in one._option_string_actions if o[:2] == "--"]
 
 
 def parser() -> argparse.ArgumentParser:
