@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-from ray.cluster_utils import Cluster  # noqa: E402
+from ray.cluster_utils import Cluster
 
 SECONDS = 6.0
 STORE_BYTES = 100 * 2**20
