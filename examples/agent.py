@@ -3,6 +3,7 @@
     echo "Hello. How are you?" | python examples/agent.py --tts "espeak-ng --stdout"
     python examples/agent.py --tts "espeak-ng --stdout"    # type; another line interrupts it
     python examples/agent.py --say Hello                   # without a program: the demo clip
+    python examples/agent.py --say Hello --play            # heard, with the face in step
     python examples/agent.py --say Hello --json            # frames as JSON lines
 
 `--tts` is a program that gets the sentence as its last argument and writes a sound file, WAV for
@@ -56,9 +57,9 @@ def sentences(text: str) -> list[str]:
 
 
 class Speech:
-    """A sentence as sound, block by block, while a program makes it."""
+    """A sentence as sound, block by block, while a program makes it; heard, with `play`."""
 
-    def __init__(self, tts: str, sentence: str) -> None:
+    def __init__(self, tts: str, sentence: str, play: bool) -> None:
         self._program = None
         if tts:
             self._program = subprocess.Popen([*shlex.split(tts), sentence], stdout=subprocess.PIPE)
@@ -66,32 +67,50 @@ class Speech:
             self._reader = SoundReader(self._program.stdout, name=tts)
         else:
             self._reader = SoundReader(str(demo_path()))
+        self._player = None
+        if play:
+            import sounddevice
+
+            self._player = sounddevice.OutputStream(self.rate_hz, channels=1, dtype="float32")
+            self._player.start()
+
+    @property
+    def delay_s(self) -> float:
+        """From when a block is handed to the player until it is heard."""
+        return 0.0 if self._player is None else float(self._player.latency)
 
     @property
     def rate_hz(self) -> int:
         return self._reader.sample_rate
 
     def blocks(self) -> Iterator[np.ndarray]:
-        yield from self._reader.blocks(BLOCK_SAMPLES)
+        for block in self._reader.blocks(BLOCK_SAMPLES):
+            if self._player is not None:
+                self._player.write(block[:, np.newaxis])  # waits for room: sound in real time
+            yield block
+        if self._player is not None:
+            self._player.stop()  # once all of it was heard
 
     def close(self) -> None:
         self._reader.close()
+        if self._player is not None:
+            self._player.close()
         if self._program is not None:
             self._program.kill()
             self._program.wait()
 
 
-async def speak(sentence: str, tts: str, as_json: bool, hurry: bool) -> int:
+async def speak(sentence: str, options: argparse.Namespace) -> int:
     """Says one sentence; returns its frames. A cancel stops speech and face at once."""
-    speech = await asyncio.to_thread(Speech, tts, sentence)
+    speech = await asyncio.to_thread(Speech, options.tts, sentence, options.play)
     try:
         runtime = Runtime(sample_rate=speech.rate_hz)
-        face, rate = Face(runtime.curve_names, as_json), float(runtime.frame_rate)
+        face, rate = Face(runtime.curve_names, options.json), float(runtime.frame_rate)
         loop, count = asyncio.get_running_loop(), 0
-        start_s = loop.time()  # where a program with loudspeakers begins to play the same blocks
+        start_s = loop.time() + speech.delay_s  # when its first sample is heard
         async for frames in runtime.stream(speech.blocks()):
             for curves in frames:
-                if not hurry:
+                if not options.hurry:
                     await asyncio.sleep(start_s + count / rate - loop.time())
                 face.show(count / rate, curves)
                 count += 1
@@ -102,7 +121,7 @@ async def speak(sentence: str, tts: str, as_json: bool, hurry: bool) -> int:
 
 async def say(text: str, arguments: argparse.Namespace) -> None:
     for sentence in sentences(answer(text)):
-        count = await speak(sentence, arguments.tts, arguments.json, arguments.hurry)
+        count = await speak(sentence, arguments)
         print(f"{count} frames: {sentence}", file=sys.stderr)
 
 
@@ -125,6 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="An agent that speaks, with a face.")
     parser.add_argument("--say", metavar="TEXT", help="say this and leave (default: stdin's lines)")
     parser.add_argument("--tts", default="", metavar="PROGRAM", help="writes sound to stdout")
+    parser.add_argument("--play", action="store_true", help="on the loudspeakers of this machine")
     parser.add_argument("--json", action="store_true", help="print frames as JSON lines")
     parser.add_argument("--hurry", action="store_true", help="do not wait until a frame is due")
     try:

@@ -52,18 +52,20 @@ ByteArray draw(dt::picture::Canvas& canvas, const FloatArray& points, const Floa
   expect(surface.ndim() == 1 && surface.shape(0) == triangles.shape(0),
          "expected a surface a triangle");
   expect(surfaces.ndim() == 2 && surfaces.shape(1) == 5, "expected surfaces of shape (n, 5)");
-  for (py::ssize_t i = 0; i < points.size(); ++i) {
-    expect(std::fabs(points.data()[i]) < kFarthest, "a point is no number, or a kilometre away");
-  }
-  for (py::ssize_t i = 0; i < count; ++i) {
-    expect(joints.data()[i] >= 0 && joints.data()[i] < count, "a joint is no point");
-  }
-  for (py::ssize_t i = 0; i < triangles.size(); ++i) {
-    expect(triangles.data()[i] < static_cast<std::uint32_t>(count), "a corner is no point");
-  }
-  for (py::ssize_t i = 0; i < surface.size(); ++i) {
-    expect(surface.data()[i] < surfaces.shape(0), "a triangle's surface is not there");
-  }
+  const auto all = [](const auto& array, const auto& holds) {
+    bool so = true;
+    for (py::ssize_t i = 0; i < array.size(); ++i) so &= holds(array.data()[i]);
+    return so;
+  };
+  expect(all(points, [](float x) { return std::fabs(x) < kFarthest; }),
+         "a point is no number, or a kilometre away");
+  expect(all(joints, [=](std::int32_t joint) { return (joint >= 0) & (joint < count); }),
+         "a joint is no point");
+  expect(all(triangles, [=](std::uint32_t corner) { return corner < count; }),
+         "a corner is no point");
+  const py::ssize_t kinds = surfaces.shape(0);
+  expect(all(surface, [=](std::uint8_t kind) { return kind < kinds; }),
+         "a triangle's surface is not there");
   dt::picture::Scene scene{static_cast<int>(count),
                            points.data(),
                            colours.data(),

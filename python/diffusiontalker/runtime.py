@@ -24,6 +24,7 @@ from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
 from .knobs import Settings
 from .pace import FILL_AFTER_S, Pace
+from .past import Past
 from .resample import delay_samples
 from .scale import is_audio
 from .spelling import meant
@@ -133,10 +134,6 @@ class Runtime:
         self._alone = streams is None
         self._threads = whole("threads", threads, 1, MOST_STREAMS)
         self._seeds = each("seed", seed, streams, lambda value: whole("seed", value, 0, 2**64 - 1))
-        if isinstance(idle, bool) or not (
-            isinstance(idle, int | float | np.integer | np.floating) and 0 <= idle <= 1
-        ):
-            raise ValueError(f"idle: expected a number from 0 to 1, got {idle!r}")
         if not isinstance(head, bool):
             raise ValueError(f"head: expected True or False, got {head!r}")
         if precision not in PRECISIONS:
@@ -145,7 +142,7 @@ class Runtime:
             )
         self._rate = int(sample_rate)
         self._pinned = each("identity", identity, streams, self._identity_index)
-        self._idle, self._head = float(idle), head
+        self._idle, self._head = _idle(idle), head
         config = self._bundle.core_config()
         config.precision = precision
         self._model = _core.Model(
@@ -155,6 +152,7 @@ class Runtime:
         self._backend, self._backend_options, reason = _chosen(backend, self._bundle)
         try:
             self._core = self._new_core()
+            self._core_is_old = False  # recast since it was made
         except RuntimeError as error:
             if backend != "auto":
                 from .tensorrt.engines import BackendError
@@ -233,6 +231,10 @@ class Runtime:
         self._waiting: deque[FloatArray] = deque()
         self._pace = Pace(self._rate, None)
         self._heard: Callable[[int, FloatArray], None] | None = None
+        self._past = Past()
+        self._coming: _Cast | None = None
+        self._first_frame = self._next_frame = 0
+        self._before = (0, 0, 0, 0.0)
 
     # ---- what this runtime is -------------------------------------------------------------
 
@@ -308,22 +310,41 @@ class Runtime:
         row = self._core.identity(stream) if self._live is None else self._live.identity
         return self.identities[row]
 
+    def identity_scores(self, stream: int = 0) -> dict[str, float]:
+        """How well the voice so far matches each identity, by name: -1 to 1, higher is nearer.
+
+        "auto" follows the highest. Of `step` and `flush`; while live they stand still.
+        """
+        whole("stream", stream, 0, self.streams - 1)
+        scores = self._core.identity_scores(stream)
+        return dict(zip(self.identities, scores.tolist(), strict=True))
+
     @property
     def stats(self) -> RuntimeStats:
         """Counters; of all streams together, and the level of the loudest."""
         live = self._live
         level_db = max(self._core.level_db(i) for i in range(self.streams))
-        core = self._core if live is None else live
+        samples, frames, invalid, seconds = self._before if live is None else self._counted(live)
         return RuntimeStats(
             samples=sum(stream.samples for stream in self._streams),
             frames=sum(stream.delivered for stream in self._streams),
-            dropped_samples=0 if live is None else live.dropped_samples,
-            dropped_frames=0 if live is None else live.dropped_frames,
-            invalid_samples=self._invalid + (0 if live is None else live.invalid_samples),
-            compute_seconds=core.compute_seconds,
+            dropped_samples=samples,
+            dropped_frames=frames,
+            invalid_samples=self._invalid + invalid,
+            compute_seconds=self._core.compute_seconds if live is None else seconds,
             level_db=level_db if live is None else live.level_db,
             filled_samples=self._pace.filled,
             skipped_samples=self._pace.skipped,
+        )
+
+    def _counted(self, live: _core.LiveRuntime) -> tuple[int, int, int, float]:
+        """Counters of the live stream, with those of the casts before."""
+        samples, frames, invalid, seconds = self._before
+        return (
+            samples + live.dropped_samples,
+            frames + live.dropped_frames,
+            invalid + live.invalid_samples,
+            seconds + live.compute_seconds,
         )
 
     @property
@@ -579,7 +600,10 @@ class Runtime:
         self.reset()
         self._pace = Pace(self._rate, fill_after_s, realtime=realtime)
         self._heard = heard
-        self._live = _core.LiveRuntime(
+        self._live = self._new_live()
+
+    def _new_live(self) -> _core.LiveRuntime:
+        return _core.LiveRuntime(
             self._model,
             self._seeds[0],
             self._pinned[0],
@@ -588,6 +612,38 @@ class Runtime:
             idle=self._idle,
             head=self._head,
         )
+
+    def recast(
+        self, *, identity: str | None = None, seed: int | None = None, idle: float | None = None
+    ) -> None:
+        """Gives the live stream another identity, seed or idle motion; None leaves one as it is.
+
+        No frame is lost or late: the model goes on as it was until another, which hears the last
+        3 s of sound first, has come as far. From then on the frames are those of a stream with the
+        new settings that began that much earlier (docs/live.md). Call it from the thread that
+        polls. `reset` and `start` keep the settings.
+
+        Raises:
+            ValueError: an argument is out of range; nothing has changed then.
+            RuntimeError: no live stream runs.
+        """
+        self._running("recast")
+        pinned = self._pinned[0] if identity is None else self._identity_index(identity)
+        new_seed = self._seeds[0] if seed is None else whole("seed", seed, 0, 2**64 - 1)
+        new_idle = self._idle if idle is None else _idle(idle)
+        if (pinned, new_seed, new_idle) == (self._pinned[0], self._seeds[0], self._idle):
+            return
+        self._pinned, self._seeds, self._idle = (pinned,), (new_seed,), new_idle
+        self._core_is_old = True
+        # Who pushes never waits for this: what comes meanwhile waits in `_waiting`.
+        with self._feeding:
+            if self._coming is not None:
+                self._coming.live.stop()
+            first_frame, position = self._past.warm_start(self.frame_rate)
+            self._coming = _Cast(self._new_live(), first_frame)
+            self._coming.live.push(self._past.since(position))
+            if self._total is not None:
+                self._coming.live.finish()
 
     def push(
         self,
@@ -674,7 +730,11 @@ class Runtime:
         self._feed(live)
 
     def _hand_on(self, live: _core.LiveRuntime, samples: FloatArray) -> int:
-        return live.push(self._stream.take(samples))
+        ready = self._stream.take(samples)
+        self._past.push(ready)
+        if self._coming is not None:
+            self._coming.live.push(ready)
+        return live.push(ready)
 
     @property
     def position(self) -> int:
@@ -696,14 +756,40 @@ class Runtime:
         while True:
             self._fill(live)
             left_s = deadline - time.monotonic()
+            if self._coming is not None and self._take_over(live, self._coming):
+                live = self._running("poll")
             first, curves = live.poll(timeout_s=min(max(left_s, 0.0), _FILL_EVERY_S))
+            first += self._first_frame
+            if first < self._next_frame:  # of a cast that has come further than the one before
+                curves = curves[self._next_frame - first :]
+                first = self._next_frame
             if len(curves) or left_s <= _FILL_EVERY_S or live.finished:
                 break
+        if len(curves):
+            self._next_frame = first + len(curves)
         if self._total is not None:
             curves = curves[: max(self._total - first, 0)]
         self._stream.delivered += len(curves)
         self._stream.knobs.push(curves)
         return [self._frame(first + i, frame) for i, frame in enumerate(curves)]
+
+    def _take_over(self, live: _core.LiveRuntime, coming: _Cast) -> bool:
+        """Lets a cast that has come as far as the stream take its place; True when it did."""
+        # Its frames before the stream's next one are thrown away, but for the last few.
+        behind = self._next_frame - coming.first_frame - coming.polled
+        while behind > 0:
+            first, curves = coming.live.poll(min(behind, 64))
+            if not len(curves):
+                return False
+            behind -= first + len(curves) - coming.polled
+            coming.polled = first + len(curves)
+        if coming.live.frames <= coming.polled and not coming.live.finished:
+            return False
+        with self._feeding:
+            self._before = self._counted(live)
+            self._live, self._first_frame, self._coming = coming.live, coming.first_frame, None
+        live.stop()
+        return True
 
     def finish(self) -> None:
         """Says that no more audio comes: the worker flushes, as `flush` does. Go on polling."""
@@ -712,8 +798,10 @@ class Runtime:
             return
         with self._feeding:
             self._total = self._stream.total_frames()
-            live.push(self._stream.tail())
-        live.finish()
+            tail = self._stream.tail()
+            for each_live in [live, *([self._coming.live] if self._coming is not None else [])]:
+                each_live.push(tail)
+                each_live.finish()
 
     @property
     def finished(self) -> bool:
@@ -722,9 +810,14 @@ class Runtime:
 
     def stop(self) -> None:
         """Ends the live stream at once and joins the worker. Nothing happens when none runs."""
+        if self._coming is not None:
+            self._coming.live.stop()
+            self._coming = None
         if self._live is not None:
             self._live.stop()
             self._live = None
+        if self._core_is_old:
+            self._core, self._core_is_old = self._new_core(), False
 
     def __enter__(self) -> Runtime:
         return self
@@ -754,6 +847,23 @@ class Runtime:
     def _refuse_live(self, call: str) -> None:
         if self._live is not None:
             raise RuntimeError(f"{call}: a live stream runs; call stop() first")
+
+
+@dataclass
+class _Cast:
+    """A live model that will take a stream over."""
+
+    live: _core.LiveRuntime
+    first_frame: int  #: the stream's frame that is its frame 0
+    polled: int = 0  #: frames taken out of it and thrown away
+
+
+def _idle(value: object) -> float:
+    if isinstance(value, bool) or not (
+        isinstance(value, int | float | np.integer | np.floating) and 0 <= value <= 1
+    ):
+        raise ValueError(f"idle: expected a number from 0 to 1, got {value!r}")
+    return float(value)
 
 
 def _chosen(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:

@@ -8,21 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
+from paths import scripts
+
 FOLDER = Path(__file__).with_name("help")
-COMMANDS = {
-    "dt-stream": "from diffusiontalker.stream.cli import main",
-    "dt-watch": "from diffusiontalker.stream.cli.watch import main",
-    "dt-train": "from diffusiontalker.train.__main__ import main",
-    "dt-bench": "from diffusiontalker.bench.cli import main",
-    "dt-take": "from diffusiontalker.takes.cli import main",
-}
 COLUMNS = 100
 HELP_INDENT = " " * 8
 
 
 def page(command: str, *words: str) -> str:
     """What `command words --help` prints, normalised."""
-    program = f"import sys; {COMMANDS[command]}; sys.argv[0] = {command!r}; sys.exit(main())"
+    module, function = scripts()[command].split(":")
+    program = f"import sys; from {module} import {function} as main; "
+    program += f"sys.argv[0] = {command!r}; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", program, *words, "--help"],
         env={**os.environ, "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "TERM": "dumb"},
@@ -65,18 +63,16 @@ def normalised(text: str) -> str:
 
 
 def subcommands(top: str) -> list[str]:
-    """The subcommands that a command's page (normalised) lists."""
+    """Those that a command's --help (normalised) lists."""
     section = top.partition("positional arguments:\n")[2].partition("\n\n")[0]
-    found = re.findall(r"^ {4}(\S+)$", section, flags=re.M)
-    if not found:
-        raise RuntimeError(f"a page names no commands:\n{top}")
-    return found
+    return re.findall(r"^ {4}(\S+)$", section, flags=re.M)
 
 
 def pages() -> dict[str, str]:
     """File name -> page, for every command and subcommand."""
-    made = {f"{command}.txt": page(command) for command in COMMANDS}
-    for command in ("dt-train", "dt-take"):
-        for name in subcommands(made[f"{command}.txt"]):
+    made = {}
+    for command in scripts():
+        made[f"{command}.txt"] = top = page(command)
+        for name in subcommands(top):
             made[f"{command}-{name}.txt"] = page(command, name)
     return made

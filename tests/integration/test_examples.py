@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import struct
@@ -73,6 +74,33 @@ def test_the_agent_speaks_each_sentence(voice: Path, tmp_path: Path) -> None:
         curves = [[frame["curves"][name] for name in CURVES] for frame in half]
         np.testing.assert_allclose(curves, expected, atol=5.1e-5)
     assert said[30]["time_s"] == 0.5
+
+
+def test_the_agent_is_heard(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sample goes to the player, and is what the face is made from."""
+    heard: list[np.ndarray] = []
+    ended: list[str] = []
+
+    class Player:
+        latency = 0.02
+
+        def __init__(self, rate_hz: int, channels: int, dtype: str) -> None:
+            assert (rate_hz, channels, dtype) == (16000, 1, "float32")
+
+        start = staticmethod(lambda: None)
+        stop = staticmethod(lambda: ended.append("stop"))
+        close = staticmethod(lambda: ended.append("close"))
+        write = staticmethod(lambda block: heard.append(block[:, 0].copy()))
+
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(OutputStream=Player))
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import agent
+
+    tts = f"sh -c 'cat {voice}'"
+    options = SimpleNamespace(tts=tts, play=True, json=False, hurry=True)
+    assert asyncio.run(agent.speak("Hello", options)) == 45
+    np.testing.assert_array_equal(np.concatenate(heard), read_all(voice)[0])
+    assert ended == ["stop", "close"]
 
 
 def test_the_agent_refuses_in_a_line() -> None:

@@ -7,22 +7,14 @@ Half a second of sound instead of a clip, two rounds instead of twenty, and a po
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from importlib import import_module
 
-from paths import ROOT
+from paths import scripts
 
 SECONDS = 0.5
 SENDER_SECONDS = 1.5
-
-
-def scripts() -> dict[str, str]:
-    """Command -> `module:function`, as pyproject.toml has them."""
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    section = text.partition("[project.scripts]")[2].partition("\n[")[0]
-    return dict(re.findall(r'^(dt-[\w-]+) = "(\S+)"', section, flags=re.M))
 
 
 def faster(name: str, arguments: list[str]) -> list[str]:

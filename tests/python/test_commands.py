@@ -25,7 +25,7 @@ from documented import (
     sessions_of,
     unknown_options,
 )
-from paths import ROOT
+from paths import ROOT, scripts
 
 if not (ROOT / ".git").exists():
     pytest.skip("documents are checked in a git checkout", allow_module_level=True)
@@ -36,8 +36,16 @@ LIMIT_S = 60
 #: Programs of others that commands begin with: what stands in for each, given the folder's files.
 STAND_INS = {"espeak-ng": "cat speech.wav", "ffmpeg": "cat speech.s16"}
 #: What must be there afterwards, by a part of the command; `*` in a name stands for anything.
-LEAVES = {"--out face.csv": "face.csv", "--out curves/": "curves/*.csv", "--plot": "*.png",
-          "--json bench.json": "bench.json", "--to smaller": "smaller/manifest.json"}  # fmt: skip
+LEAVES = {
+    "--out face.csv": "face.csv",
+    "--out curves/": "curves/*.csv",
+    "--plot": "*.png",
+    "--json bench.json": "bench.json",
+    "--record takes": "takes/*/take.json",
+    "convert takes face.glb": "face.glb",
+    "convert takes face.vrma": "face.vrma",
+    "--to smaller": "smaller/manifest.json",
+}
 
 
 def run_now() -> list[Command]:
@@ -51,7 +59,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import random_bundle
     import soundfile
-    import takes_made
 
     from diffusiontalker.stream.sources.wav import demo_path
 
@@ -70,15 +77,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (given / "speech.s16").write_bytes((sound * 32767).astype("<i2").tobytes())
     (given / "take.raw").write_bytes(np.repeat(sound, 2).astype("<f4").tobytes())
     random_bundle.write(given / "my_bundle")
-    takes_made.whole(given / "takes").rename(given / "takes" / "hello")
+    stream = [sys.executable, "-m", "diffusiontalker.stream.cli"]
+    record = ["--wav", given / "speech.wav", "--fast", "--record", given / "recorded"]
+    subprocess.run([*stream, *record], check=True, capture_output=True)
     return given
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PATH: the package's commands, made fast, and stand-ins of other programs."""
-    from fast_command import scripts
-
     bin_ = tmp_path_factory.mktemp("bin")
     lines = {
         name: f'exec "{sys.executable}" "{HERE}/fast_command.py" {name} "$@"' for name in scripts()
@@ -104,6 +111,8 @@ def outcome(
         shutil.copytree(folder, work, dirs_exist_ok=True)
         if command in told:
             shutil.copytree(folder / "spoilt", work, dirs_exist_ok=True)
+        if " takes" in command and "--record" not in command:
+            shutil.copytree(folder / "recorded", work / "takes")
         for name in ("configs", "examples", "docs", "tests"):
             if (ROOT / name).exists():
                 (work / name).symlink_to(ROOT / name)

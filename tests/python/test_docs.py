@@ -235,8 +235,25 @@ def test_every_document_and_public_module_is_on_the_site() -> None:
 
 
 #: Modules of the package that no program imports.
-INSIDE = {"bench", "chunks", "files", "pace", "past", "resample", "scale", "spelling", "steps",
-          "stream", "streams", "tensorrt", "train", "preview"}  # fmt: skip
+INSIDE = {
+    "batch",
+    "bench",
+    "chunks",
+    "files",
+    "live_link_csv",
+    "pace",
+    "past",
+    "preview",
+    "resample",
+    "scale",
+    "spelling",
+    "steps",
+    "stream",
+    "streams",
+    "tensorrt",
+    "train",
+    "vrm_presets",
+}
 
 
 def modules_of_the_package() -> set[str]:

@@ -18,6 +18,11 @@ constexpr float kNear = 0.02F;
 // Samples of one surface whose distances differ by less than this share are lit as one.
 constexpr float kOneSurface = 0.006F;
 
+// Whether no sample of a pixel sees anything: all are -1.
+bool empty(const std::int32_t* nearest) {
+  return (nearest[0] & nearest[1] & nearest[2] & nearest[3]) == -1;
+}
+
 }  // namespace
 
 Canvas::Canvas(int width, int height, std::vector<float> background,
@@ -39,12 +44,13 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
   for (std::size_t i = 0; i < plain_.size(); ++i) plain_[i] = tone(background_[i]);
   const auto cells = static_cast<std::size_t>(coarse_width_) * coarse_height_;
   coarse_.resize(cells);
-  coarse_mean_.resize(cells);
   coarse_weight_.resize(cells);
   scratch_.resize(std::max(cells + coarse_width_, lamp_.size() + kShadowSize));
 }
 
 void Canvas::draw(const Scene& scene, std::uint8_t* out) {
+  blends_ = std::any_of(scene.surfaces.begin(), scene.surfaces.end(),
+                        [](const Surface& surface) { return surface.blended; });
   find_normals(scene);
   project(scene);
   set_up(scene);
@@ -239,6 +245,7 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
   Fragment made{};
   std::array<float, 3> lit{};
+  float inverse = 0.0F;
   // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
   // its edge, weights would then be anything.
   const auto weights = face.at(x, y);
@@ -254,13 +261,14 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
       lit[i] += weight * vertex.lit[i];
     }
     made.alpha += weight * vertex.alpha;
+    inverse += weight * screen_[3 * static_cast<std::size_t>(corner[k]) + 2];
   }
   const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
                         made.normal[2] * made.normal[2];
   const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
   for (float& part : made.normal) part *= scale;
   made.shade = shadow(lit);
-  made.open = openness(x, y);
+  made.open = openness(x, y, 1.0F / inverse);
   made.x = x;
   made.y = y;
   return made;
@@ -275,6 +283,10 @@ void Canvas::resolve(const Scene& scene) {
       const float* depth = &depth_[pixel * kSamples];
       float* colour = &linear_[pixel * 3];
       const float* behind = &background_[pixel * 3];
+      if (empty(nearest)) {
+        if (blends_) std::copy_n(behind, 3, colour);
+        continue;
+      }
       std::array<float, 3> sum{};
       int open = kSamples;
       unsigned done = 0;
@@ -359,10 +371,10 @@ std::uint8_t Canvas::tone(float light) const {
 void Canvas::develop(std::uint8_t* out) const {
   std::copy(plain_.begin(), plain_.end(), out);
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
-    const std::size_t row = static_cast<std::size_t>(y) * width_ * 3;
-    for (std::size_t i = row + drawn_.left * std::size_t{3};
-         i < row + drawn_.right * std::size_t{3}; ++i) {
-      out[i] = tone(linear_[i]);
+    const std::size_t row = static_cast<std::size_t>(y) * width_;
+    for (std::size_t pixel = row + drawn_.left; pixel < row + drawn_.right; ++pixel) {
+      if (!blends_ && empty(&nearest_[pixel * kSamples])) continue;
+      for (std::size_t i = pixel * 3; i < pixel * 3 + 3; ++i) out[i] = tone(linear_[i]);
     }
   }
 }

@@ -83,7 +83,7 @@ class Canvas {
   bool set_up_face(Face& face, const std::array<const float*, 3>& corners) const;
   Fragment fragment(const Scene& scene, int triangle, float x, float y) const;
   float shadow(const std::array<float, 3>& lit) const;
-  float openness(float x, float y) const;
+  float openness(float x, float y, float distance) const;
   std::array<float, 3> light(const Fragment& fragment, const Surface& surface, float focal,
                              float centre_x, float centre_y, float* highlight) const;
 
@@ -108,6 +108,7 @@ class Canvas {
   int coarse_width_, coarse_height_;
   int tiles_across_;
   Pixels drawn_{};
+  bool blends_ = false;
 };
 
 }  // namespace dt::picture

@@ -157,7 +157,6 @@ void Canvas::find_openness(float focal) {
       const float depth = drawn ? depth_[pixel * kSamples] : 0.0F;
       const std::size_t cell = static_cast<std::size_t>(y) * coarse_width_ + x;
       coarse_[cell] = depth > 0.0F ? 1.0F / depth : 0.0F;
-      coarse_mean_[cell] = coarse_[cell];
       coarse_weight_[cell] = depth > 0.0F ? 1.0F : 0.0F;
       nearest = std::max(nearest, depth);
     }
@@ -166,23 +165,22 @@ void Canvas::find_openness(float focal) {
   const float cells = 0.008F * focal * nearest / static_cast<float>(kCoarse);
   const int reach = std::clamp(static_cast<int>(cells + 0.5F), 1, 40);
   for (int pass = 0; pass < 2; ++pass) {
-    smear(coarse_mean_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
+    smear(coarse_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
     smear(coarse_weight_, scratch_, coarse_width_, coarse_height_, reach, 0.0F);
   }
   for (std::size_t i = 0; i < coarse_.size(); ++i) {
-    const bool any = coarse_weight_[i] > 1e-4F;
-    coarse_mean_[i] = any ? coarse_mean_[i] / coarse_weight_[i] : 0.0F;
-    // From here on: how far in metres the drawn surface lies behind what is around it.
-    scratch_[i] = coarse_[i] > 0.0F && any ? coarse_[i] - coarse_mean_[i] : 0.0F;
+    // Where nothing is near, nothing hides anything.
+    coarse_[i] = coarse_weight_[i] > 1e-4F ? coarse_[i] / coarse_weight_[i] : 1e3F;
   }
 }
 
-// How open a place is to the light from all around: 1 on a cheek, little in a mouth.
-float Canvas::openness(float x, float y) const {
+// How open a place is to the light from all around: 1 on a cheek, little in a mouth, which lies
+// behind what is around it on the picture.
+float Canvas::openness(float x, float y, float distance) const {
   const float scale = 1.0F / static_cast<float>(kCoarse);
-  const float behind =
-      bilinear(scratch_.data(), coarse_width_, coarse_height_, x * scale - 0.5F, y * scale - 0.5F);
-  const float deep = std::max(behind - 0.0008F, 0.0F);
+  const float around =
+      bilinear(coarse_.data(), coarse_width_, coarse_height_, x * scale - 0.5F, y * scale - 0.5F);
+  const float deep = std::max(distance - around - 0.0008F, 0.0F);
   return 1.0F - 0.85F * deep / (deep + 0.006F);
 }
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from ..clock import CORE_RATE_HZ
 from ..stream import StreamError
 from .formats import FORMATS
 from .journal import Entry, Journal
 from .lines import Failure, Line
 from .stores import Store
-from .work import Done, Settings, load
+from .work import Done, Settings, load, try_formats
 
 #: Where the failures of the last run are written, below OUT.
 REPORT = "dt-batch-failures.csv"
@@ -65,15 +66,21 @@ def digest(line: Line, settings: Settings, model: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check(lines: Sequence[Line], settings: Settings) -> str:
-    """The digest of the model. StreamError where it, a knob or an identity cannot be."""
+def check(
+    lines: Sequence[Line], settings: Settings, formats: Sequence[str]
+) -> tuple[str, list[str]]:
+    """The digest of the model, and what the formats cannot say.
+
+    StreamError where the model, a knob, an identity or a format cannot be.
+    """
     try:
-        runtime = load(settings, 16000)
+        runtime = load(settings, CORE_RATE_HZ)
         for identity in sorted({line.identity for line in lines}):
             runtime.another(identity=identity)
-    except ValueError as error:
+        notes = try_formats(formats, settings)
+    except (ValueError, OSError) as error:
         raise StreamError(str(error)) from None
-    return runtime.bundle.sha256
+    return runtime.bundle.sha256, notes
 
 
 def plan(

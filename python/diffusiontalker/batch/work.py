@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import Runtime
+from ..clock import CORE_RATE_HZ
 from ..sound import SoundError, SoundReader
 from ..stream import StreamError
+from ..takes import TakeError
+from ..takes.motion import Motion
 from . import places
 from .formats import FORMATS, Clip
 from .lines import Failure, Line
@@ -41,6 +47,7 @@ class Settings:
     strength_lower: float | None = None
     strength_upper: float | None = None
     smooth_ms: float | None = None
+    head_file: str | None = None  #: a glTF or VRM in place of the head that ships
 
 
 @dataclass(frozen=True)
@@ -95,12 +102,14 @@ def convert(line: Line, settings: Settings, store: Store) -> Done | Failure:
                 form.write(clip, path)
                 size = path.stat().st_size
             files[form.ending] = (part, size)
+    except TakeError as error:
+        return _failure(line, str(error))
     except OSError as error:
         reason = f"cannot write to {store.place}: {places.why(error)}"
         if error.errno in _HOPELESS:
             raise StreamError(reason) from None
         return _failure(line, reason)
-    return Done(files, len(clip.values), audio_s, tuple(notes))
+    return Done(files, len(clip.motion.values), audio_s, tuple(notes))
 
 
 def _clip(line: Line, settings: Settings) -> tuple[Clip, float, list[str]]:
@@ -113,19 +122,45 @@ def _clip(line: Line, settings: Settings) -> tuple[Clip, float, list[str]]:
         block_samples = max(1, round(_BLOCK_S * reader.sample_rate))
         frames = [runtime.step(block) for block in reader.blocks(block_samples)]
         frames.append(runtime.flush())
-    clip = Clip(
-        names=runtime.curve_names,
-        rate=runtime.frame_rate,
-        values=np.concatenate(frames),
-        audio=line.audio,
+    motion = _motion(runtime, np.concatenate(frames))
+    clip = _described(motion, runtime, settings, line.audio, line.identity, line.seed)
+    return clip, runtime.stats.samples / runtime.sample_rate, reader.notes
+
+
+def _motion(runtime: Runtime, values: NDArray[np.float32]) -> Motion:
+    return Motion(runtime.curve_names, runtime.frame_rate, np.arange(len(values)), values)
+
+
+def _described(
+    motion: Motion, runtime: Runtime, settings: Settings, audio: str, identity: str, seed: int
+) -> Clip:
+    return Clip(
+        motion=motion,
+        audio=audio,
         audio_rate=runtime.sample_rate,
-        identity=line.identity,
-        seed=line.seed,
+        identity=identity,
+        seed=seed,
         model=runtime.bundle.name,
         model_version=runtime.bundle.sha256[:12],
         lookahead_ms=runtime.lookahead_ms,
+        head_file=settings.head_file,
     )
-    return clip, runtime.stats.samples / runtime.sample_rate, reader.notes
+
+
+def try_formats(formats: Sequence[str], settings: Settings) -> list[str]:
+    """Writes two frames of nothing in each form, so that what is missing is said before the work.
+
+    Returns what these forms cannot say, a line each. Raises TakeError, ValueError, OSError.
+    """
+    runtime = load(settings, CORE_RATE_HZ)
+    still = _motion(runtime, np.zeros((2, len(runtime.curve_names)), np.float32))
+    clip = _described(still, runtime, settings, "trial.wav", "auto", 0)
+    notes = []
+    with tempfile.TemporaryDirectory(prefix="dt-batch-") as folder:
+        for name in formats:
+            form = FORMATS[name]
+            notes += form.write(clip, Path(folder) / f"trial{form.ending}")
+    return notes
 
 
 def _failure(line: Line, reason: str) -> Failure:

@@ -105,10 +105,10 @@ class Portrait:
         if not np.isfinite(values).all():
             raise FilmError("curves: expected finite values")
         weights = values[self._columns]
-        points = self._points.copy()
+        points, moved = self._points.copy(), np.empty_like(self._points)
         # One after the other: a product of matrices would have BLAS's threads wait by spinning.
         for i in np.flatnonzero(weights):
-            points += weights[i] * self._shapes[i]
+            points += np.multiply(self._shapes[i], weights[i], out=moved)
         turn = [0.0 if i is None else float(values[i]) for i in self._turns]
         if any(turn):
             turned = np.einsum("vi,ji->vj", points - self._pivot, _rotation(*turn)) + self._pivot

@@ -22,7 +22,7 @@ MOST_ROWS = 50_000_000
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 
 # glTF is little-endian.
-_COMPONENTS: dict[int, np.dtype[Any]] = {
+COMPONENTS: dict[int, np.dtype[Any]] = {
     5120: np.dtype("<i1"),
     5121: np.dtype("<u1"),
     5122: np.dtype("<i2"),
@@ -30,7 +30,7 @@ _COMPONENTS: dict[int, np.dtype[Any]] = {
     5125: np.dtype("<u4"),
     5126: np.dtype("<f4"),
 }
-_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ class Document:
 
     json: dict[str, Any]
     buffers: tuple[memoryview, ...]
+    #: Where the file lies, for what it names beside itself.
+    folder: Path | None = None
+
+    def beside(self, uri: str) -> memoryview:
+        """The bytes that a URI names: data: or a file in the same folder. Raises HeadError."""
+        return _named(uri, self.folder)
 
     def accessor(self, index: int) -> npt.NDArray[Any]:
         """(count, width) of an accessor, dense or sparse (glTF 2.0, section 3.6.2).
@@ -48,9 +54,9 @@ class Document:
         """
         accessor = self.json["accessors"][index]
         component = accessor["componentType"]
-        if component not in _COMPONENTS or accessor["type"] not in _WIDTHS:
+        if component not in COMPONENTS or accessor["type"] not in WIDTHS:
             raise HeadError(f"accessor {index}: {accessor['type']} of component type {component}")
-        stored, width = _COMPONENTS[component], _WIDTHS[accessor["type"]]
+        stored, width = COMPONENTS[component], WIDTHS[accessor["type"]]
         count = int(accessor["count"])
         if not 0 <= count <= MOST_ROWS:
             raise HeadError(f"accessor {index}: {count} rows, expected at most {MOST_ROWS}")
@@ -60,7 +66,7 @@ class Document:
         if "sparse" in accessor:
             sparse = accessor["sparse"]
             some = int(sparse["count"])
-            kind = _COMPONENTS[sparse["indices"]["componentType"]]
+            kind = COMPONENTS[sparse["indices"]["componentType"]]
             at = self._rows(sparse["indices"], some, kind, 1)[:, 0]
             values[at.astype(np.int64)] = self._rows(sparse["values"], some, stored, width)
         if accessor.get("normalized") and stored.kind != "f":
@@ -155,7 +161,7 @@ def read(file: Path) -> Document:
     if not version.startswith("2."):
         raise HeadError(f"expected glTF 2, got {version or 'no version'}")
     buffers = [_buffer(one, binary, file.parent) for one in found.get("buffers", [])]
-    return Document(found, tuple(buffers))
+    return Document(found, tuple(buffers), file.parent)
 
 
 def _chunks(data: bytes) -> tuple[bytes, memoryview | None]:
@@ -183,19 +189,25 @@ def _chunks(data: bytes) -> tuple[bytes, memoryview | None]:
 
 def _buffer(one: dict[str, Any], binary: memoryview | None, folder: Path) -> memoryview:
     uri = one.get("uri")
-    if uri is None:
-        if binary is None and not one.get("extensions"):
-            raise HeadError("a buffer without bytes")
-        return binary if binary is not None else memoryview(b"")
+    if uri is not None:
+        return _named(str(uri), folder)
+    if binary is None and not one.get("extensions"):
+        raise HeadError("a buffer without bytes")
+    return binary if binary is not None else memoryview(b"")
+
+
+def _named(uri: str, folder: Path | None) -> memoryview:
     if uri.startswith("data:"):
         try:
             return memoryview(base64.b64decode(uri.partition(",")[2], validate=True))
         except binascii.Error as error:
-            raise HeadError(f"a buffer's data URI is damaged: {error}") from error
+            raise HeadError(f"its data URI is damaged: {error}") from error
+    if folder is None:
+        raise HeadError(f"{uri[:80]} lies nowhere")
     beside = (folder / unquote(uri)).resolve()
     # A head from elsewhere must not make us read what lies elsewhere.
     if not beside.is_relative_to(folder.resolve()):
-        raise HeadError(f"its buffer {uri} lies outside the file's folder")
+        raise HeadError(f"{uri[:80]} lies outside the file's folder")
     if not beside.is_file():
-        raise HeadError(f"its buffer {uri} is not beside it")
+        raise HeadError(f"{uri[:80]} is not beside it")
     return memoryview(beside.read_bytes())

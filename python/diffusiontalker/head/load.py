@@ -15,6 +15,7 @@ from ..curves import CURVES, curves_of
 from . import compressed, document, vrm
 from .document import Document
 from .model import FloatArray, Head, HeadError, Part, welded
+from .paint import painted
 
 #: More cannot be shown smoothly, nor filmed on two cores.
 MOST_TRIANGLES = 1_000_000
@@ -146,7 +147,8 @@ class _Merged:
             colours[:, : own.shape[1]] = own
         material = _material(source, primitive)
         factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
-        self.colours.append((colours * np.array(factor, np.float32)).clip(0, 1))
+        picture = painted(source, primitive, material)
+        self.colours.append((colours * np.array(factor, np.float32) * picture).clip(0, 1))
         self.count += len(still)
 
     def _add_shapes(

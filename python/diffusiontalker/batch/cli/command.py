@@ -37,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         args.source, out=args.out, identity=args.identity, seed=args.seed,
         formats=options.formats(args),
     )  # fmt: skip
-    model = check(lines, settings)
+    model, notes = check(lines, settings, options.formats(args))
+    if not args.quiet:
+        for note in notes:
+            remark("dt-batch", note)
     store = open_store(args.out)
     try:
         with ExitStack() as stack:

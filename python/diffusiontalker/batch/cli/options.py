@@ -8,8 +8,8 @@ from collections import ChainMap
 from ...spelling import meant
 from ...stream import StreamError
 from ...stream.cli.command import Parser
-from ...stream.cli.options import add_face
-from ..formats import FORMATS
+from ...stream.cli.options import add_face, use_preset
+from ..formats import FORMATS, ON_A_HEAD
 from ..run import REPORT
 from ..work import Settings
 
@@ -21,6 +21,10 @@ examples:
   dt-batch lines/ --out faces/ --jobs 4             on four cores (default: all)
   dt-batch s3://bucket/lines --out s3://bucket/faces   URLs, through fsspec
   dt-batch lines/ --out faces/ --ray auto           on the Ray cluster that this machine belongs to
+
+Formats: csv, a Live Link Face CSV, and json, JSON lines, both as dt-stream --out writes them; npz,
+beat (BEAT's JSON), glb (glTF), usda, usdc, vrma (VRM animation), as dt-take convert does; visemes,
+a CSV of the 15 of Oculus and OpenXR.
 
 A manifest is a CSV (or .tsv) with a header, or JSON lines: audio, a path as seen from the manifest
 or a URL; and where a line wants its own: out (a path below --out without an ending), identity,
@@ -49,7 +53,7 @@ def parser() -> Parser:
     made.add_argument("--out", required=True, metavar="OUT", help="folder (or URL) for the results")
     made.add_argument(
         "--format", default="csv", metavar="NAME,...",
-        help=f"what is written of each line: {', '.join(FORMATS)} (default: csv)",
+        help=f"what is written of each line, of {', '.join(FORMATS)} (default: csv)",
     )  # fmt: skip
     made.add_argument(
         "--replace", action="store_true",
@@ -76,10 +80,16 @@ def parser() -> Parser:
 def check(args: argparse.Namespace) -> None:
     """Refuses what cannot be, before anything is opened: StreamError."""
     formats(args)
+    use_preset(args)
     if args.jobs is not None and not 1 <= args.jobs <= 1024:
         raise StreamError(f"--jobs: expected 1 to 1024, got {args.jobs}")
     if args.jobs is not None and args.ray is not None:
         raise StreamError("--jobs goes without --ray: a cluster knows its cores")
+    if isinstance(args.head, str) and not set(ON_A_HEAD) & set(formats(args)):
+        raise StreamError(
+            f"--head {args.head}: a head's file goes with --format {', '.join(ON_A_HEAD)}; --head "
+            "alone, for the head's rotation, stands after SOURCE"
+        )
     if not 0 <= args.seed < 2**64:
         raise StreamError(f"--seed: expected 0 to {2**64 - 1}, got {args.seed}")
 
@@ -101,10 +111,11 @@ def settings(args: argparse.Namespace) -> Settings:
         bundle=args.bundle,
         backend=args.backend,
         idle=args.idle,
-        head=args.head,
+        head=args.head is True,
         gain=tuple(sorted(ChainMap(*reversed(args.gain)).items())),
         offset=tuple(sorted(ChainMap(*reversed(args.offset)).items())),
         strength_lower=args.strength_lower,
         strength_upper=args.strength_upper,
         smooth_ms=args.smooth_ms,
+        head_file=args.head if isinstance(args.head, str) else None,
     )

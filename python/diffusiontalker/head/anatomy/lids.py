@@ -13,7 +13,9 @@ from .surface import Floats, Ints, strip
 #: The rims' distance from the eyeball's surface: a lid's thickness.
 THICKNESS = 0.010
 #: Where the lids meet: the share of the way from the lower rim to the upper one.
-MEET = 0.14
+MEET = 0.16
+#: The upper one goes on by this share: a blink closes an eye that looks up, too.
+OVER = 0.10
 
 _INNER, _OUTER = np.array([0.131, -0.036]), np.array([0.3185, -0.023])
 _AT = np.array([0, 0.10, 0.23, 0.37, 0.51, 0.65, 0.79, 0.91, 1.0])
@@ -31,9 +33,10 @@ def fit(cage: Cage) -> None:
     # A blink: each pair of points meets; the lid's skin follows.
     above, below = cage.points[upper], cage.points[lower]
     meet = _on_ball(below + (above - below) * MEET, THICKNESS * 0.4)
-    meet[[0, -1]] = above[[0, -1]]
+    over = _on_ball(below + (above - below) * (MEET - OVER), THICKNESS * 0.7)
+    over[[0, -1]] = above[[0, -1]]
     blink = cage.shapes["eyeBlinkLeft"]
-    correction = np.concatenate([meet - above, (meet - below)[1:-1]]) - blink[rim]
+    correction = np.concatenate([over - above, (meet - below)[1:-1]]) - blink[rim]
     _move(cage, "eyeBlinkLeft", rim, correction, reach=0.07)
 
 

@@ -85,8 +85,10 @@ def hollow(cage: Cage) -> None:
         rows.append(cage.add(points, ring, 0.0, inside=1.0))
         _with_jaw(cage, rows[-1], tilt)
     end = cage.add(MIDDLE[None] - RADII * np.array([[0, 0, 1.0]]), ring[:1], 0.0, inside=1.0)
+    quads = np.arange(len(ring))
+    right = (quads < 5) | (quads >= 15)
     for one, other in pairwise(rows):
-        cage.join(strip(one, other, closed=True))
+        cage.join(strip(one, other, closed=True, other_way=right))
     last = rows[-1]
     fan = np.stack([last, np.roll(last, -1), np.full(len(last), end[0])], 1)
     cage.join(fan[:, [0, 2, 1]])

@@ -98,6 +98,7 @@ def grow(cage: Cage) -> Ints:
         away = np.linalg.norm(points - cage.points[whole], axis=1)
         felt = smoothstep(away, FADE, 0.0) if number < STILL else np.zeros(len(points))
         rows.append(cage.add(points, whole, felt, beyond=1.0))
+    right = np.arange(len(whole)) >= len(whole) // 2
     for one, other in pairwise(rows):
-        cage.join(strip(one, other, closed=True)[:, ::-1])
+        cage.join(strip(one, other, closed=True, other_way=right)[:, ::-1])
     return np.stack(rows)

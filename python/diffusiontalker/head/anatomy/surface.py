@@ -100,12 +100,21 @@ def normals(points: Floats, triangles: Ints) -> Floats:
     return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
 
 
-def strip(first: Ints, second: Ints, *, closed: bool = False) -> Ints:
-    """(T, 3): the band between two rows of equally many points, seen with `second` to the right."""
+def strip(
+    first: Ints, second: Ints, *, closed: bool = False, other_way: npt.ArrayLike = False
+) -> Ints:
+    """(T, 3): the band between two rows of equally many points, seen with `second` to the right.
+
+    other_way: one a quad or one for all, which of its diagonals cuts it: a mirrored quad wants the
+    mirrored one.
+    """
     if closed:
         first, second = np.append(first, first[0]), np.append(second, second[0])
     a, b, c, d = first[:-1], first[1:], second[:-1], second[1:]
-    return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    turned = np.broadcast_to(np.asarray(other_way, bool), a.shape)[:, None]
+    one = np.where(turned, np.stack([a, c, d], 1), np.stack([a, c, b], 1))
+    two = np.where(turned, np.stack([a, d, b], 1), np.stack([b, c, d], 1))
+    return np.concatenate([one, two])
 
 
 def grid(rows: int, columns: int, *, closed: bool = False, first: int = 0) -> Ints:

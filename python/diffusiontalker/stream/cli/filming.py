@@ -81,8 +81,8 @@ def check(args: argparse.Namespace) -> None:
             if getattr(args, name) is not None:
                 option = f"--{name.replace('_', '-')}"
                 raise StreamError(f"{option} is a film's: it needs --film FILE.mp4")
-        if isinstance(args.head, str):
-            raise StreamError(f"--head {args.head}: a head is shown with --film")
+        if isinstance(args.head, str) and not args.preview:
+            raise StreamError(f"--head {args.head}: a head is shown with --film or --preview")
     if not asked(args):
         return
     option = "--film" if args.film is not None else "--plot"

@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...curves import GROUPS
 from ...frames import check_subject
@@ -14,7 +15,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
 from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
-from . import filming
+from . import filming, preview
 from .command import Parser
 
 _EXAMPLES = """\
@@ -34,6 +35,8 @@ examples:
   dt-stream --wav speech.wav --play                 with its sound, in step, on this machine
   dt-stream --mic --record takes/                   with a take on disk: sound, curves, settings
   dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
+  dt-stream --demo --preview                        see the face in a browser
+  dt-stream --pulse all --to vmc://127.0.0.1        each curve up and down, in turn
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -45,7 +48,9 @@ none of the others, and what it misses is counted:
                                           ?broadcast=1 (vmc:// too): HOST may be a broadcast address
   vmc://HOST[:39539][?names=STYLE]        sends VMC (OSC): Unity, VRM avatars, Warudo, VSeeFace.
                                           STYLE: perfectsync (EyeBlinkLeft; the default), arkit
-                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh)
+                                          (eyeBlinkLeft), vrm (A I U E O), vrm1 (aa ih ou ee oh),
+                                          oculus (15 visemes: sil PP ... ou), viseme (viseme_sil
+                                          ... viseme_U); eyes and brows stand beside those
   csv:PATH                                records a Live Link Face CSV
   json:PATH                               records JSON lines, a frame each with its curves by name
 PATH may be - or /dev/stdout: then nothing else stands there, and what is said goes to stderr. It
@@ -64,9 +69,11 @@ the others.
 _COMMANDS = ("devices", "doctor", "identities", "replay")
 # What replay can do nothing with: a take has its voice and its curves.
 _NOT_FOR_REPLAY = (
-    "device", "channel", "bundle", "identity", "seed", "backend", "idle", "head", "gain", "offset",
-    "strength_lower", "strength_upper", "smooth_ms", "record",
+    "device", "channel", "preset", "bundle", "identity", "seed", "backend", "idle", "head", "gain",
+    "offset", "strength_lower", "strength_upper", "smooth_ms", "record",
 )  # fmt: skip
+# Not the parser's, so that a preset comes between.
+_DEFAULTS = {"identity": "auto", "seed": 0, "idle": 1.0}
 _BACKENDS = ("cpu", "tensorrt", "auto")
 
 _LONGEST_S = 30 * 24 * 3600.0
@@ -90,6 +97,7 @@ def parser() -> Parser:
     add_face(made)
     _add_outputs(made)
     filming.add_options(made)
+    preview.add_options(made)
     look = made.add_argument_group("what is shown")
     look.add_argument(
         "--plain", action="store_true", help="a line a second (default if not a terminal)"
@@ -118,6 +126,11 @@ def _add_voice(made: Parser) -> None:
         action="store_true",
         help="the clip that ships with the package (11 s): once, or over and over until --seconds",
     )
+    source.add_argument(
+        "--pulse", metavar="CURVE",
+        help="no voice: one curve up and down, to see what it moves on a rig; a pattern or group "
+        "(all, mouth*): one after the other",
+    )  # fmt: skip
     group.add_argument(
         "--device", metavar="NAME", help="microphone, by number, name or part of its name"
     )
@@ -133,13 +146,14 @@ def _add_voice(made: Parser) -> None:
 def add_face(made: Parser) -> None:
     """Options of how the face moves."""
     face = made.add_argument_group("the face")
+    face.add_argument(
+        "--preset", metavar="NAME|FILE",
+        help="identity, seed and knobs as they were kept under a name (on the page), or in a "
+        ".toml; other options come on top",
+    )  # fmt: skip
     face.add_argument("--bundle", metavar="DIR", help="model to use (default: the embedded one)")
-    face.add_argument(
-        "--identity", default="auto", metavar="NAME", help="talking style, or auto (default)"
-    )
-    face.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same face (default: 0)"
-    )
+    face.add_argument("--identity", metavar="NAME", help="talking style, or auto (default)")
+    face.add_argument("--seed", type=int, metavar="N", help="same seed, same face (default: 0)")
     face.add_argument(
         "--backend",
         default="cpu",
@@ -150,7 +164,6 @@ def add_face(made: Parser) -> None:
     face.add_argument(
         "--idle",
         type=float,
-        default=1.0,
         metavar="0..1",
         help="blinks, glances and drift beside speaking; 0: the model alone (default: 1)",
     )
@@ -255,7 +268,7 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError(f"{args.command!r}: expected devices, doctor, identities or replay{hint}")
     if args.command != "replay" and args.take is not None:
         raise StreamError(f"{args.take!r}: nothing stands after {args.command}")
-    source = next((s for s in ("mic", "wav", "pcm", "demo") if getattr(args, s)), None)
+    source = next((s for s in ("mic", "wav", "pcm", "demo", "pulse") if getattr(args, s)), None)
     if args.command is not None:
         if source is not None:
             raise StreamError(f"{args.command} goes without --{source}")
@@ -267,7 +280,12 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    use_preset(args)
+    if args.pulse:
+        _check_pulse(args)
+        return
     filming.check(args)
+    preview.check(args)
     _check_several(args)
     if args.device is not None and not args.mic:
         raise StreamError("--device names a microphone: it needs --mic")
@@ -293,11 +311,7 @@ def _check_replay(args: argparse.Namespace) -> None:
         raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
     if args.film is not None or args.plot is not None:
         raise StreamError("replay makes no film; dt-take film TAKE FILE.mp4 does")
-    blank = parser().parse_args([])
-    for name in _NOT_FOR_REPLAY:
-        if getattr(args, name) != getattr(blank, name):
-            option = f"--{name.replace('_', '-')}"
-            raise StreamError(f"replay goes without {option}: a take goes out as it was recorded")
+    _refuse(args, _NOT_FOR_REPLAY, "replay", "a take goes out as it was recorded")
     if len(args.subject) > 1:
         raise StreamError("replay: a take has one face; give one --subject")
     if args.fast and (args.play or args.publish_audio):
@@ -309,10 +323,52 @@ def _check_replay(args: argparse.Namespace) -> None:
     _check_destinations(args, found)
 
 
+def _check_pulse(args: argparse.Namespace) -> None:
+    _refuse(args, (*_NOT_FOR_REPLAY, "fast", "play", "publish_audio", "film", "plot"),
+            "--pulse", "it has neither voice nor model")  # fmt: skip
+    if len(args.subject) > 1:
+        raise StreamError("--pulse: give one --subject")
+    _check_seconds(args)
+    found = destinations(args)
+    if any(d.is_folder for d in found):
+        raise StreamError("--pulse: expected a file's name, got a folder")
+    _check_faces(args, faces(args))
+    _check_destinations(args, found)
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], what: str, why: str) -> None:
+    """StreamError for the first of the options `names` that was given."""
+    blank = parser().parse_args([])
+    for name in names:
+        if getattr(args, name) != getattr(blank, name):
+            raise StreamError(f"{what} goes without --{name.replace('_', '-')}: {why}")
+
+
 def _check_seconds(args: argparse.Namespace) -> None:
     if args.seconds is not None and not 0 < args.seconds <= _LONGEST_S:
         raise StreamError(f"--seconds: expected more than 0, at most {_LONGEST_S:.0f} (30 days), "
                           f"got {args.seconds:g}")  # fmt: skip
+
+
+def use_preset(args: argparse.Namespace) -> None:
+    """Puts what --preset names under the options that were given, and the defaults under both.
+
+    Raises StreamError.
+    """
+    kept: dict[str, Any] = {}
+    if args.preset is not None:
+        from ... import presets
+
+        try:
+            kept = vars(presets.load(args.preset))
+        except presets.PresetError as error:
+            raise StreamError(f"--{error}") from None
+    for name in ("identity", "seed", "idle", "strength_lower", "strength_upper", "smooth_ms"):
+        if getattr(args, name) is None:
+            value = kept.get(name)
+            setattr(args, name, _DEFAULTS.get(name) if value is None else value)
+    for name in ("gain", "offset"):
+        setattr(args, name, [kept.get(name, {}), *getattr(args, name)])
 
 
 @dataclass(frozen=True)

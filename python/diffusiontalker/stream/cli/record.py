@@ -25,19 +25,33 @@ def add(
     outputs: FanOut,
 ) -> TakeOutput:
     """Adds the take to the outputs and returns it. Raises StreamError."""
-    kind = "mic" if args.mic else "demo" if args.demo else Path(source.name).stem
-    several = len(args.subject) > 1
-    take = TakeOutput(
-        Path(args.record),
-        source=f"{kind} {face.subject}" if several else kind,
-        settings=_settings(args, source, runtime),
-        paced=not args.fast,
-    )
+    take = made(args, face, source, runtime, Path(args.record))
     # While it is live the session knows better, and says so instead.
     take.found = lambda: {"identity": runtime.identity}
     outputs.tell = getattr(source, "notices", []).append
     outputs.add(take if args.fast else FileQueue(take, TAKE_QUEUE))
     return take
+
+
+def made(
+    args: argparse.Namespace,
+    face: Face,
+    source: Source | WavSource,
+    runtime: Runtime,
+    folder: Path,
+    **settings: object,
+) -> TakeOutput:
+    """A take that begins in a folder; `settings` on top of those of the options. Raises
+    StreamError.
+    """
+    kind = "mic" if args.mic else "demo" if args.demo else Path(source.name).stem
+    several = len(args.subject) > 1
+    return TakeOutput(
+        folder,
+        source=f"{kind} {face.subject}" if several else kind,
+        settings={**_settings(args, source, runtime), **settings},
+        paced=not args.fast,
+    )
 
 
 def _settings(

@@ -24,19 +24,26 @@ from ..outputs.kept import Kept
 from ..outputs.publisher import Publisher
 from ..outputs.shared import SharedPublisher
 from ..outputs.speaker import Speaker
-from ..session.live import LiveSession
+from ..session.live import LEFT, LiveSession
 from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
-from . import filming
+from . import filming, preview
 from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
-if TYPE_CHECKING:  # a microphone needs no reader of files: `preload` loads it for the others
+if TYPE_CHECKING:  # `preload`, or who needs it, loads these
+    from ...presets import Preset
+    from ...preview.link import Link
+    from ...preview.messages import Restart
+    from ..outputs.output import Output
     from ..outputs.take import TakeOutput
+    from ..session.pulse import PulseSession
+    from ..session.remote import Remote
     from ..session.replay import ReplaySession
     from ..sources.wav import WavSource
+    from .pulse import Pulsed, PulseSource
     from .replay import Replayed, TakeSource
 
 # How long a conversion runs before it shows its progress, seconds.
@@ -51,6 +58,8 @@ def preload(args: argparse.Namespace) -> None:
         from . import doctor  # noqa: F401
     if args.command == "replay":
         from . import replay  # noqa: F401
+    if args.pulse:
+        from . import pulse  # noqa: F401
     if args.record is not None:
         from . import record  # noqa: F401
     if args.command is None and not args.mic:
@@ -63,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
         from . import replay
 
         return replay.run(args)
+    if args.pulse:
+        from . import pulse
+
+        return pulse.run(args)
     if args.command == "devices":
         from . import devices
 
@@ -83,9 +96,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stream(args: argparse.Namespace) -> int:
-    """--mic, and files in real time."""
+    """--mic, and files in real time; with --preview again and again, as the page's users want."""
+    with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
+        good = args.bundle
+        while True:
+            try:
+                code, again = _stream_once(args, link)
+                good = args.bundle
+            except StreamError as error:
+                if link is None or args.bundle == good:
+                    raise
+                # A bundle that cannot be used: the page says so, the one before plays on.
+                link.tell("refused", text=str(error))
+                args.bundle = good
+                continue
+            if again is None:
+                return code
+            if again.bundle is not None:
+                args.bundle = again.bundle or None
+                args.identity = "auto"  # another has other names
+
+
+def _stream_once(args: argparse.Namespace, link: Link | None) -> tuple[int, Restart | None]:
+    """One stream to its end: the exit code, and what a user of the page wants then; None leaves."""
     named = faces(args)
     aside = is_aside(args)
+    remote: Remote | None = None
     with contextlib.ExitStack() as stack:
         sources = _open_sources(args, named)
         for source in sources:
@@ -99,9 +135,14 @@ def _stream(args: argparse.Namespace) -> int:
                     named, sources, runtimes, fans, strict=True
                 )
             ]
+        meters = [Meter(runtime.curve_names) for runtime in runtimes]
+        if link is not None:
+            remote = _with_page(args, link, sources[0], runtimes[0], fans[0], meters[0])
         voices = [
-            _voice(args, face, source, runtime, outputs)
-            for face, source, runtime, outputs in zip(named, sources, runtimes, fans, strict=True)
+            _voice(args, face, source, runtime, outputs, meter, remote)
+            for face, source, runtime, outputs, meter in zip(
+                named, sources, runtimes, fans, meters, strict=True
+            )
         ]
         for take, voice in zip(takes, voices, strict=True):
             if take is not None:
@@ -122,7 +163,45 @@ def _stream(args: argparse.Namespace) -> int:
             say(_summary(args, voice, of_several=len(voices) > 1), aside=aside)
         for take in filter(None, takes):
             say(f"take: {take.name}", aside=aside)
-    return 2 if any(outputs.failed for outputs in fans) else 0
+    code = 2 if any(outputs.failed for outputs in fans) else 0
+    if link is None or remote is None or voices[0].session.reason == LEFT:
+        return code, None
+    # What was turned on the page stays as it is.
+    preview.go_on_with(args, remote.preset)
+    if remote.restart is not None or args.seconds is not None:
+        return code, remote.restart
+    return code, preview.wait_for_restart(link, quiet=args.quiet)
+
+
+def _with_page(
+    args: argparse.Namespace,
+    link: Link,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+) -> Remote:
+    """Shows a face on the page too; returns the page's controls."""
+    from ..outputs.file_queue import FileQueue
+    from ..outputs.page import PageOutput
+    from ..outputs.take import TAKE_QUEUE
+    from ..session.remote import Remote
+
+    def open_take(preset: Preset) -> Output:
+        from . import record
+
+        folder = Path(args.record or preview.TAKES)
+        face = faces(args)[0]
+        take = record.made(args, face, source, runtime, folder, **vars(preset))
+        take.found = lambda: {"identity": runtime.identity}
+        return FileQueue(take, TAKE_QUEUE)
+
+    outputs.add(PageOutput(link))
+    outputs.tell = source.notices.append
+    return Remote(
+        link, runtime, source, outputs, meter, identity=args.identity,
+        live=args.mic, open_take=open_take,
+    )  # fmt: skip
 
 
 @dataclass
@@ -194,9 +273,14 @@ def _open_faces(
 
 
 def _voice(
-    args: argparse.Namespace, face: Face, source: Source, runtime: Runtime, outputs: FanOut
+    args: argparse.Namespace,
+    face: Face,
+    source: Source,
+    runtime: Runtime,
+    outputs: FanOut,
+    meter: Meter,
+    remote: Remote | None,
 ) -> _Voice:
-    meter = Meter(runtime.curve_names)
     session = LiveSession(
         runtime,
         source,
@@ -207,6 +291,7 @@ def _voice(
         play=args.play,
         # What a microphone heard before it failed is worth keeping; half a file is not.
         keep_after_failure=args.mic,
+        remote=remote,
     )
     return _Voice(face.subject, session, source, runtime, meter, outputs)
 
@@ -395,7 +480,9 @@ def _open_file(args: argparse.Namespace) -> WavSource:
     from ..sources.wav import WavSource, demo_path
 
     if args.demo:
-        return WavSource(demo_path(), limit_s=args.seconds, loop=args.seconds is not None)
+        # On the page it is watched until somebody has seen enough.
+        loop = args.seconds is not None or args.preview
+        return WavSource(demo_path(), limit_s=args.seconds, loop=loop)
     if args.pcm:
         return WavSource(args.pcm[1], limit_s=args.seconds, raw=args.pcm[0])
     return WavSource(args.wav[0], limit_s=args.seconds)
@@ -418,7 +505,7 @@ def written(places: list[Destination]) -> str:
 
 def play(
     args: argparse.Namespace,
-    voices: Sequence[_Voice | Replayed],
+    voices: Sequence[_Voice | Replayed | Pulsed],
     screen: Screen,
     title: str,
     *,
@@ -434,7 +521,7 @@ def play(
         for voice in voices:
             voice.session.stop()
 
-    def work(session: LiveSession | ReplaySession) -> None:
+    def work(session: LiveSession | ReplaySession | PulseSession) -> None:
         try:
             session.run()
         except BaseException as error:
@@ -483,7 +570,7 @@ def _wait(workers: Sequence[threading.Thread], limit_s: float) -> None:
 class _Notices:
     """Prints what a source has to say, each line once, on stderr: there, or after the screen."""
 
-    def __init__(self, source: Source | TakeSource, *, at_once: bool) -> None:
+    def __init__(self, source: Source | TakeSource | PulseSource, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
         self._told = 0
@@ -496,7 +583,7 @@ class _Notices:
             self._told += 1
 
 
-def picture(title: str, voices: Sequence[_Voice | Replayed], *, plain: bool) -> Picture:
+def picture(title: str, voices: Sequence[_Voice | Replayed | Pulsed], *, plain: bool) -> Picture:
     first = voices[0]
     stats = first.session.stats
     heard = f"{stats.samples / first.source.sample_rate:.1f}"
@@ -526,7 +613,9 @@ def _dropped(outputs: FanOut) -> str:
     return ", ".join(f"{count} by {name}" for name, count in outputs.dropped)
 
 
-def _lost(session: LiveSession | ReplaySession, source: Source | TakeSource) -> str:
+def _lost(
+    session: LiveSession | ReplaySession | PulseSession, source: Source | TakeSource | PulseSource
+) -> str:
     stats = session.stats
     counts = (
         (stats.dropped_samples, "samples"),

@@ -36,6 +36,13 @@ class FanOut:
     def add(self, output: Output) -> None:
         self._all.append(output)
 
+    def remove(self, output: Output) -> bool:
+        """Sends nothing more to one of them, which the caller closes; False if it has failed."""
+        if output not in self._all:
+            return False
+        self._all.remove(output)
+        return True
+
     @property
     def live(self) -> bool:
         """Whether somebody may be watching."""

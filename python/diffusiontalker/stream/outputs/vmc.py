@@ -10,6 +10,7 @@ import numpy as np
 
 from ...curves import CURVES, pascal_case, remap
 from ...frames import Schema, StampedFrame
+from ...visemes import UNSPOKEN, VISEME_NAMES, viseme_weights
 from ...vrm_presets import PRESETS, preset_weights
 from .udp import UdpOutput
 
@@ -21,7 +22,8 @@ DEFAULT_PORT = 39539
 MAX_BUNDLE_BYTES = 1400
 
 #: How the curves may be named: the first is the default. Receivers compare with case.
-NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1")
+NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1", *VISEME_NAMES)
+_UNSPOKEN = [CURVES.index(name) for name in UNSPOKEN]
 _VRM = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
 
 
@@ -34,6 +36,8 @@ def names_of(style: str) -> tuple[str, ...]:
             return CURVES
         case "vrm":
             return _VRM
+        case "oculus" | "viseme":
+            return (*VISEME_NAMES[style], *UNSPOKEN)
     return PRESETS
 
 
@@ -41,6 +45,9 @@ def weights(style: str, curves: Sequence[float]) -> list[float]:
     """What to send for 52 curves in `CURVES` order."""
     if style in ("perfectsync", "arkit"):
         return list(curves)
+    if style in VISEME_NAMES:
+        visemes: list[float] = viseme_weights(np.array([curves]))[0].tolist()
+        return visemes + [curves[i] for i in _UNSPOKEN]
     found: list[float] = preset_weights(np.array([curves]))[0].tolist()
     return found
 

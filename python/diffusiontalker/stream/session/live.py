@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ from .meter import Meter
 from .sound_queue import SoundQueue, as_s16le
 from .stamp import make_frame, make_schema
 
+if TYPE_CHECKING:  # it loads what only the page needs
+    from .remote import Remote
+
+#: Reasons of an end that is not the source's.
+LEFT, RESTARTED = "stopped by the user", "started again"
 # Longest wait for frames; new subscribers and the clock are looked at this often.
 _POLL_S = 0.004
 # Time that the frames still owed may take when the user wants to leave.
@@ -43,10 +49,11 @@ class LiveSession:
         publish_audio: bool = False,
         play: bool = False,
         keep_after_failure: bool = False,
+        remote: Remote | None = None,
     ) -> None:
         """`publish_audio`: the sound goes to the outputs too, and the schema says so; with `play`
         it goes there unannounced. `keep_after_failure`: files keep the frames that came before an
-        error.
+        error. `remote`: the page's controls.
         """
         self.stats: RuntimeStats = runtime.stats
         self.identity = runtime.identity
@@ -58,6 +65,7 @@ class LiveSession:
         self._sends_audio = publish_audio or play
         heard = self._sends_audio or outputs.hears
         self._sound = SoundQueue(source.sample_rate) if heard else None
+        self._remote = remote
         self._publish_audio = publish_audio
         self._keep_after_failure = keep_after_failure
         self._schema: Schema | None = None
@@ -67,6 +75,7 @@ class LiveSession:
         self._capture_ns = 0
         self._lost_samples = 0
         self._last = np.zeros(len(runtime.curve_names), np.float32)
+        self.reason = ""  #: why it ended, once it has
         self._stop = threading.Event()
         self._hurry = threading.Event()
 
@@ -92,7 +101,9 @@ class LiveSession:
             self._source.start(self._hear)
             self._schema = make_schema(self._runtime, self._subject, audio=self._publish_audio)
             self._outputs.announce(self._schema)
-            reason = self._play()
+            if self._remote is not None:
+                self._remote.begin(self._schema)
+            self.reason = reason = self._play()
             failed = False
         except StreamError as error:
             reason = str(error)
@@ -105,6 +116,8 @@ class LiveSession:
 
     def _hear(self, block: NDArray[np.float32]) -> int:
         # The source's thread: a sound card's must not wait.
+        if self._remote is not None:
+            block = self._remote.hear(block)
         self._runtime.push(block, timeout_s=0.0)
         return self._runtime.position
 
@@ -114,11 +127,16 @@ class LiveSession:
             self._send_audio()
             self._take(self._runtime.poll(_POLL_S))
             self._outputs.serve()
+            if self._remote is not None:
+                self._remote.serve()
+                if self._remote.restart is not None:
+                    self._drain(0.0)
+                    return RESTARTED
             if self._source.finished:
                 self._drain(math.inf)
                 return "end of the audio"
         self._drain(_DRAIN_S)
-        return "stopped by the user"
+        return LEFT
 
     def _drain(self, limit_s: float) -> None:
         """No more audio: takes the frames that are still owed."""
