@@ -80,6 +80,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stream = [sys.executable, "-m", "diffusiontalker.stream.cli"]
     record = ["--wav", given / "speech.wav", "--fast", "--record", given / "recorded"]
     subprocess.run([*stream, *record], check=True, capture_output=True)
+    (take,) = (given / "recorded").iterdir()
+    take.rename(take.with_name("hello"))
+    (given / "lines").mkdir()
+    shutil.copy(given / "speech.wav", given / "lines" / "hello.wav")
+    (given / "lines.csv").write_text("audio\nlines/hello.wav\n")
     return given
 
 

@@ -307,6 +307,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _check_replay(args: argparse.Namespace) -> None:
+    preview.check(args)
     if args.take is None:
         raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
     if args.film is not None or args.plot is not None:
