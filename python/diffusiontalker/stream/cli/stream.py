@@ -194,7 +194,7 @@ def _with_page(
         face = faces(args)[0]
         take = record.made(args, face, source, runtime, folder, **vars(preset))
         take.found = lambda: {"identity": runtime.identity}
-        return FileQueue(take, TAKE_QUEUE)
+        return FileQueue(take, TAKE_QUEUE, every_s=TAKE_EVERY_S)
 
     outputs.add(PageOutput(link))
     outputs.tell = source.notices.append
