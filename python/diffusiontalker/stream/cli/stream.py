@@ -184,7 +184,7 @@ def _with_page(
     """Shows a face on the page too; returns the page's controls."""
     from ..outputs.file_queue import FileQueue
     from ..outputs.page import PageOutput
-    from ..outputs.take import TAKE_QUEUE
+    from ..outputs.take import TAKE_EVERY_S, TAKE_QUEUE
     from ..session.remote import Remote
 
     def open_take(preset: Preset) -> Output:
