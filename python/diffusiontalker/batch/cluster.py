@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..stream import StreamError
 from .lines import Failure, Line
 from .stores import Store
 from .work import Done, Settings, convert
 
+# How long a cluster may take to answer the door, seconds.
+_PATIENCE_S = 5.0
 # Lines that each core of the cluster has before it.
 _AHEAD = 4
 # How often whoever asks for results hears that there are none yet, seconds.
 _TICK_S = 0.5
 # Machines may come and go: a line is begun again so often before it counts as failed.
 _RETRIES = 5
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens: Ray would try for minutes."""
+    where = urlsplit(address if "://" in address else f"//{address}")
+    if where.hostname and where.port:
+        socket.create_connection((where.hostname, where.port), _PATIENCE_S).close()
 
 
 class Cluster:
@@ -36,6 +47,7 @@ class Cluster:
             raise StreamError("--ray: Ray is missing; pip install 'diffusiontalker[ray]'") from None
         self._ray = ray
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise StreamError(
