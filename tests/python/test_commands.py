@@ -33,7 +33,7 @@ if not (ROOT / ".git").exists():
 
 HERE = Path(__file__).parent
 AT_ONCE = 2
-LIMIT_S = 60
+LIMIT_S = 120
 #: Programs of others that commands begin with: what stands in for each, given the folder's files.
 STAND_INS = {"espeak-ng": "cat speech.wav", "ffmpeg": "cat speech.s16"}
 #: What must be there afterwards, by a part of the command; `*` in a name stands for anything.
