@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket as sockets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from browser_client import page, says, until
 from processes import Process, Start, command, error_line, run, subscribe, wait_for_frames
 
+from diffusiontalker import takes
 from diffusiontalker.curves import CURVES
 from diffusiontalker.preview.messages import FRAMES, SOUND, unpack_frames, unpack_sound
 
@@ -58,7 +60,7 @@ def test_the_page_gets_the_frames_of_the_wire_and_controls_them(start: Start) ->
     url = address(stream)
     subscriber = subscribe(start, f"tcp://127.0.0.1:{port}")
     with page(url) as tab:
-        seen = until(tab, has_frame(60))
+        seen = until(tab, has_frame(30))
         schema = next(m for m in seen if says("schema")(m))
         assert schema["source"] == "demo.flac"
         assert schema["groups"]["jaw"] == ["jawForward", "jawLeft", "jawRight", "jawOpen"]
@@ -73,13 +75,13 @@ def test_the_page_gets_the_frames_of_the_wire_and_controls_them(start: Start) ->
         assert "af_bella" in until(tab, says("refused"))[-1]["text"]
         tab.send('{"do": "mute", "on": true}')
         seen += until(tab, says("settings", muted=True))
-        last = frames(seen)[-1][0] + 60
+        last = frames(seen)[-1][0] + 30
         seen += until(tab, has_frame(last))
 
         wire = {m.fields[3]: m for m in wait_for_frames(subscriber, last - 40) if m.kind == "frame"}
         shown = {f[0]: f for f in frames(seen)}
         both = sorted(wire.keys() & shown.keys())
-        assert len(both) > 60
+        assert len(both) > 40
         for sequence in both:
             assert list(shown[sequence][4]) == wire[sequence].fields[11]
             assert shown[sequence][2] == wire[sequence].fields[4]
@@ -121,7 +123,7 @@ def test_a_preset_is_what_its_options_are(tmp_path: Path) -> None:
     )
     options = ["--identity", "af_bella", "--seed", 3, "--idle", 0.5, "--gain", "mouth=1.4,jaw=0.2"]
     for name, given in (("a", options), ("b", ["--preset", preset, "--gain", "jaw=0.2"])):
-        done = run("dt-stream", "--demo", "--seconds", 2, "--fast", *given,
+        done = run("dt-stream", "--demo", "--seconds", 1, "--fast", *given,
                    "--to", f"json:{tmp_path / name}")  # fmt: skip
         assert done.returncode == 0, done.stderr
     a, b = ((tmp_path / name).read_text().splitlines() for name in "ab")
@@ -141,3 +143,54 @@ def test_a_preset_is_what_its_options_are(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_one_line(options: list[object], says_why: str) -> None:
     assert says_why in error_line(run("dt-stream", "--demo", *options))
+
+
+def test_a_take_is_recorded_from_the_page_and_shown_again(start: Start, tmp_path: Path) -> None:
+    stream = start(*command("dt-stream"), "--demo", "--preview", "--quiet", "--no-publish",
+                   "--record", tmp_path)  # fmt: skip
+    with page(address(stream)) as tab:
+        until(tab, has_frame(30))
+        tab.send('{"do": "cast", "seed": 6}')
+        tab.send('{"do": "record", "on": true}')
+        name = until(tab, lambda m: says("settings")(m) and m["recording"])[-1]["recording"]
+        seen = until(tab, has_frame(90))
+        tab.send('{"do": "record", "on": false}')
+        assert until(tab, says("note"))[-1]["text"] == f"take: {name}"
+    stream.popen.send_signal(signal.SIGINT)
+    assert left(stream) == ""
+
+    take = takes.read(name)
+    assert take.complete
+    assert take.settings["seed"] == 6
+    shown = {f[2]: f[4] for f in frames(seen)}
+    both = [i for i, index in enumerate(take.index.tolist()) if index in shown]
+    assert len(both) > 20
+    for i in both:
+        np.testing.assert_array_equal(
+            take.values[i], np.array(shown[int(take.index[i])], np.float32)
+        )
+    assert take.samples > 8000
+    # The whole session is one too, as --record asks for.
+    assert len(takes.find(tmp_path)) == 2
+
+    again = start(sys.executable, "-c", "from diffusiontalker.stream.cli import preview_main as m\n"
+                  f"raise SystemExit(m([{name!r}]))")  # fmt: skip
+    with page(address(again)) as tab:
+        seen = until(tab, says("bye"))
+        schema = next(m for m in seen if says("schema")(m))
+        assert schema["replayed"]
+        assert seen[-1]["reason"] == "end of the take"
+        shown = {f[2]: f[4] for f in frames(seen)}
+        first = int(take.index[0])
+        both = [i for i, index in enumerate(take.index.tolist()) if index - first in shown]
+        for i in both:
+            values = np.array(shown[int(take.index[i]) - first], np.float32)
+            np.testing.assert_array_equal(take.values[i], values)
+        tab.send('{"do": "second", "on": true, "take": "' + name + '"}')
+        until(tab, says("second", take=Path(name).name))
+        tab.send('{"do": "restart"}')
+        until(tab, says("schema"))
+        until(tab, lambda m: isinstance(m, bytes) and m[0] == FRAMES and m[1] == 1)
+        again.popen.send_signal(signal.SIGINT)
+        assert until(tab, says("bye"))[-1]["reason"] == "stopped by the user"
+    assert left(again) == ""

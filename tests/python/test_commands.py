@@ -59,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import random_bundle
     import soundfile
+    import takes_made
 
     from diffusiontalker.stream.sources.wav import demo_path
 
@@ -80,6 +81,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stream = [sys.executable, "-m", "diffusiontalker.stream.cli"]
     record = ["--wav", given / "speech.wav", "--fast", "--record", given / "recorded"]
     subprocess.run([*stream, *record], check=True, capture_output=True)
+    takes_made.whole(given / "takes").rename(given / "takes" / "hello")
+    (take,) = (given / "recorded").iterdir()
+    take.rename(take.with_name("hello"))
+    (given / "lines").mkdir()
+    for name in ("hello.wav", "anna_07.wav"):
+        shutil.copy(given / "speech.wav", given / "lines" / name)
+    (given / "lines.csv").write_text("audio\nlines/hello.wav\n")
     return given
 
 

@@ -28,7 +28,14 @@ QUEUE = 440
 _EVERY_S = 0.016
 _START_PATIENCE_S = 30.0
 _LEAVE_PATIENCE_S = 2.0
+#: What brings what the page needs.
+INSTALL = "pip install 'diffusiontalker[preview]'"
 _NEEDED = ("nicegui", "starlette", "uvicorn", "websockets")
+
+
+def missing() -> list[str]:
+    """The packages that the page needs and that are not installed."""
+    return [name for name in _NEEDED if find_spec(name) is None]
 
 
 class Link:
@@ -42,11 +49,8 @@ class Link:
         """Serves on 127.0.0.1. `port` 0 is any that is free; `head` a glTF or VRM to show in place
         of the default. Raises PreviewError.
         """
-        if any(find_spec(name) is None for name in _NEEDED):
-            raise PreviewError(
-                "the page needs packages that are not installed: "
-                "pip install 'diffusiontalker[preview]'"
-            )
+        if missing():
+            raise PreviewError(f"--preview needs {', '.join(missing())}: {INSTALL}")
         self.dropped = 0  #: frames that the server's process was too slow for
         self.pages = 0  #: open now
         self._waiting: deque[StampedFrame | Audio] = deque(maxlen=QUEUE)

@@ -14,8 +14,11 @@ import numpy as np
 
 from .. import Runtime, presets
 from ..chunks import FloatArray
+from ..curves import CURVES
 from ..past import WARM_S
 from ..presets import Preset, PresetError
+from ..takes import Take, TakeError
+from ..takes import read as read_take
 from . import PreviewError
 from .messages import Second, Sound, pack_curves, unpack_sound
 
@@ -45,6 +48,7 @@ class SecondFace:
         self._begun = 0  # position of the runtime's first sample
         self._count = 0
         self._scores_due = 0.0
+        self._beside: Take | None = None
         threading.Thread(target=self._work, name="preview second face", daemon=True).start()
 
     def load(self, bundle: str | None) -> None:
@@ -74,9 +78,13 @@ class SecondFace:
             preset = presets.from_mapping(
                 {k: v for k, v in {**vars(preset), **named}.items() if v is not None}, "second face"
             )
-        except PresetError as error:
+            take = self._beside
+            if wish.take is not None:
+                take = read_take(wish.take) if wish.take else None
+        except (PresetError, TakeError) as error:
             raise PreviewError(str(error)) from None
         with self._lock:
+            self._beside = take
             known = self._runtime.identities if self._runtime is not None else None
             if known is not None and preset.identity not in (None, "auto", *known):
                 raise PreviewError(f"second face: {preset.identity!r} is no identity of this model")
@@ -90,7 +98,8 @@ class SecondFace:
 
     def say(self) -> None:
         """Tells how it is set."""
-        self._tell("second", on=self.on, **vars(self.preset))
+        take = self._beside.path.name if self._beside is not None else ""
+        self._tell("second", on=self.on, take=take, **vars(self.preset))
 
     def close(self) -> None:
         self._queue.put(None)
@@ -130,7 +139,12 @@ class SecondFace:
                 self._begun = self._next[1] - len(samples)
             curves = np.asarray(runtime.step(samples))
             first, self._count = self._count, self._count + len(curves)
-            shown = self.on
+            shown, take = self.on, self._beside
+        if take is not None:
+            if shown:
+                self._show_take(take, sound)
+            self._tell_scores(runtime)
+            return
         if shown and len(curves):
             rate = runtime.frame_rate
             times = [
@@ -139,6 +153,19 @@ class SecondFace:
             ]
             self._emit(pack_curves(curves, times, sound.session, first))
         self._tell_scores(runtime)
+
+    def _show_take(self, take: Take, sound: Sound) -> None:
+        """The take's frames whose instants are those of `sound`."""
+        times = take.index * take.rate.denominator / take.rate.numerator
+        start = sound.position / sound.rate_hz
+        first, last = np.searchsorted(times, [start, start + len(sound.samples) / sound.rate_hz])
+        if last > first:
+            curves = np.zeros((last - first, len(CURVES)), np.float32)
+            for place, name in enumerate(CURVES):
+                if name in take.names:
+                    curves[:, place] = take.values[first:last, take.names.index(name)]
+            times_s = times[first:last].tolist()
+            self._emit(pack_curves(curves, times_s, sound.session, int(first)))
 
     def _begin(self, rate_hz: int) -> Runtime:
         arguments: dict[str, Any] = {"seed": 1, "identity": "auto", **self.preset.arguments()}

@@ -74,8 +74,7 @@ class Desk:
     """Between the pages and the stream: what the stream says, and what the users want of it."""
 
     def __init__(self, out: IO[bytes], head: heads.Head, name: str) -> None:
-        #: The head as a glTF whose normals follow its shapes.
-        self.head = heads.gltf.document(head, morph_normals=True).glb()
+        self.head = heads.gltf.document(head).glb()
         self.hub = Hub(self._count)
         self._out = out
         self._out_lock = threading.Lock()

@@ -178,6 +178,16 @@ def test_a_port_that_is_taken_is_one_line() -> None:
             Link(port=port)
 
 
+def test_without_its_packages_one_line_says_what_brings_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("diffusiontalker.preview.link.find_spec", lambda _: None)
+    with pytest.raises(
+        PreviewError, match=r"--preview needs nicegui.*'diffusiontalker\[preview\]'"
+    ):
+        Link()
+
+
 @pytest.mark.parametrize("content", [None, b"not a head"])
 def test_a_head_that_cannot_be_shown_is_one_line(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "head.glb"

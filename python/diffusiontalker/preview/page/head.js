@@ -1,8 +1,12 @@
 // The face: three.js, one glTF, a list of weights. A second one stands beside it when asked for.
 
+import { Shapes } from "/page/shapes.js";
 import { GLTFLoader, OrbitControls, THREE } from "/three.js";
 
 const FIELD_DEG = 22;
+// Seen around what moves, as a share of it, for hair and chin; and how far above its middle.
+const AROUND = 1.28;
+const RAISED = 0.045;
 const TURN_RAD = 0.09;
 // Where pictures come slower than this, fewer points are drawn: moving smoothly counts for more.
 const SLOW_MS = 45;
@@ -11,9 +15,12 @@ const WATCHED = 8;
 
 /** One head in a scene of its own. */
 class Face {
-  constructor(group) {
+  constructor(group, shapes) {
     this.scene = new THREE.Scene();
     this.group = group;
+    this.shapes = shapes;
+    this.names = [];
+    this.weights = [];
     this.scene.add(group);
     this.scene.add(new THREE.HemisphereLight(0xf4f7ff, 0x6b5648, 1.15));
     for (const [colour, strength, place] of [
@@ -25,29 +32,44 @@ class Face {
       light.position.set(...place);
       this.scene.add(light);
     }
-    this.meshes = [];
-    group.traverse((o) => {
-      if (o.isMesh && o.morphTargetInfluences) this.meshes.push(o);
-    });
+    this.meshes = meshesOf(group);
   }
 
-  /** For each mesh, where each of `names` is among its targets. */
   map(names) {
-    this.places = this.meshes.map((mesh) => names.map((name) => mesh.morphTargetDictionary[name] ?? -1));
+    this.names = names;
     this.turn = ["headYaw", "headPitch", "headRoll"].map((name) => names.indexOf(name));
   }
 
   pose(curves) {
-    if (!this.places) return;
-    this.meshes.forEach((mesh, m) => {
-      const places = this.places[m];
-      for (let i = 0; i < places.length; i++) {
-        if (places[i] >= 0) mesh.morphTargetInfluences[places[i]] = curves[i];
-      }
-    });
+    this.weights = this.names.map((name, i) => [name, curves[i]]);
+    this.shapes.pose(this.weights);
+    this.shapes.write(this.meshes);
     const [yaw, pitch, roll] = this.turn.map((i) => (i < 0 ? 0 : curves[i]));
     this.group.rotation.set(pitch, yaw, roll, "YXZ");
   }
+}
+
+function meshesOf(group) {
+  const found = [];
+  group.traverse((o) => o.isMesh && found.push(o));
+  return found;
+}
+
+/** Attributes of its own, in floats: they are written anew for each picture. */
+function own(mesh) {
+  const geometry = new THREE.BufferGeometry();
+  const { attributes, index } = mesh.geometry;
+  for (const [name, attribute] of Object.entries(attributes)) {
+    if (name !== "position" && name !== "normal") geometry.setAttribute(name, attribute);
+  }
+  for (const name of ["position", "normal"]) {
+    const made = new THREE.BufferAttribute(new Float32Array(3 * attributes.position.count), 3);
+    made.setUsage(THREE.DynamicDrawUsage);
+    geometry.setAttribute(name, made);
+  }
+  geometry.setIndex(index);
+  mesh.geometry = geometry;
+  mesh.morphTargetInfluences = mesh.morphTargetDictionary = undefined;
 }
 
 export class View {
@@ -72,23 +94,32 @@ export class View {
 
   async load(url) {
     const { scene } = await new GLTFLoader().loadAsync(url);
-    scene.traverse((o) => {
-      if (!o.isMesh) return;
-      o.frustumCulled = false;
-      o.material.side = THREE.DoubleSide;
-    });
-    this.faces = [new Face(scene), new Face(scene.clone(true))];
-    const box = new THREE.Box3();
-    scene.traverse((o) => {
-      // The neutral shape: three's own box holds every shape at once.
-      if (o.isMesh) box.union(new THREE.Box3().setFromBufferAttribute(o.geometry.attributes.position));
-    });
-    this.size = box.getSize(new THREE.Vector3());
-    this.middle = box.getCenter(new THREE.Vector3());
-    this.middle.z = box.max.z - this.size.z * 0.35;
+    const shapes = new Shapes(meshesOf(scene));
+    for (const mesh of meshesOf(scene)) {
+      mesh.frustumCulled = false;
+      mesh.material.side = THREE.DoubleSide;
+    }
+    const groups = [scene, scene.clone(true)];
+    for (const mesh of groups.flatMap(meshesOf)) own(mesh);
+    this.faces = groups.map((group) => new Face(group, shapes));
+    for (const face of this.faces) shapes.write(face.meshes);
+    this.look(shapes);
     if (this.names) this.map(this.names);
     this.resize();
     this.front();
+  }
+
+  /** Where the face is: around what moves, so that shoulders or a whole body do not matter. */
+  look({ rest, moves }) {
+    const box = new THREE.Box3();
+    const point = new THREE.Vector3();
+    for (let i = 0; i < moves.length; i++) {
+      if (moves[i]) box.expandByPoint(point.fromArray(rest, 3 * i));
+    }
+    if (box.isEmpty()) box.setFromArray(rest);
+    this.size = box.getSize(new THREE.Vector3()).multiplyScalar(AROUND);
+    this.middle = box.getCenter(new THREE.Vector3());
+    this.middle.y += this.size.y * RAISED;
   }
 
   map(names) {
@@ -101,7 +132,7 @@ export class View {
     if (!this.size) return;
     const tangent = Math.tan(((FIELD_DEG / 2) * Math.PI) / 180);
     const aspect = Math.max(0.2, this.camera.aspect);
-    const distance = Math.max(this.size.y / 2 / tangent, this.size.x / 2 / tangent / aspect) * 1.16;
+    const distance = Math.max(this.size.y / 2 / tangent, this.size.x / 2 / tangent / aspect);
     this.controls.target.copy(this.middle);
     this.camera.position.set(
       this.middle.x + distance * 0.1, this.middle.y + distance * 0.02, this.middle.z + distance,

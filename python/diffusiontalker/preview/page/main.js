@@ -71,6 +71,9 @@ const hear = {
     $("source").textContent = message.source;
     $("record").hidden = !message.can_record;
     $("hear").hidden = message.live || sound.playing;
+    document.body.classList.toggle("replayed", Boolean(message.replayed));
+    state.status = {};
+    for (const id of ["rate", "latency", "lost", "subscribers"]) $(id).textContent = "–";
     $("again").hidden = message.live;
     $("bundle").value = message.bundle;
     $("bundles").replaceChildren(...message.bundles.map((b) => make("option", { value: b, text: b || "the embedded one" })));
@@ -150,7 +153,7 @@ function sayState() {
   const [text, kind] = !state.open ? ["not connected", "bad"]
     : !state.schema ? ["waiting", "soft"]
       : state.ended ? [`ended: ${state.reason}`, "soft"]
-        : [state.schema.live ? "live" : "playing", "good"];
+        : [state.schema.live ? "live" : state.schema.replayed ? "playing a take" : "playing", "good"];
   if ($("state").textContent !== text) $("state").textContent = text;
   $("state").dataset.kind = kind;
 }
@@ -211,6 +214,9 @@ for (const each of [second.seed, second.lower, second.upper, second.smooth, seco
 $("second-rows").append(
   make("label", { class: "check" }, second.on, make("span", { text: "Show it beside the first, on the same voice" })),
   second.identity.row, second.seed.row, second.lower.row, second.upper.row, second.smooth.row, second.idle.row);
+const takeField = make("input", { "aria-label": "Second face: folder of a take, empty for the model", placeholder: "a take's folder; empty: the model", autocomplete: "off" });
+takeField.addEventListener("change", () => ask({ do: "second", on: true, take: takeField.value.trim() }));
+$("second-rows").append(make("div", { class: "row" }, make("span", { class: "label", text: "Take" }), make("span", { class: "wide" }, takeField)));
 second.on.addEventListener("change", () => ask({ do: "second", on: second.on.checked }));
 
 const voice = {
@@ -315,7 +321,7 @@ function facts(nowMs) {
   const pictures = log.length > 1 ? ((view.pictures - before) * 1000) / (nowMs - at) : 0;
   const rows = [
     ["model", `${schema.model} ${schema.model_version}`],
-    ["steps", schema.steps],
+    ["steps", schema.steps ?? "–"],
     ["look-ahead", `${schema.lookahead_ms} ms`],
     ["identity now", status.identity ?? "–"],
     ["heard", status.heard_s === undefined ? "–" : `${status.heard_s.toFixed(1)} s${schema.duration_s ? ` of ${schema.duration_s.toFixed(1)}` : ""}`],

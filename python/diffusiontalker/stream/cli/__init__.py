@@ -1,4 +1,4 @@
-"""`dt-stream` and `dt-watch`: options, and what is shown."""
+"""`dt-stream`, `dt-watch` and `dt-preview`: options, and what is shown."""
 
 from __future__ import annotations
 
@@ -29,6 +29,21 @@ def watch_main(argv: Sequence[str] | None = None) -> int:
         return run(argv)
 
     return guarded("dt-watch", body, last=argv is None)
+
+
+def preview_main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `dt-preview`; returns the exit code."""
+    try:
+        from .command import guarded
+    except KeyboardInterrupt:
+        return 130
+
+    def body() -> int:
+        from .preview import run
+
+        return run(argv)
+
+    return guarded("dt-preview", body, last=argv is None)
 
 
 def _run(arguments: list[str]) -> int:

@@ -48,6 +48,7 @@ def examine(bundle: str | Path | None) -> list[Finding]:
         *_model(bundle),
         *_sound_input(),
         _more_files(),
+        _page(),
         Finding(
             "ok", "ZeroMQ",
             f"libzmq {zmq.zmq_version()}, pyzmq {zmq.pyzmq_version()}, "
@@ -64,6 +65,17 @@ def _more_files() -> Finding:
     except SoundError as error:
         return Finding("note", "sound files", f"no M4A, MP4, WEBM, WMA, AMR: {error}")
     return Finding("ok", "sound files", f"M4A, MP4, WEBM and others too, by PyAV {version}")
+
+
+def _page() -> Finding:
+    from ...preview import link
+
+    missing = link.missing()
+    if missing:
+        return Finding(
+            "note", "page", f"no --preview: {', '.join(missing)} missing; {link.INSTALL}"
+        )
+    return Finding("ok", "page", f"--preview, by NiceGUI {metadata.version('nicegui')}")
 
 
 def _package() -> Finding:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import threading
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,45 @@ if TYPE_CHECKING:  # only who asks for the page loads it
     from ...preview.link import Link
     from ...preview.messages import Restart
 
+_EXAMPLES = """\
+examples:
+  dt-preview takes/20261129-143005-mic              a take, to look at and to hear
+  dt-preview takes/20261129-143005-mic --head me.vrm
+
+The page stays until Ctrl-C and plays the take again when asked to. A second face there shows what
+the model makes of the take's voice now. Errors are one line and exit code 2.
+"""
 #: Where the page's takes go without --record.
 TAKES = "takes"
 # How often the end of a stream that may be played again looks for a Ctrl-C, seconds.
 _LOOK_EVERY_S = 0.1
 _HIGHEST_PORT = 65535
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """`dt-preview`: a take on the page; returns the exit code. Raises StreamError."""
+    made = Parser("dt-preview", "Shows a take in a browser: the face, its sound and its curves.",
+                  _EXAMPLES)  # fmt: skip
+    made.add_argument("take", metavar="TAKE", help="a take's folder (dt-stream --record)")
+    made.add_argument("--head", metavar="FILE", help="the head that is shown, .glb or .vrm")
+    made.add_argument(
+        "--port", type=int, metavar="PORT",
+        help="of the page on 127.0.0.1 (default: any that is free)",
+    )  # fmt: skip
+    args = made.parse_args(argv)
+    from . import options
+    from .command import raised
+    from .replay import run as replay
+
+    # One road for a take, whoever asks for it.
+    given = ["replay", args.take, "--preview", "--no-publish", "--plain", "--quiet"]
+    whole = options.parser().parse_args(given)
+    if args.port is not None:
+        whole.preview_port = args.port
+    options.check(whole)
+    whole.head = args.head or False
+    with raised():
+        return replay(whole)
 
 
 def add_options(made: Parser) -> None:

@@ -67,7 +67,7 @@ def _settings(
         "identity": args.identity,
         "seed": args.seed,
         "idle": args.idle,
-        "head": args.head,
+        "head": runtime.head,
         "backend": runtime.backend,
         "gain": dict(knobs.gain),
         "offset": dict(knobs.offset),

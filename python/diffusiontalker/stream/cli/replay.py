@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,9 +16,13 @@ from ..outputs.fan_out import FanOut, open_outputs
 from ..outputs.speaker import Speaker
 from ..session.meter import Meter
 from ..session.replay import ReplaySession
+from . import preview
 from .command import deferred, remark, say
 from .options import destinations
 from .view import Screen
+
+if TYPE_CHECKING:
+    from ...preview.link import Link
 
 
 @dataclass
@@ -55,10 +60,23 @@ def open_take(path: str) -> Take:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replays what the options say; returns the exit code. Raises StreamError."""
+    """Replays what the options say, with --preview until nobody wants it again; returns the exit
+    code. Raises StreamError.
+    """
+    take = open_take(args.take)
+    with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
+        while True:
+            left = _once(args, take, link)
+            if link is None or left or args.seconds is not None:
+                return 0
+            if preview.wait_for_restart(link, quiet=args.quiet) is None:
+                return 0
+
+
+def _once(args: argparse.Namespace, take: Take, link: Link | None) -> bool:
+    """The take once; True where the user wants to leave."""
     from .stream import is_aside, picture, play, written
 
-    take = open_take(args.take)
     subject = args.subject[0] if args.subject else take.schema.subject
     aside = is_aside(args)
     if take.cut and not args.quiet:
@@ -75,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
                 )
             )
         outputs.tell = source.notices.append
+        if link is not None:
+            _show(link, take, outputs)
         if args.play:
             try:
                 outputs.add(Speaker(take.rate_hz, take.schema.lookahead_ms))
@@ -101,4 +121,25 @@ def run(args: argparse.Namespace) -> int:
             f"{float(take.rate):g} Hz replayed from {take.path}",
             aside=aside,
         )
-    return 0
+    return session.left
+
+
+def _show(link: Link, take: Take, outputs: FanOut) -> None:
+    """Shows a take on the page too."""
+    from ..outputs.page import PageOutput
+    from ..session.remote import tell_session
+
+    page = PageOutput(link)
+    page.on_schema = lambda schema: tell_session(
+        link,
+        schema,
+        source=take.path.name,
+        replayed=True,
+        live=False,
+        duration_s=take.duration_s,
+        identities=[],
+        bundles=[],
+        bundle="",
+        can_record=False,
+    )
+    outputs.add(page)

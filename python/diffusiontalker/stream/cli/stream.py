@@ -391,8 +391,9 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
     if filming.asked(args):
         with raised():
             lines = filming.make(
-                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what)
-            )
+                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what),
+                files=[d.address for d in places if d.is_file and not d.is_stdout],
+            )  # fmt: skip
         if not args.quiet:
             for line in lines:
                 say(line, aside=is_aside(args))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,8 @@ class PageOutput(Output):
     def __init__(self, link: Link) -> None:
         self.name = f"http://127.0.0.1:{link.port}"
         self._link = link
+        #: Told the schema of a session; `Remote`, where there is one, tells the page itself.
+        self.on_schema: Callable[[Schema], None] = lambda _: None
         self._schema: Schema | None = None
         self._pieces = 0
 
@@ -30,8 +34,8 @@ class PageOutput(Output):
         return self._link.dropped
 
     def announce(self, schema: Schema) -> None:
-        """The page hears of a session from `Remote` or `Shown`, which know more of it."""
         self._schema = schema
+        self.on_schema(schema)
 
     def send(self, frame: StampedFrame) -> None:
         self._link.frame(frame)

@@ -65,6 +65,7 @@ class ReplaySession:
             self._frames = int(np.searchsorted(take.motion.index, self._frames))
         self._stop = threading.Event()
         self._hurry = threading.Event()
+        self._left = False
         self._last = np.zeros(len(take.names), np.float32)
         self._sequence = 0
         self._audio_sequence = 0
@@ -80,6 +81,11 @@ class ReplaySession:
             start_unix_ns=time.time_ns(),
             audio_format=AUDIO_FORMAT if publish_audio and take.samples else "",
         )
+
+    @property
+    def left(self) -> bool:
+        """Whether it was asked to stop before its end."""
+        return self._left
 
     def stop(self) -> None:
         """Asks for the end; a second call does not wait for the face to close."""
@@ -97,7 +103,8 @@ class ReplaySession:
         try:
             self._outputs.announce(self._schema)
             self._play()
-            reason = "stopped by the user" if self._stop.is_set() else "end of the take"
+            self._left = self._stop.is_set()
+            reason = "stopped by the user" if self._left else "end of the take"
             failed = False
         except TakeError as error:
             raise StreamError(str(error)) from None
