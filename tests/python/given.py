@@ -26,7 +26,8 @@ def write(folder: Path) -> None:
     (folder / "speech.s16").write_bytes((voice * 32767).astype("<i2").tobytes())
     (folder / "take.raw").write_bytes(np.repeat(voice, 2).astype("<f4").tobytes())
     (folder / "lines").mkdir()
-    shutil.copy(folder / "speech.wav", folder / "lines" / "hello.wav")
+    for name in ("hello.wav", "anna_07.wav"):
+        shutil.copy(folder / "speech.wav", folder / "lines" / name)
     (folder / "lines.csv").write_text("audio\nlines/hello.wav\n")
     (folder / "calm.toml").write_text('identity = "auto"\nseed = 3\n')
     random_bundle.write(folder / "my_bundle")
