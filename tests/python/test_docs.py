@@ -41,6 +41,10 @@ ELSEWHERE = {
     "Config/DefaultEngine.ini": "a file of an Unreal project",
     "dt/": "topics of the wire",
     "missing/": "a folder that is not there",
+    "lines/": "recordings of the reader's",
+    "faces/": "made by dt-batch",
+    "act1/": "below either",
+    "OUT/": "where --out says",
 }
 
 
