@@ -8,15 +8,15 @@
 #   sh tests/run.sh                 everything
 #   sh tests/run.sh python          only the named stages: lint types contracts docs cpp sanitizers
 #                                   digests instructions unreal python tensorrt, and, run only when
-#                                   named, faults (13 minutes), notebook (Jupyter) and
-#                                   browser (Debian's chromium)
+#                                   named, faults (13 minutes), notebook (Jupyter), exports
+#                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
-named="faults notebook browser"
+named="faults notebook exports browser ray"
 stages=${*:-$every}
 
 for stage in $stages; do

@@ -122,6 +122,7 @@ def gather() -> None:
         out.write_text(reference(page), "utf-8")
     shutil.copytree(ROOT / "docs" / "images", BUILD / "pages" / "images")
     shutil.copy(CONFIG, BUILD)
+    shutil.copy(Path(__file__).with_name("columns.py"), BUILD)
     shutil.copy(CONFIG.with_name("site.css"), BUILD / "pages")
 
 
@@ -142,7 +143,7 @@ def main() -> int:
     )
     found = [*elsewhere(), *misread()]
     if wrong or found:
-        print(said.partition("Traceback")[0], *found, sep="\n", file=sys.stderr)
+        print(said, f"zensical's exit code: {built.returncode}", *found, sep="\n", file=sys.stderr)
         return 1
     print(BUILD / "site" / "index.html")
     return 0
@@ -160,7 +161,11 @@ def misread() -> list[str]:
 
     commonmark, found = MarkdownIt("commonmark").enable("table"), []
     for page in set(pages().values()):
-        html = (BUILD / "site" / page).with_suffix(".html").read_text("utf-8")
+        file = (BUILD / "site" / page).with_suffix(".html")
+        if not file.exists():
+            found.append(f"{page}: was not built")
+            continue
+        html = file.read_text("utf-8")
         seen = blocks(html.partition("<article")[2].partition("</article>")[0])
         meant = blocks(commonmark.render((BUILD / "pages" / page).read_text("utf-8")))
         if seen != meant:

@@ -25,7 +25,12 @@ def command(name: str) -> list[str]:
     script = Path(sys.executable).with_name(name)
     if script.exists():
         return [str(script)]
-    modules = {"dt-stream": "stream.cli", "dt-watch": "stream.cli.watch", "dt-take": "takes.cli"}
+    modules = {
+        "dt-stream": "stream.cli",
+        "dt-watch": "stream.cli.watch",
+        "dt-take": "takes.cli",
+        "dt-batch": "batch.cli",
+    }
     return [sys.executable, "-m", f"diffusiontalker.{modules[name]}"]
 
 

@@ -6,15 +6,23 @@ Half a second of sound instead of a clip, two rounds instead of twenty, and a po
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from importlib import import_module
 
 from paths import scripts
 
 SECONDS = 0.5
-SENDER_SECONDS = 1.5
+LONGEST_SECONDS = 1.5
+#: Commands that wait for others until Ctrl-C, which comes after so many seconds.
+SERVERS = ("dt-serve",)
+CTRL_C_AFTER_S = 3.0
 
 
 def faster(name: str, arguments: list[str]) -> list[str]:
@@ -22,14 +30,25 @@ def faster(name: str, arguments: list[str]) -> list[str]:
     out = list(arguments)
     if "--seconds" in out:
         at = out.index("--seconds") + 1
-        out[at] = out[at] if float(out[at]) <= SENDER_SECONDS else str(SECONDS)
+        out[at] = out[at] if float(out[at]) <= LONGEST_SECONDS else str(SECONDS)
     elif name == "dt-stream" and "--demo" in out:
         out += ["--seconds", str(SECONDS)]
     elif name == "dt-watch":
-        out += ["--seconds", "1"]
+        out += ["--seconds", "2"]
     if name == "dt-bench" and "-h" not in out:
         out += ["--quick", *([] if "--peers" in out else ["--peers", "none"])]
     return out
+
+
+def wait_for(port: int) -> None:
+    """Until somebody listens there."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
 
 
 def main() -> object:
@@ -41,10 +60,14 @@ def main() -> object:
     if name == "dt-watch" and not any(
         "://" in word for word in arguments
     ):  # it shows what a dt-stream sends
-        subprocess.Popen(
-            [sys.executable, __file__, "dt-stream", "--demo", "--seconds", str(SENDER_SECONDS)],
-            stdout=subprocess.DEVNULL,
-        )
+        stream = [sys.executable, "-m", "diffusiontalker.stream.cli", "--demo", "--quiet"]
+        bind = ["--bind", endpoint.DEFAULT_ENDPOINT, "--seconds", "60"]
+        sender = subprocess.Popen([*stream, *bind], stdout=subprocess.DEVNULL)
+        atexit.register(sender.wait)
+        atexit.register(sender.terminate)  # called first
+        wait_for(endpoint.DEFAULT_PORT)
+    if name in SERVERS and all(word.startswith("-") for word in arguments[:1]):
+        threading.Timer(CTRL_C_AFTER_S, os.kill, (os.getpid(), signal.SIGINT)).start()
     module, function = scripts()[name].split(":")
     sys.argv = [name, *faster(name, arguments)]
     return getattr(import_module(module), function)()

@@ -23,6 +23,17 @@ bool empty(const std::int32_t* nearest) {
   return (nearest[0] & nearest[1] & nearest[2] & nearest[3]) == -1;
 }
 
+// Whether all samples of a pixel see one surface.
+bool one_surface(const Scene& scene, const std::int32_t* nearest, const float* depth) {
+  if ((nearest[0] | nearest[1] | nearest[2] | nearest[3]) < 0) return false;
+  const float low = std::min(std::min(depth[0], depth[1]), std::min(depth[2], depth[3]));
+  const float high = std::max(std::max(depth[0], depth[1]), std::max(depth[2], depth[3]));
+  if (high - low > kOneSurface * low) return false;
+  const std::uint8_t surface = scene.surface[nearest[0]];
+  return scene.surface[nearest[1]] == surface && scene.surface[nearest[2]] == surface &&
+         scene.surface[nearest[3]] == surface;
+}
+
 }  // namespace
 
 Canvas::Canvas(int width, int height, std::vector<float> background,
@@ -41,7 +52,7 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
       tiles_across_((width + kTile - 1) / kTile) {
   farthest_.resize(static_cast<std::size_t>(tiles_across_) * ((height + kTile - 1) / kTile));
   plain_.resize(background_.size());
-  for (std::size_t i = 0; i < plain_.size(); ++i) plain_[i] = tone(background_[i]);
+  tone(background_.data(), background_.size(), plain_.data());
   const auto cells = static_cast<std::size_t>(coarse_width_) * coarse_height_;
   coarse_.resize(cells);
   coarse_weight_.resize(cells);
@@ -213,16 +224,19 @@ void Canvas::cover(int triangle, const Face& face) {
   const std::array<Four, 4> across{fill_four(-face.a[0] - face.a[1]), fill_four(face.a[0]),
                                    fill_four(face.a[1]), fill_four(face.depth[1])};
   const FourInts number = fill_four_ints(triangle);
+  std::array<Four, 4> corner{};
+  for (int s = 0; s < kSamples; ++s) {
+    const auto at = face.at(static_cast<float>(face.left) + kSampleX[s],
+                            static_cast<float>(face.top) + kSampleY[s]);
+    for (int i = 0; i < 4; ++i) corner[i][s] = at[i];
+  }
+  const std::array<float, 4> down{-face.b[0] - face.b[1], face.b[0], face.b[1], face.depth[2]};
   for (int y = face.top; y < face.bottom; ++y) {
-    Four first{}, second{}, third{}, z{};
-    for (int s = 0; s < kSamples; ++s) {
-      const auto at =
-          face.at(static_cast<float>(face.left) + kSampleX[s], static_cast<float>(y) + kSampleY[s]);
-      first[s] = at[0];
-      second[s] = at[1];
-      third[s] = at[2];
-      z[s] = at[3];
-    }
+    const float rows = static_cast<float>(y - face.top);
+    Four first = corner[0] + fill_four(rows * down[0]);
+    Four second = corner[1] + fill_four(rows * down[1]);
+    Four third = corner[2] + fill_four(rows * down[2]);
+    Four z = corner[3] + fill_four(rows * down[3]);
     const std::size_t at = (static_cast<std::size_t>(y) * width_ + face.left) * kSamples;
     float* depth = &depth_[at];
     std::int32_t* nearest = &nearest_[at];
@@ -240,12 +254,12 @@ void Canvas::cover(int triangle, const Face& face) {
   }
 }
 
-Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, float y) const {
+void Canvas::add(Fragments& to, const Scene& scene, int triangle, float x, float y) const {
   const Face& face = faces_[static_cast<std::size_t>(triangle)];
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
-  Fragment made{};
-  std::array<float, 3> lit{};
-  float inverse = 0.0F;
+  const Surface& surface = scene.surfaces[scene.surface[triangle]];
+  std::array<float, 3> normal{}, colour{}, lit{};
+  float inverse = 0.0F, alpha = 0.0F;
   // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
   // its edge, weights would then be anything.
   const auto weights = face.at(x, y);
@@ -256,26 +270,43 @@ Canvas::Fragment Canvas::fragment(const Scene& scene, int triangle, float x, flo
     const float weight = inside[k] * whole;
     const Vertex& vertex = vertices_[corner[k]];
     for (int i = 0; i < 3; ++i) {
-      made.normal[i] += weight * vertex.normal[i];
-      made.colour[i] += weight * vertex.colour[i];
+      normal[i] += weight * vertex.normal[i];
+      colour[i] += weight * vertex.colour[i];
       lit[i] += weight * vertex.lit[i];
     }
-    made.alpha += weight * vertex.alpha;
+    alpha += weight * vertex.alpha;
     inverse += weight * screen_[3 * static_cast<std::size_t>(corner[k]) + 2];
   }
-  const float squared = made.normal[0] * made.normal[0] + made.normal[1] * made.normal[1] +
-                        made.normal[2] * made.normal[2];
-  const float scale = squared > 0.0F ? 1.0F / std::sqrt(squared) : 0.0F;
-  for (float& part : made.normal) part *= scale;
-  made.shade = shadow(lit);
-  made.open = openness(x, y, 1.0F / inverse);
-  made.x = x;
-  made.y = y;
-  return made;
+  const int at = to.count++;
+  for (int i = 0; i < 3; ++i) {
+    to.normal[i][at] = normal[i];
+    to.colour[i][at] = colour[i];
+  }
+  to.alpha[at] = std::clamp(alpha, 0.0F, 1.0F);
+  to.shade[at] = shadow(lit);
+  to.open[at] = openness(x, y, 1.0F / inverse);
+  to.x[at] = x;
+  to.y[at] = y;
+  to.gloss[at] = surface.gloss;
+  to.sharp[at] = surface.sharp;
+  to.wrap[at] = surface.wrap;
+}
+
+// Lights what was gathered, and adds it to the picture.
+void Canvas::put(Fragments& fragments, const Scene& scene) {
+  light(fragments, scene);
+  for (int k = 0; k < fragments.count; ++k) {
+    float* colour = &linear_[fragments.pixel[k] * 3];
+    for (int i = 0; i < 3; ++i) {
+      colour[i] += fragments.share[k] * (fragments.seen[i][k] + fragments.highlight[k]);
+    }
+  }
+  fragments.count = 0;
 }
 
 // Every pixel's mean of its samples; samples that see one surface are lit as one.
 void Canvas::resolve(const Scene& scene) {
+  Fragments& gathered = fragments_;
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
     for (int x = drawn_.left; x < drawn_.right; ++x) {
       const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
@@ -287,47 +318,52 @@ void Canvas::resolve(const Scene& scene) {
         if (blends_) std::copy_n(behind, 3, colour);
         continue;
       }
-      std::array<float, 3> sum{};
-      int open = kSamples;
+      if (gathered.count > Fragments::kMost - kSamples) put(gathered, scene);
+      if (one_surface(scene, nearest, depth)) {
+        gathered.pixel[gathered.count] = pixel;
+        gathered.share[gathered.count] = 1.0F;
+        add(gathered, scene, nearest[0], static_cast<float>(x) + 0.5F,
+            static_cast<float>(y) + 0.5F);
+        std::fill_n(colour, 3, 0.0F);
+        continue;
+      }
       unsigned done = 0;
-      for (int s = 0; s < kSamples; ++s) {
+      int open = kSamples;
+      for (int s = 0; s < kSamples && done != (1U << kSamples) - 1U; ++s) {
         if (nearest[s] == kNone || (done >> s & 1U) != 0) continue;
         const std::uint8_t surface = scene.surface[nearest[s]];
         float at_x = 0.0F, at_y = 0.0F;
         int count = 0;
         for (int other = s; other < kSamples; ++other) {
-          if (nearest[other] == kNone || (done >> other & 1U) != 0 ||
-              scene.surface[nearest[other]] != surface ||
-              std::fabs(depth[other] - depth[s]) > kOneSurface * depth[s]) {
-            continue;
-          }
+          const bool one = nearest[other] == nearest[s] ||
+                           (nearest[other] != kNone && (done >> other & 1U) == 0 &&
+                            scene.surface[nearest[other]] == surface &&
+                            std::fabs(depth[other] - depth[s]) <= kOneSurface * depth[s]);
+          if (!one) continue;
           done |= 1U << other;
           at_x += kSampleX[other];
           at_y += kSampleY[other];
           ++count;
         }
         const float share = 1.0F / static_cast<float>(count);
-        const Fragment made = fragment(scene, nearest[s], static_cast<float>(x) + at_x * share,
-                                       static_cast<float>(y) + at_y * share);
-        float highlight = 0.0F;
-        const auto seen = light(made, scene.surfaces[surface], scene.focal, scene.centre_x,
-                                scene.centre_y, &highlight);
-        for (int i = 0; i < 3; ++i) sum[i] += static_cast<float>(count) * (seen[i] + highlight);
+        gathered.pixel[gathered.count] = pixel;
+        gathered.share[gathered.count] = 0.25F * static_cast<float>(count);
+        add(gathered, scene, nearest[s], static_cast<float>(x) + at_x * share,
+            static_cast<float>(y) + at_y * share);
         open -= count;
       }
-      for (int i = 0; i < 3; ++i) {
-        colour[i] = 0.25F * (sum[i] + static_cast<float>(open) * behind[i]);
-      }
+      for (int i = 0; i < 3; ++i) colour[i] = 0.25F * static_cast<float>(open) * behind[i];
     }
   }
+  put(gathered, scene);
 }
 
 // What lets light through, over what is there, in the triangles' order.
 void Canvas::blend(const Scene& scene) {
+  Fragments& one = fragments_;
   for (int t = 0; t < scene.triangles; ++t) {
     const Face& face = faces_[static_cast<std::size_t>(t)];
-    const Surface& surface = scene.surfaces[scene.surface[t]];
-    if (!surface.blended || !face.seen) continue;
+    if (!scene.surfaces[scene.surface[t]].blended || !face.seen) continue;
     for (int y = face.top; y < face.bottom; ++y) {
       for (int x = face.left; x < face.right; ++x) {
         const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
@@ -346,15 +382,14 @@ void Canvas::blend(const Scene& scene) {
         }
         if (count == 0) continue;
         const float share = 1.0F / static_cast<float>(count);
-        const Fragment made = fragment(scene, t, at_x * share, at_y * share);
-        float highlight = 0.0F;
-        const auto seen =
-            light(made, surface, scene.focal, scene.centre_x, scene.centre_y, &highlight);
+        add(one, scene, t, at_x * share, at_y * share);
+        light(one, scene);
+        one.count = 0;
         const float covered = 0.25F * static_cast<float>(count);
-        const float alpha = std::clamp(made.alpha, 0.0F, 1.0F);
         float* colour = &linear_[pixel * 3];
         for (int i = 0; i < 3; ++i) {
-          const float over = alpha * seen[i] + (1.0F - alpha) * colour[i] + highlight;
+          const float over =
+              one.alpha[0] * one.seen[i][0] + (1.0F - one.alpha[0]) * colour[i] + one.highlight[0];
           colour[i] += covered * (over - colour[i]);
         }
       }
@@ -362,19 +397,37 @@ void Canvas::blend(const Scene& scene) {
   }
 }
 
-std::uint8_t Canvas::tone(float light) const {
+// `count` numbers of linear light as bytes.
+void Canvas::tone(const float* light, std::size_t count, std::uint8_t* out) const {
   const float last = static_cast<float>(tones_.size() - 1);
-  const float step = std::clamp(light * (last / kBrightest), 0.0F, last);
-  return tones_[static_cast<std::size_t>(step + 0.5F)];
+  const float steps = last / kBrightest;
+  std::array<std::int32_t, 96> step;
+  for (std::size_t from = 0; from < count; from += step.size()) {
+    const std::size_t here = std::min(step.size(), count - from);
+    for (std::size_t i = 0; i < here; ++i) {
+      step[i] =
+          static_cast<std::int32_t>(std::min(std::max(light[from + i] * steps, 0.0F), last) + 0.5F);
+    }
+    for (std::size_t i = 0; i < here; ++i) {
+      out[from + i] = tones_[static_cast<std::size_t>(step[i])];
+    }
+  }
 }
 
+// Runs of pixels in which something is seen; the others are the background's.
 void Canvas::develop(std::uint8_t* out) const {
   std::copy(plain_.begin(), plain_.end(), out);
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
     const std::size_t row = static_cast<std::size_t>(y) * width_;
-    for (std::size_t pixel = row + drawn_.left; pixel < row + drawn_.right; ++pixel) {
-      if (!blends_ && empty(&nearest_[pixel * kSamples])) continue;
-      for (std::size_t i = pixel * 3; i < pixel * 3 + 3; ++i) out[i] = tone(linear_[i]);
+    const std::size_t end = row + drawn_.right;
+    const auto seen = [&](std::size_t pixel) {
+      return blends_ || !empty(&nearest_[pixel * kSamples]);
+    };
+    for (std::size_t pixel = row + drawn_.left; pixel < end;) {
+      while (pixel < end && !seen(pixel)) ++pixel;
+      const std::size_t first = pixel;
+      while (pixel < end && seen(pixel)) ++pixel;
+      tone(&linear_[first * 3], (pixel - first) * 3, out + first * 3);
     }
   }
 }

@@ -59,10 +59,18 @@ class Canvas {
     std::array<float, 3> normal, colour, lit;  // lit: where the key light sees it, in texels; depth
     float alpha;
   };
-  struct Fragment {
-    std::array<float, 3> normal, colour;
-    float alpha, shade, open;
-    float x, y;
+  // Places on surfaces that are lit together, number by number.
+  struct Fragments {
+    static constexpr int kMost = 64;
+    using Row = std::array<float, kMost>;
+
+    int count = 0;
+    std::array<std::size_t, kMost> pixel;
+    Row share;  // of the pixel that it fills
+    Row x, y, alpha, shade, open, gloss, sharp, wrap;
+    std::array<Row, 3> normal, colour;
+    std::array<Row, 3> seen;  // what comes to the camera, but for the highlight
+    Row highlight;
   };
 
   void find_normals(const Scene& scene);
@@ -77,15 +85,15 @@ class Canvas {
   void find_openness(float focal);
   void resolve(const Scene& scene);
   void blend(const Scene& scene);
-  std::uint8_t tone(float light) const;
+  void tone(const float* light, std::size_t count, std::uint8_t* out) const;
   void develop(std::uint8_t* out) const;
 
   bool set_up_face(Face& face, const std::array<const float*, 3>& corners) const;
-  Fragment fragment(const Scene& scene, int triangle, float x, float y) const;
+  void add(Fragments& to, const Scene& scene, int triangle, float x, float y) const;
   float shadow(const std::array<float, 3>& lit) const;
   float openness(float x, float y, float distance) const;
-  std::array<float, 3> light(const Fragment& fragment, const Surface& surface, float focal,
-                             float centre_x, float centre_y, float* highlight) const;
+  void light(Fragments& fragments, const Scene& scene) const;
+  void put(Fragments& fragments, const Scene& scene);
 
   int width_, height_;
   std::vector<float> background_;
@@ -109,6 +117,7 @@ class Canvas {
   int tiles_across_;
   Pixels drawn_{};
   bool blends_ = false;
+  Fragments fragments_{};
 };
 
 }  // namespace dt::picture

@@ -46,6 +46,11 @@ struct FourInts : std::array<std::int32_t, 4> {};
 inline Four fill_four(float value) { return {{value, value, value, value}}; }
 inline FourInts fill_four_ints(std::int32_t value) { return {{value, value, value, value}}; }
 inline Four load_four(const float* from) { return {{from[0], from[1], from[2], from[3]}}; }
+inline Four operator+(const Four& a, const Four& b) {
+  Four sum{};
+  for (int i = 0; i < 4; ++i) sum[i] = a[i] + b[i];
+  return sum;
+}
 inline Four& operator+=(Four& a, const Four& b) {
   for (int i = 0; i < 4; ++i) a[i] += b[i];
   return a;

@@ -184,47 +184,55 @@ float Canvas::openness(float x, float y, float distance) const {
   return 1.0F - 0.85F * deep / (deep + 0.006F);
 }
 
-// What a surface sends to the camera: its own colour lit, and a highlight beside it.
-std::array<float, 3> Canvas::light(const Fragment& fragment, const Surface& surface, float focal,
-                                   float centre_x, float centre_y, float* highlight) const {
-  const Vector view =
-      unit({(centre_x - fragment.x) / focal, (fragment.y - centre_y) / focal, 1.0F});
-  // Smooth normals turn away a little before the outline, and what is seen from behind has them
-  // turned away: they are mirrored, so that nothing jumps at the outline.
-  Vector n = fragment.normal;
-  const float away = std::min(dot(n, view), 0.0F);
-  for (int i = 0; i < 3; ++i) n[i] -= 2.0F * away * view[i];
-  // Not to 0: at the outline light would come and go from pixel to pixel.
-  const float facing = std::clamp(dot(n, view), 0.18F, 1.0F);
-  const float grazing = 1.0F - facing;
-  const float key = dot(n, studio::kKeyAt);
-  const float fill = std::max(dot(n, studio::kFillAt), 0.0F) * fragment.open;
-  const float sky = 0.5F + 0.5F * n[1];
-  const float rim = (std::max(dot(n, studio::kRimLeftAt) + 0.2F, 0.0F) +
-                     std::max(dot(n, studio::kRimRightAt) + 0.2F, 0.0F)) *
-                    grazing * grazing * fragment.open;
-  std::array<float, 3> seen{};
-  for (int i = 0; i < 3; ++i) {
-    const float wrap = surface.wrap * studio::kWrap[i];
-    const float diffuse = std::max((key + wrap) / (1.0F + wrap), 0.0F);
-    const float tint = surface.wrap * studio::kShadowTint[i];
-    const float shade = fragment.shade + (1.0F - fragment.shade) * tint;
-    // A bounce of the surface's own colour keeps hollows from going grey.
-    const float open = fragment.open + (1.0F - fragment.open) * 0.35F * fragment.colour[i];
-    const float ambient = (studio::kFloor[i] + sky * (studio::kSky[i] - studio::kFloor[i])) * open;
-    const float falls = studio::kKey[i] * diffuse * shade * (0.35F + 0.65F * open) + ambient +
-                        studio::kFill[i] * fill + studio::kRim[i] * rim;
-    seen[i] = fragment.colour[i] * falls;
+// What surfaces send to the camera: their own colour lit, and a highlight beside it. One loop, of
+// plain arithmetic, that a compiler can do for several at once.
+void Canvas::light(Fragments& fragments, const Scene& scene) const {
+  const auto& normal = fragments.normal;
+  const float inverse = 1.0F / scene.focal;
+  const float centre_x = scene.centre_x, centre_y = scene.centre_y;
+  const int count = fragments.count;
+  for (int k = 0; k < count; ++k) {
+    const float view_x = (centre_x - fragments.x[k]) * inverse;
+    const float view_y = (fragments.y[k] - centre_y) * inverse;
+    const float view_scale = 1.0F / std::sqrt(view_x * view_x + view_y * view_y + 1.0F);
+    const Vector view{view_x * view_scale, view_y * view_scale, view_scale};
+    Vector n{normal[0][k], normal[1][k], normal[2][k]};
+    const float scale = 1.0F / std::sqrt(dot(n, n) + 1e-20F);
+    for (float& part : n) part *= scale;
+    // Smooth normals turn away a little before the outline, and what is seen from behind has them
+    // turned away: they are mirrored, so that nothing jumps at the outline.
+    const float away = std::min(dot(n, view), 0.0F);
+    for (int i = 0; i < 3; ++i) n[i] -= 2.0F * away * view[i];
+    // Not to 0: at the outline light would come and go from pixel to pixel.
+    const float grazing = 1.0F - std::min(std::max(dot(n, view), 0.18F), 1.0F);
+    const float grazing2 = grazing * grazing;
+    const float key = dot(n, studio::kKeyAt);
+    const float opened = fragments.open[k], shaded = fragments.shade[k];
+    const float fill = std::max(dot(n, studio::kFillAt), 0.0F) * opened;
+    const float sky = 0.5F + 0.5F * n[1];
+    const float rim = (std::max(dot(n, studio::kRimLeftAt) + 0.2F, 0.0F) +
+                       std::max(dot(n, studio::kRimRightAt) + 0.2F, 0.0F)) *
+                      grazing2 * opened;
+    for (int i = 0; i < 3; ++i) {
+      const float own = fragments.colour[i][k];
+      const float wrap = fragments.wrap[k] * studio::kWrap[i];
+      const float diffuse = std::max((key + wrap) / (1.0F + wrap), 0.0F);
+      const float shade = shaded + (1.0F - shaded) * fragments.wrap[k] * studio::kShadowTint[i];
+      // A bounce of the surface's own colour keeps hollows from going grey.
+      const float open = opened + (1.0F - opened) * 0.35F * own;
+      const float ambient =
+          (studio::kFloor[i] + sky * (studio::kSky[i] - studio::kFloor[i])) * open;
+      fragments.seen[i][k] = own * (studio::kKey[i] * diffuse * shade * (0.35F + 0.65F * open) +
+                                    ambient + studio::kFill[i] * fill + studio::kRim[i] * rim);
+    }
+    const float fresnel =
+        studio::kFresnel + (1.0F - studio::kFresnel) * grazing2 * grazing2 * grazing;
+    const float shine = lobe(dot(n, studio::kKeyHalf), fragments.sharp[k]) * shaded +
+                        0.25F * lobe(dot(n, studio::kFillHalf), fragments.sharp[k]);
+    // The sky in a glossy surface, at its edges most.
+    const float mirrored = fresnel * 0.25F * std::max(n[1] + 0.4F, 0.0F);
+    fragments.highlight[k] = fragments.gloss[k] * opened * (shine + mirrored);
   }
-  const float grazing2 = grazing * grazing;
-  const float fresnel =
-      studio::kFresnel + (1.0F - studio::kFresnel) * grazing2 * grazing2 * grazing;
-  const float shine = lobe(dot(n, studio::kKeyHalf), surface.sharp) * fragment.shade +
-                      0.25F * lobe(dot(n, studio::kFillHalf), surface.sharp);
-  // The sky in a glossy surface, at its edges most.
-  const float mirrored = fresnel * 0.25F * std::max(n[1] + 0.4F, 0.0F);
-  *highlight = surface.gloss * fragment.open * (shine + mirrored);
-  return seen;
 }
 
 }  // namespace dt::picture

@@ -7,20 +7,33 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..stream import StreamError
 from .lines import Failure, Line
 from .stores import Store
 from .work import Done, Settings, convert
 
+# How long a cluster may take to answer the door, seconds.
+_PATIENCE_S = 5.0
 # Lines that each core of the cluster has before it.
 _AHEAD = 4
 # How often whoever asks for results hears that there are none yet, seconds.
 _TICK_S = 0.5
 # Machines may come and go: a line is begun again so often before it counts as failed.
 _RETRIES = 5
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens: Ray would try for minutes."""
+    where = urlsplit(address if "://" in address else f"//{address}")
+    if where.hostname and where.port:
+        socket.create_connection((where.hostname, where.port), _PATIENCE_S).close()
 
 
 class Cluster:
@@ -35,9 +48,15 @@ class Cluster:
         except ImportError:
             raise StreamError("--ray: Ray is missing; pip install 'diffusiontalker[ray]'") from None
         self._ray = ray
+        self._joined = ExitStack()
+        # Ray writes about machines that went to stdout, and what became of lines is told anyhow.
+        nothing = self._joined.enter_context(Path(os.devnull).open("w"))
+        self._joined.enter_context(redirect_stdout(nothing))
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            self._joined.close()
             raise StreamError(
                 f"--ray {address}: no cluster there that can be joined ({error}); start one with "
                 "ray start --head, and more machines with ray start --address HOST:6379"
@@ -80,3 +99,4 @@ class Cluster:
     def close(self) -> None:
         """Leaves the cluster; what is under way there ends."""
         self._ray.shutdown()
+        self._joined.close()

@@ -165,4 +165,4 @@ def try_formats(formats: Sequence[str], settings: Settings) -> list[str]:
 
 def _failure(line: Line, reason: str) -> Failure:
     # The report names the sound beside the reason.
-    return Failure(line.audio, line.out, reason.removeprefix(f"{line.audio}: "))
+    return Failure(line.audio, line.out, reason.removeprefix(line.audio).lstrip(": "))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .model import HeadError
 
 #: More rows than any head has in one accessor; a damaged file may ask for any number.
-MOST_ROWS = 50_000_000
+MOST_ROWS = 6_000_000
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 

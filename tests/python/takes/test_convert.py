@@ -205,7 +205,6 @@ def test_an_avatar_gets_what_it_has(
 
 
 def test_usd_samples_a_frame_a_time_code(tmp_path: Path) -> None:
-    pytest.importorskip("pxr", reason="usd-core: CI has it not, `poe exports` does")
     from pxr import Usd, UsdGeom, UsdSkel
 
     for rate in RATES:

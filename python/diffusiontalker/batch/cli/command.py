@@ -150,7 +150,7 @@ class _View:
                     self._remark(f"{line.audio}: {note}")
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=tally.size, lines=tally.lines)
-        elif not self._quiet and time.monotonic() >= self._next_s:
+        elif not self._quiet and tally.lines and time.monotonic() >= self._next_s:
             if self._lines:
                 self._next_s = time.monotonic() + _LINE_EVERY_S
                 remark("dt-batch", self._how_far(tally))

@@ -47,10 +47,8 @@ def left(skin: Skin) -> Piece:
     # Hairs lie aslant: ridges across the body, and an edge that is not a ruler's.
     phase = share[:, None] * 88 - across[None] * 4
     ragged = 1 + 0.03 * np.sin(phase) * np.abs(across)
-    flat = (
-        line[:, None, :2]
-        + up[:, None] * (across * ragged)[..., None] * np.clip(line[:, 2], 0.002, 1)[:, None, None]
-    )
+    half = np.clip(line[:, 2] * np.clip(share / 0.05, 0.35, 1) ** 0.5, 0.002, 1)
+    flat = line[:, None, :2] + up[:, None] * (across * ragged * half[:, None])[..., None]
     ends = np.clip(np.minimum(share / 0.06, (1 - share) / 0.10), 0, 1) ** 0.5
     body = (1 - across**2)[None] ** 0.7 * ends[:, None]
     height = 0.014 * body * (0.92 + 0.08 * np.sin(phase)) - 0.005

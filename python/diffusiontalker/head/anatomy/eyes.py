@@ -21,7 +21,7 @@ GAZE = {
 #: A closing lid presses the eyeball back: on its straight way down the lid would else cut into it.
 PRESSED = 0.014
 
-_SEGMENTS = 48
+_SEGMENTS = 40
 # Colours end sharply at the rims of pupil and iris: two rings close together.
 _RINGS = (
     0.0, 3.0, PUPIL - 0.7, PUPIL, 11.5, 15.0, 18.5, IRIS - 2.0, IRIS - 0.6, IRIS + 0.6, 27.0, 32.0,

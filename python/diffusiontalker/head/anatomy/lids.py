@@ -7,7 +7,7 @@ import numpy as np
 from . import eyes
 from .cage import Cage, Skin, spread
 from .landmarks import LOWER_LID, MIRROR, UPPER_LID, face, other_side
-from .piece import smoothstep
+from .piece import bell, smoothstep
 from .surface import Floats, Ints, strip
 
 #: The rims' distance from the eyeball's surface: a lid's thickness.
@@ -126,3 +126,14 @@ def ride(skin: Skin) -> None:
             out += np.where(near[:, None], offset / length * lacking / weight, 0)
         share = smoothstep(np.linalg.norm(moved, axis=1), 0.0005, 0.006)
         skin.shapes[curve] += out * share[:, None] * flip
+
+
+def crease(points: Floats) -> Floats:
+    """(V,): how near points lie to the folds of the upper lids at rest, 0 to 1."""
+    across = np.abs(points[:, 0])
+    share = np.clip((across - _INNER[0]) / (_OUTER[0] - _INNER[0]), 0, 1)
+    rim = _INNER[1] + (_OUTER[1] - _INNER[1]) * share + 0.052 * np.sin(np.pi * share**0.85) ** 0.9
+    fold = rim + 0.010 + 0.022 * np.sin(np.pi * np.clip(share, 0.05, 0.95)) ** 0.5
+    beyond = np.clip(np.maximum(_INNER[0] - across, across - _OUTER[0]) / 0.03, 0, 1)
+    near = bell(points[:, 1] - fold, 0.0, 0.0085) * (1 - beyond)
+    return np.where(points[:, 2] > -0.25, near, 0.0)

@@ -32,9 +32,13 @@ SEALED = (
 )  # fmt: skip
 
 #: How far the lips' controls overlap at rest, so that the smooth surfaces touch.
-OVERLAP = 0.004
+OVERLAP = 0.003
+BEHIND = 0.006
 MIDDLE = np.array([0.0, -0.51, -0.26])
 RADII = np.array([0.235, 0.165, 0.28])
+#: Its parallels, in degrees from the front, and how much of the lips' way each goes: a smile that
+#: draws the corners back takes the cheeks' inside along.
+_PARALLELS = ((50.0, 0.8), (68.0, 0.45), (92.0, 0.2), (125.0, 0.0), (155.0, 0.0))
 
 
 def seal(cage: Cage) -> None:
@@ -44,7 +48,9 @@ def seal(cage: Cage) -> None:
     bow = np.sin(np.pi * np.linspace(0, 1, len(upper))) ** 0.5
     meet = (cage.points[upper] + cage.points[lower]) / 2
     over = np.array([0, OVERLAP, 0]) * bow[:, None]
-    wanted = np.concatenate([meet - over, (meet + over)[1:-1]])
+    # The lower one goes in a little behind the upper one, whose edge is then what is seen.
+    behind = np.array([0, 0, -BEHIND]) * bow[:, None]
+    wanted = np.concatenate([meet - over, (meet + over + behind)[1:-1]])
     cage.points += spread(cage.points, cage.points[inner], wanted - cage.points[inner], 0.07)
     shapes = cage.shapes
     apart = shapes["jawOpen"] + shapes["mouthClose"]
@@ -69,20 +75,19 @@ def hollow(cage: Cage) -> None:
     up = np.zeros(len(ring))
     up[1:10], up[11:] = 1, -1
     edge = cage.points[ring]
-    outward = edge * np.array([1.0, 0, 0]) * 0.0
     behind = np.array([0, 0, -1.0])
     # The lips' wet inside, then up and down between lips and gums.
-    first = edge + behind * 0.030 + outward
+    first = edge + behind * 0.030
     second = edge + behind * 0.050 + up[:, None] * np.array([0, 0.045, 0])
     rows = [ring, cage.add(first, ring, lip=0.8, inside=0.4)]
     rows.append(cage.add(second, ring, 0.9, lip=0.2, inside=0.9))
     # Parallels of the bag, from its mouth to its end.
-    turn = np.arctan2(up * 0 + _turn(edge)[:, 1], _turn(edge)[:, 0])
-    for tilt in (38.0, 62.0, 90.0, 125.0, 155.0):
+    turn = np.pi - 2 * np.pi * np.arange(len(ring)) / len(ring)
+    for tilt, share in _PARALLELS:
         t = np.radians(tilt)
         around = np.stack([np.sin(t) * np.cos(turn), np.sin(t) * np.sin(turn)], 1)
         points = MIDDLE + RADII * np.concatenate([around, np.full((len(turn), 1), np.cos(t))], 1)
-        rows.append(cage.add(points, ring, 0.0, inside=1.0))
+        rows.append(cage.add(points, ring, share, inside=1.0))
         _with_jaw(cage, rows[-1], tilt)
     end = cage.add(MIDDLE[None] - RADII * np.array([[0, 0, 1.0]]), ring[:1], 0.0, inside=1.0)
     quads = np.arange(len(ring))
@@ -92,13 +97,6 @@ def hollow(cage: Cage) -> None:
     last = rows[-1]
     fan = np.stack([last, np.roll(last, -1), np.full(len(last), end[0])], 1)
     cage.join(fan[:, [0, 2, 1]])
-
-
-def _turn(edge: np.ndarray) -> np.ndarray:
-    """(20, 2): directions around the bag: the ring's corners at its sides, evenly between."""
-    count = len(edge)
-    angle = np.pi - 2 * np.pi * np.arange(count) / count
-    return np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
 def _with_jaw(cage: Cage, row: np.ndarray, tilt: float) -> None:

@@ -21,9 +21,9 @@ _AROUND = 14
 # A crown from its neck to its edge: share of height, of width, of depth.
 _CROWN = np.array(
     [
-        (-0.12, 0.66, 0.75),
-        (0.06, 0.76, 0.92),
-        (0.30, 0.90, 1.00),
+        (-0.14, 0.80, 0.78),
+        (0.06, 0.86, 0.94),
+        (0.30, 0.94, 1.00),
         (0.60, 0.99, 0.86),
         (0.84, 1.00, 0.60),
         (0.95, 0.95, 0.42),
@@ -74,7 +74,7 @@ def _arch(
             triangles.append((faces[:, ::-1] if side > 0 else faces) + count)
             colours.append(tone)
             count += len(tooth)
-    gum, faces, tone = _gum(curve, edge + 0.067)
+    gum, faces, tone = _gum(curve, edge + 0.078)
     points.append(gum)
     triangles.append(faces + count)
     colours.append(tone)
@@ -101,7 +101,8 @@ def _tooth(
     outward = np.array([-tangent[2], 0, tangent[0]])
     rows = []
     for share, wide, thick in _CROWN:
-        thick = thick + blunt * (1 - thick) * 0.55
+        thick = (thick + blunt * (1 - thick) * 0.55) * (1 - 0.25 * blunt * (share > 0.97))
+        wide = wide * (1 - 0.22 * blunt * (share > 0.97) - 0.08 * blunt * (share > 0.9))
         pointed = 0.35 if number == 2 and share > 0.7 else 0.0
         row = (
             np.array([at[0], height * (1 - share), at[1]])
@@ -122,7 +123,7 @@ def _enamel(tooth: Floats, edge: float, height: float, number: int) -> Floats:
     tone = np.broadcast_to(rgb("#e9e2d3"), tooth.shape)
     tone = blend(tone, rgb("#cdbd9f"), smoothstep(share, 0.4, 1.1))
     # Back teeth stand in the cheeks' shade.
-    return tone * (1 - 0.13 * number) * (1 - 0.35 * bell(share, 1.05, 0.12))[:, None]
+    return tone * (1 - 0.15 * number) * (1 - 0.35 * bell(share, 1.05, 0.12))[:, None]
 
 
 def _gum(curve: Floats, y: float) -> tuple[Floats, Ints, Floats]:

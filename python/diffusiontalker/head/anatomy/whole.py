@@ -61,6 +61,7 @@ def _colours(skin: Skin) -> Floats:
     )
     colours = blend(colours, rgb("#c9776a"), 0.38 * blush * front)
     colours = blend(colours, rgb("#a5694f"), 0.35 * bell(y, -1.05, 0.16))
+    colours = blend(colours, rgb("#8a5340"), 0.5 * lids.crease(skin.points))
     colours = blend(colours, rgb("#8a5f4a"), 0.55 * brows.shade(skin.points))
     colours = blend(colours, rgb("#b0605a"), smoothstep(skin.marks["lip"], 0.25, 0.70))
     colours = blend(colours, rgb("#b98074"), 0.6 * skin.marks["wet"])
@@ -76,7 +77,7 @@ def _fine(cage: Cage) -> Floats:
     eye = np.hypot((x - eyes.MIDDLE[0]) / 0.115, (y - eyes.MIDDLE[1] - 0.01) / 0.085) < 1
     nose = (x < 0.11) & (np.abs(y + 0.28) < 0.075)
     lips = np.hypot(x / 0.205, (y + 0.51) / 0.09) < 1
-    ahead = (z > -0.25) & (cage.marks["inside"] < 0.95)
+    ahead = (z > -0.25) & (cage.marks["inside"] < 0.85)
     return np.where((eye | nose | lips) & ahead, 1.0, 0.0)
 
 

@@ -176,10 +176,11 @@ def make(
     rate_hz: int,
     runtime_of: Callable[[argparse.Namespace, int], Runtime],
     patience: Callable[[Lasting], Any],
+    files: Sequence[str],
 ) -> list[str]:
     """Makes what was asked for; returns a line for each. Raises StreamError.
 
-    What was recorded beside it (--out) is complete by then, and stays.
+    `files` (of --out) are complete by then, and stay.
     """
     lines = []
     if args.plot is not None:
@@ -191,10 +192,11 @@ def make(
                 args.plot, kept.curves, kept.names, kept.times, kept.sound, rate_hz, title=title
             ),
             "--plot",
+            kept=files,
         )
         lines.append(f"{args.plot}: plot of {len(kept.times)} frames")
     if args.film is not None:
-        lines += _make_film(args, kept, rate_hz, runtime_of, patience)
+        lines += _make_film(args, kept, rate_hz, runtime_of, patience, files)
     return lines
 
 
@@ -204,6 +206,7 @@ def _make_film(
     rate_hz: int,
     runtime_of: Callable[[argparse.Namespace, int], Runtime],
     patience: Callable[[Lasting], Any],
+    files: Sequence[str],
 ) -> list[str]:
     from ... import film
 
@@ -220,7 +223,7 @@ def _make_film(
                 head=_head(args), layout=args.layout, beside=beside, label=label, size=size,
                 fps=args.fps or 30, progress=lambda done_s, _: bar.progress(done_s),
             ),
-            "--film",
+            "--film", kept=[*files, *([args.plot] if args.plot else [])],
         )  # fmt: skip
     took_s = time.monotonic() - begun
     return [
@@ -266,11 +269,12 @@ def _head(args: argparse.Namespace) -> Head:
         raise StreamError(f"--head: {error}") from None
 
 
-def _tried(make_it: Callable[[], Made], option: str = "") -> Made:
-    """What it returns; a FilmError becomes a StreamError."""
+def _tried(make_it: Callable[[], Made], option: str = "", *, kept: Sequence[str] = ()) -> Made:
+    """What it returns; a FilmError becomes a StreamError that says which files are there."""
     from ...film import FilmError
 
     try:
         return make_it()
     except FilmError as error:
-        raise StreamError(f"{option}: {error}" if option else str(error)) from None
+        whole = f"; {' and '.join(kept)} {'is' if len(kept) == 1 else 'are'} whole" if kept else ""
+        raise StreamError(f"{option}: {error}{whole}" if option else str(error)) from None

@@ -310,6 +310,8 @@ def _check_replay(args: argparse.Namespace) -> None:
     preview.check(args)
     if args.take is None:
         raise StreamError("replay: name a take, as in dt-stream replay takes/20261129-143005-mic")
+    if args.film is not None or args.plot is not None:
+        raise StreamError("replay makes no film; dt-take film TAKE FILE.mp4 does")
     _refuse(args, _NOT_FOR_REPLAY, "replay", "a take goes out as it was recorded")
     if len(args.subject) > 1:
         raise StreamError("replay: a take has one face; give one --subject")

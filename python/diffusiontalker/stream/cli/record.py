@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import Runtime, __version__
 from ..outputs.fan_out import FanOut
 from ..outputs.file_queue import FileQueue
-from ..outputs.take import TAKE_QUEUE, TakeOutput
+from ..outputs.take import TAKE_EVERY_S, TAKE_QUEUE, TakeOutput
 from ..sources.source import Source
 from .options import Face
 
@@ -29,7 +29,7 @@ def add(
     # While it is live the session knows better, and says so instead.
     take.found = lambda: {"identity": runtime.identity}
     outputs.tell = getattr(source, "notices", []).append
-    outputs.add(take if args.fast else FileQueue(take, TAKE_QUEUE))
+    outputs.add(take if args.fast else FileQueue(take, TAKE_QUEUE, every_s=TAKE_EVERY_S))
     return take
 
 
@@ -67,7 +67,7 @@ def _settings(
         "identity": args.identity,
         "seed": args.seed,
         "idle": args.idle,
-        "head": args.head,
+        "head": runtime.head,
         "backend": runtime.backend,
         "gain": dict(knobs.gain),
         "offset": dict(knobs.offset),

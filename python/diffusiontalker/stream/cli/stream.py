@@ -184,7 +184,7 @@ def _with_page(
     """Shows a face on the page too; returns the page's controls."""
     from ..outputs.file_queue import FileQueue
     from ..outputs.page import PageOutput
-    from ..outputs.take import TAKE_QUEUE
+    from ..outputs.take import TAKE_EVERY_S, TAKE_QUEUE
     from ..session.remote import Remote
 
     def open_take(preset: Preset) -> Output:
@@ -194,7 +194,7 @@ def _with_page(
         face = faces(args)[0]
         take = record.made(args, face, source, runtime, folder, **vars(preset))
         take.found = lambda: {"identity": runtime.identity}
-        return FileQueue(take, TAKE_QUEUE)
+        return FileQueue(take, TAKE_QUEUE, every_s=TAKE_EVERY_S)
 
     outputs.add(PageOutput(link))
     outputs.tell = source.notices.append
@@ -391,8 +391,9 @@ def _convert(args: argparse.Namespace, places: list[Destination]) -> int:
     if filming.asked(args):
         with raised():
             lines = filming.make(
-                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what)
-            )
+                args, kept, source.sample_rate, _load_runtime, lambda what: Patience(args, what),
+                files=[d.address for d in places if d.is_file and not d.is_stdout],
+            )  # fmt: skip
         if not args.quiet:
             for line in lines:
                 say(line, aside=is_aside(args))

@@ -28,8 +28,12 @@ class FileQueue(Output):
 
     live = False
 
-    def __init__(self, recorder: Output, depth: int = FILE_QUEUE) -> None:
-        """`depth`: frames, and pieces of sound where it hears them, that may wait."""
+    def __init__(self, recorder: Output, depth: int = FILE_QUEUE, *, every_s: float = 0.0) -> None:
+        """`depth`: frames, and pieces of sound where it hears them, that may wait.
+
+        `every_s`: what came is written so often and together. A thread that wakes for every one of
+        them costs those that make frames their turn of the interpreter.
+        """
         self.name = recorder.name
         self.vital = recorder.vital
         self.hears = recorder.hears
@@ -38,6 +42,8 @@ class FileQueue(Output):
         self._queue: queue.Queue[Schema | StampedFrame | _Heard | None] = queue.Queue(depth)
         self._failure: BaseException | None = None
         self._abandoned = False
+        self._every_s = every_s
+        self._closing = threading.Event()
         self._hurry = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name=f"dt-stream {self.name}", daemon=True
@@ -72,6 +78,7 @@ class FileQueue(Output):
     def close(self, bye: Bye | None = None) -> None:
         """Waits until the queue is written, or drops it if there is no `bye`."""
         self._abandoned = bye is None
+        self._closing.set()
         begun = time.monotonic()
         told = False
         while self._thread.is_alive():
@@ -93,6 +100,8 @@ class FileQueue(Output):
     def _work(self) -> None:
         try:
             while True:
+                if self._every_s and self._queue.empty():
+                    self._closing.wait(self._every_s)
                 try:
                     message = self._queue.get(timeout=1.0)
                 except queue.Empty:

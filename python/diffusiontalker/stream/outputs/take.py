@@ -17,6 +17,8 @@ from .output import Output
 
 #: Frames and pieces of sound that wait for a slow disk: about 10 s at 60 Hz.
 TAKE_QUEUE = 1200
+#: What came is written so often, seconds: so much a killed process may lose.
+TAKE_EVERY_S = 0.05
 
 
 class TakeOutput(Output):

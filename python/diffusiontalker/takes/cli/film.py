@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ... import film as films
-from ...curves import CURVES
 from ...head import Head, HeadError, load
 from ...spelling import meant
 from ..errors import TakeError
@@ -28,13 +27,13 @@ def film(args: argparse.Namespace) -> int:
     beside = None
     if args.beside is not None:
         other = _open(args.beside)
-        beside = films.Beside(other.motion.curves, CURVES, other.motion.times_s, other.path.name)
+        beside = films.Beside(other.values, other.names, other.motion.times_s, other.path.name)
     try:
         with _bar(out) as progress:
             made = films.write(
                 out,
-                take.motion.curves,
-                CURVES,
+                take.values,
+                take.names,
                 take.motion.times_s,
                 take.sound_of_motion(),
                 take.rate_hz,

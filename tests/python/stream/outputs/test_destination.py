@@ -46,7 +46,7 @@ def test_urls_and_their_defaults() -> None:
         ("livelink://host?name=x", "'name' is unknown"),
         ("livelink://me@host", "expected livelink://HOST"),
         ("livelink://[::1", "expected livelink://HOST"),
-        ("vmc://host?names=ARKit", "names: expected perfectsync, arkit, vrm, vrm1, got 'ARKit'"),
+        ("vmc://host?names=ARKit", "vrm, vrm1, oculus, viseme, got 'ARKit'"),
         ("vmc://host?subject=x", "'subject' is unknown"),
         ("livelink://host?broadcast=0", "broadcast: expected 1, got '0'"),
         ("zmq://127.0.0.1?broadcast=1", "'broadcast' is unknown"),

@@ -55,6 +55,7 @@ def test_a_strangers_server_takes_our_bundles(style: str) -> None:
 
     size = len(calls) // 4
     expected = dict(zip(names_of(style), weights(style, list(VALUES)), strict=True))
+    neutral = dict(zip(names_of(style), weights(style, [0.0] * 52), strict=True))
     for number in range(4):
         frame = calls[number * size : (number + 1) * size]
         assert frame[0] == ("/VMC/Ext/OK", (1,))
@@ -62,7 +63,7 @@ def test_a_strangers_server_takes_our_bundles(style: str) -> None:
         assert frame[-1] == ("/VMC/Ext/Blend/Apply", ())
         assert {address for address, _ in frame[2:-1]} == {"/VMC/Ext/Blend/Val"}
         values = dict(arguments for _, arguments in frame[2:-1])
-        wanted = expected if number == 0 else dict.fromkeys(expected, 0.0)
+        wanted = expected if number == 0 else neutral
         assert values == pytest.approx(wanted, abs=1e-6), "the last frame is neutral, and repeated"
         assert len(frame) == 3 + len(wanted)
 
