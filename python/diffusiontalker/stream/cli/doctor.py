@@ -48,6 +48,7 @@ def examine(bundle: str | Path | None) -> list[Finding]:
         *_model(bundle),
         *_sound_input(),
         _more_files(),
+        _films(),
         Finding(
             "ok", "ZeroMQ",
             f"libzmq {zmq.zmq_version()}, pyzmq {zmq.pyzmq_version()}, "
@@ -64,6 +65,16 @@ def _more_files() -> Finding:
     except SoundError as error:
         return Finding("note", "sound files", f"no M4A, MP4, WEBM, WMA, AMR: {error}")
     return Finding("ok", "sound files", f"M4A, MP4, WEBM and others too, by PyAV {version}")
+
+
+def _films() -> Finding:
+    from ... import film
+
+    try:
+        film.ready()
+    except film.FilmError as error:
+        return Finding("note", "films", f"no --film: {error}")
+    return Finding("ok", "films", "--film writes MP4, drawn on the CPU")
 
 
 def _package() -> Finding:
