@@ -161,7 +161,11 @@ def misread() -> list[str]:
 
     commonmark, found = MarkdownIt("commonmark").enable("table"), []
     for page in set(pages().values()):
-        html = (BUILD / "site" / page).with_suffix(".html").read_text("utf-8")
+        file = (BUILD / "site" / page).with_suffix(".html")
+        if not file.exists():
+            found.append(f"{page}: was not built")
+            continue
+        html = file.read_text("utf-8")
         seen = blocks(html.partition("<article")[2].partition("</article>")[0])
         meant = blocks(commonmark.render((BUILD / "pages" / page).read_text("utf-8")))
         if seen != meant:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -330,6 +331,29 @@ def test_another_sites_page_gets_nothing(browser: Browser, demo: str) -> None:
         assert what[1] == "refused" or what[1:] == [0, 0], got
 
 
+@contextmanager
+def taking(url: str, *, nothing: bool) -> Iterator[None]:
+    """A page that takes what comes and does nothing with it, or takes nothing."""
+    place = urlsplit(url)
+    with sockets.create_connection((place.hostname or "", place.port or 0)) as connection:
+        lines = [
+            f"GET /stream?{place.query} HTTP/1.1", f"Host: {place.netloc}", "Connection: Upgrade",
+            "Upgrade: websocket", f"Origin: http://{place.netloc}", "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", "",
+        ]  # fmt: skip
+        connection.sendall("\r\n".join(lines).encode())
+        assert b" 101 " in connection.recv(4096)
+
+        def take() -> None:
+            while connection.recv(1 << 16):
+                pass
+
+        if not nothing:
+            threading.Thread(target=take, daemon=True).start()
+        yield
+        connection.shutdown(sockets.SHUT_RDWR)
+
+
 def p99_ms(pages: int, stalled: int = 0) -> float:
     """Of the wire's frames, capture to arrival at a subscriber, with so many pages open."""
     with sockets.socket() as free:
@@ -349,16 +373,8 @@ with contextlib.closing(Subscriber(sys.argv[1])) as subscriber:
 print(numpy.percentile(late[120:], 99) / 1e6)
 """
     with streaming("--demo", "--to", f"zmq://127.0.0.1:{port}") as url, ExitStack() as stack:
-        tabs = [stack.enter_context(tab_without_a_browser(url)) for _ in range(pages + stalled)]
-        stop = threading.Event()
-        stack.callback(stop.set)
-
-        def read(tab: Any) -> None:
-            while not stop.is_set():
-                tab.recv()
-
-        for tab in tabs[:pages]:
-            threading.Thread(target=read, args=(tab,), daemon=True).start()
+        for number in range(pages + stalled):
+            stack.enter_context(taking(url, nothing=number >= pages))
         done = subprocess.run(
             [sys.executable, "-c", measure, f"tcp://127.0.0.1:{port}"],
             capture_output=True, text=True, check=True,

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
+from diffusiontalker.preview.hub import split
+
 
 def get(url: str, **headers: str) -> http.client.HTTPResponse:
     """A GET, with `headers` in the place of the usual ones; redirects are not followed."""
@@ -53,13 +55,14 @@ def page(url: str) -> Iterator[ClientConnection]:
 def until(
     socket: ClientConnection, wanted: Callable[[Any], bool], limit_s: float = 15.0
 ) -> list[Any]:
-    """Messages up to the first that is `wanted`: dictionaries, or bytes."""
+    """Messages up to the first that is `wanted` and what came with it: dictionaries, or packets."""
     found: list[Any] = []
     deadline = time.monotonic() + limit_s
     while True:
         message = socket.recv(timeout=max(0.01, deadline - time.monotonic()))
-        found.append(json.loads(message) if isinstance(message, str) else message)
-        if wanted(found[-1]):
+        came = [json.loads(message)] if isinstance(message, str) else split(message)
+        found += came
+        if any(wanted(each) for each in came):
             return found
 
 

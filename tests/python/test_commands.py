@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import given
 import pytest
 from documented import (
     REASONS,
@@ -32,7 +33,7 @@ if not (ROOT / ".git").exists():
 
 HERE = Path(__file__).parent
 AT_ONCE = 2
-LIMIT_S = 60
+LIMIT_S = 120
 #: Programs of others that commands begin with: what stands in for each, given the folder's files.
 STAND_INS = {"espeak-ng": "cat speech.wav", "ffmpeg": "cat speech.s16"}
 #: What must be there afterwards, by a part of the command; `*` in a name stands for anything.
@@ -55,37 +56,16 @@ def run_now() -> list[Command]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the documents take as given: a voice, a bundle of the reader's, and the programs."""
-    import numpy as np
-    import random_bundle
-    import soundfile
-
-    from diffusiontalker.stream.sources.wav import demo_path
-
-    given = tmp_path_factory.mktemp("given")
-    sound, rate = soundfile.read(demo_path(), frames=12000, dtype="float32")
-    for name in ("speech.wav", "second.wav"):
-        soundfile.write(given / name, sound, rate)
-    spoilt = given / "spoilt"  # for the sessions
-    spoilt.mkdir()
-    (spoilt / "junk.wav").write_text("no sound at all")
-    long = np.concatenate([sound, sound])
-    sounds = {"loud": 32767 * long, "quiet": 0.001 * np.sign(long), "silent": 0 * long,
-              "upside_down": np.stack([long, -long], axis=1)}  # fmt: skip
-    for name, samples in sounds.items():
-        soundfile.write(spoilt / f"{name}.wav", samples, rate, subtype="FLOAT")
-    (given / "speech.s16").write_bytes((sound * 32767).astype("<i2").tobytes())
-    (given / "take.raw").write_bytes(np.repeat(sound, 2).astype("<f4").tobytes())
-    random_bundle.write(given / "my_bundle")
-    stream = [sys.executable, "-m", "diffusiontalker.stream.cli"]
-    record = ["--wav", given / "speech.wav", "--fast", "--record", given / "recorded"]
-    subprocess.run([*stream, *record], check=True, capture_output=True)
-    (take,) = (given / "recorded").iterdir()
-    take.rename(take.with_name("hello"))
-    (given / "lines").mkdir()
-    shutil.copy(given / "speech.wav", given / "lines" / "hello.wav")
-    (given / "lines.csv").write_text("audio\nlines/hello.wav\n")
-    return given
+    """Folders of what is given: always, where takes are meant, and to show what goes wrong."""
+    made = tmp_path_factory.mktemp("given")
+    for name, write in {
+        "always": given.write,
+        "takes": given.write_takes,
+        "spoilt": given.write_spoilt,
+    }.items():
+        (made / name).mkdir()
+        write(made / name)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +93,10 @@ def outcome(
 
     def run(command: str, port: int) -> tuple[subprocess.CompletedProcess[str], Path]:
         work = tmp_path_factory.mktemp("work")
-        shutil.copytree(folder, work, dirs_exist_ok=True)
-        if command in told:
-            shutil.copytree(folder / "spoilt", work, dirs_exist_ok=True)
-        if " takes" in command and "--record" not in command:
-            shutil.copytree(folder / "recorded", work / "takes")
+        has_takes = " takes" in command and "--record" not in command
+        for name, meant in {"always": True, "takes": has_takes, "spoilt": command in told}.items():
+            if meant:
+                shutil.copytree(folder / name, work, dirs_exist_ok=True)
         for name in ("configs", "examples", "docs", "tests"):
             if (ROOT / name).exists():
                 (work / name).symlink_to(ROOT / name)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import given
 import numpy as np
 import pytest
 from paths import ROOT
@@ -203,16 +204,26 @@ def python_blocks(document: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", document.read_text("utf-8"), flags=re.M | re.S)
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what the documents take as given."""
+    folder = tmp_path_factory.mktemp("given")
+    given.write(folder)
+    given.write_takes(folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     "document",
     [document for document in documents() if python_blocks(document)],
     ids=lambda p: p.relative_to(ROOT).as_posix(),
 )
-def test_examples_run(document: Path) -> None:
+def test_examples_run(document: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of Python, on half a second of sound for what they take as given."""
+    monkeypatch.chdir(files)
     sound = np.random.default_rng(1).normal(0, 0.1, (3, 20, 400)).astype(np.float32)
     seen: list[object] = []
-    given = {
+    names = {
         "chunks": sound[0],
         "face": SimpleNamespace(apply=seen.append),
         **dict(zip(("first", "second", "third"), sound, strict=True)),
@@ -220,9 +231,9 @@ def test_examples_run(document: Path) -> None:
     }
     for number, block in enumerate(python_blocks(document)):
         before = len(seen)
-        exec(compile(block, f"{document.name}, block {number}", "exec"), given)
+        exec(compile(block, f"{document.name}, block {number}", "exec"), names)
         assert len(seen) > before or "face.apply" not in block
-        assert all(given["faces"]) or "faces" not in block
+        assert all(names["faces"]) or "faces" not in block
 
 
 def test_every_document_and_public_module_is_on_the_site() -> None:

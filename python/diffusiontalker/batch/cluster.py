@@ -9,6 +9,8 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,10 +48,15 @@ class Cluster:
         except ImportError:
             raise StreamError("--ray: Ray is missing; pip install 'diffusiontalker[ray]'") from None
         self._ray = ray
+        self._joined = ExitStack()
+        # Ray writes about machines that went to stdout, and what became of lines is told anyhow.
+        nothing = self._joined.enter_context(Path(os.devnull).open("w"))
+        self._joined.enter_context(redirect_stdout(nothing))
         try:
             _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            self._joined.close()
             raise StreamError(
                 f"--ray {address}: no cluster there that can be joined ({error}); start one with "
                 "ray start --head, and more machines with ray start --address HOST:6379"
@@ -92,3 +99,4 @@ class Cluster:
     def close(self) -> None:
         """Leaves the cluster; what is under way there ends."""
         self._ray.shutdown()
+        self._joined.close()

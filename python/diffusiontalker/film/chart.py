@@ -106,7 +106,7 @@ def write(
         axes[0].set_title(title, loc="left", fontsize=10, color=_INK)
     try:
         with replaced(path) as part:
-            figure.savefig(part, dpi=110)
+            figure.savefig(part, dpi=100)
     except OSError as error:
         raise FilmError(f"cannot write {path}: {error.strerror or error}") from None
     except ValueError as error:  # an ending that matplotlib does not know

@@ -15,7 +15,7 @@ from ..curves import CURVES, curves_of
 from . import compressed, document, vrm
 from .document import Document
 from .model import FloatArray, Head, HeadError, Part, welded
-from .paint import painted
+from .paint import Pictures, painted
 
 #: More cannot be shown smoothly, nor filmed on two cores.
 MOST_TRIANGLES = 1_000_000
@@ -115,6 +115,7 @@ class _Merged:
         self.count = 0
         self.targets = 0
         self.unread: list[str] = []
+        self.pictures: Pictures = {}
         #: By curve: where a run of displacements starts, and the run.
         self.shapes: dict[str, list[tuple[int, FloatArray]]] = {}
 
@@ -147,7 +148,7 @@ class _Merged:
             colours[:, : own.shape[1]] = own
         material = _material(source, primitive)
         factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
-        picture = painted(source, primitive, material)
+        picture = painted(source, primitive, material, self.pictures)
         self.colours.append((colours * np.array(factor, np.float32) * picture).clip(0, 1))
         self.count += len(still)
 

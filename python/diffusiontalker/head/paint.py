@@ -11,13 +11,16 @@ import numpy.typing as npt
 from .document import Document
 from .model import FloatArray
 
-#: Larger pictures are read smaller: a face has fewer points than that has pixels.
-_MOST_PIXELS = 1024
+#: A file's pictures as they were read, by their number; None where one cannot be.
+Pictures = dict[int, npt.NDArray[np.uint8] | None]
 
 
-def painted(source: Document, primitive: dict[str, Any], material: dict[str, Any]) -> FloatArray:
+def painted(
+    source: Document, primitive: dict[str, Any], material: dict[str, Any], read: Pictures
+) -> FloatArray:
     """(V, 4) linear RGBA of a primitive's base colour picture at its points, white without one.
 
+    `read` keeps pictures from one primitive to the next.
     Without Pillow (the extra [film]) a textured head stays in its material's plain colour, as it
     does where a picture is damaged.
     """
@@ -27,7 +30,7 @@ def painted(source: Document, primitive: dict[str, Any], material: dict[str, Any
     if where is None:
         return white
     at = primitive["attributes"].get(f"TEXCOORD_{where.get('texCoord', 0)}")
-    picture = None if at is None else _picture(source, where["index"])
+    picture = None if at is None else _picture(source, where["index"], read)
     if picture is None:
         return white
     places = source.numbers(at)
@@ -43,18 +46,23 @@ def painted(source: Document, primitive: dict[str, Any], material: dict[str, Any
     return np.concatenate([linear, stored[:, 3:]], axis=1).astype(np.float32)
 
 
-def _picture(source: Document, texture: int) -> npt.NDArray[np.uint8] | None:
+def _picture(source: Document, texture: int, read: Pictures) -> npt.NDArray[np.uint8] | None:
     """(height, width, 4) sRGB, or None."""
-    try:
-        from PIL import Image
-    except ImportError:
-        return None
     found = source.json["textures"][texture]
     others = (one.get("source") for one in found.get("extensions", {}).values())
     index = next((one for one in (found.get("source"), *others) if one is not None), None)
     if index is None:
         return None
-    image = source.json["images"][index]
+    if index not in read:
+        read[index] = _read(source, source.json["images"][index])
+    return read[index]
+
+
+def _read(source: Document, image: dict[str, Any]) -> npt.NDArray[np.uint8] | None:
+    try:
+        from PIL import Image
+    except ImportError:
+        return None
     if "bufferView" in image:
         view = source.json["bufferViews"][image["bufferView"]]
         start = int(view.get("byteOffset", 0))
@@ -65,8 +73,6 @@ def _picture(source: Document, texture: int) -> npt.NDArray[np.uint8] | None:
         return None
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            opened.draft("RGB", (_MOST_PIXELS, _MOST_PIXELS))
-            opened.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
             return np.asarray(opened.convert("RGBA"))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
+_LENGTH = struct.Struct("<I")
 #: Bytes that wait for a page before the oldest frames and sounds are dropped for it: about 4 s.
 QUEUE_BYTES = 512 * 1024
 #: Facts that wait for it; the newest of each kind count.
 _MOST_FACTS = 200
+
+
+# One page is sent what is there so often, seconds; several at most so many times less often.
+_EVERY_S = 0.012
+_MOST_TIMES = 4
+
+
+def join(packets: Iterable[bytes]) -> bytes:
+    """Packets as one message: each after its length (u32)."""
+    return b"".join(part for packed in packets for part in (_LENGTH.pack(len(packed)), packed))
+
+
+def split(message: bytes) -> list[bytes]:
+    """What `join` joined."""
+    found = []
+    at = 0
+    while at < len(message):
+        (length,) = _LENGTH.unpack_from(message, at)
+        found.append(message[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
 
 
 class Page:
@@ -38,18 +61,21 @@ class Page:
             self.dropped += 1
         self._due.set()
 
-    async def send(self) -> None:
-        """Sends what is queued, for ever; ends with what the connection raises."""
+    async def send(self, every_s: Callable[[], float]) -> None:
+        """Sends what is queued, at most every `every_s()`, for ever; ends with what the connection
+        raises.
+        """
         while True:
             await self._due.wait()
             self._due.clear()
-            while self._facts or self._packets:
-                if self._facts:
-                    await self._send_text(self._facts.popleft())
-                    continue
-                packed = self._packets.popleft()
-                self._bytes -= len(packed)
-                await self._send_bytes(packed)
+            while self._facts:
+                await self._send_text(self._facts.popleft())
+            if self._packets:
+                joined = join(self._packets)
+                self._packets.clear()
+                self._bytes = 0
+                await self._send_bytes(joined)
+            await asyncio.sleep(every_s())
 
 
 class Hub:
@@ -64,6 +90,10 @@ class Hub:
     @property
     def pages(self) -> int:
         return len(self._pages)
+
+    def every_s(self) -> float:
+        """How often a page is sent to: less often where there are many, which all cost a little."""
+        return _EVERY_S * min(_MOST_TIMES, 1 + len(self._pages) // 3)
 
     @property
     def dropped(self) -> int:

@@ -8,6 +8,8 @@ Controls and facts are JSON; frames and sound are little-endian bytes that a pag
             their number is odd
     sound   24-byte header: kind 2 (u8), 3 zero bytes, samples a second (u32), session (u64),
             position of the first sample (u64). Then samples (s16)
+
+A websocket's message joins several such packets (`hub.join`).
 """
 
 from __future__ import annotations

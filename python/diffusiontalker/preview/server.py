@@ -180,7 +180,7 @@ def application(desk: Desk) -> Starlette:
         await socket.accept()
         tab = Page(socket.send_text, socket.send_bytes)
         desk.hub.join(tab)
-        sending = asyncio.create_task(tab.send())
+        sending = asyncio.create_task(tab.send(desk.hub.every_s))
         try:
             await _listen(socket, tab, desk)
         finally:

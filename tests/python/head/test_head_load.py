@@ -362,3 +362,28 @@ def test_draco_is_decoded(tmp_path: Path) -> None:
     np.testing.assert_allclose(head.points, SQUARE, atol=1e-3)
     assert len(head.triangles) == 2
     assert head.shapes["jawOpen"][:, 1].max() == 1
+
+
+def test_a_picture_colours_the_points(tmp_path: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    pixels = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "skin.png")
+    writer = square(["jawOpen"])
+    places = np.array([[0.2, 0.2, 0], [0.7, 0.2, 0], [0.2, 0.7, 0], [1.7, -0.3, 0]], np.float32)
+    primitive = writer.json["meshes"][0]["primitives"][0]
+    primitive["attributes"]["TEXCOORD_0"] = writer.accessor(places, "VEC3")
+    primitive["material"] = 0
+    writer.json |= {
+        "materials": [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}],
+        "textures": [{"source": 0}],
+        "images": [{"uri": "skin.png"}],
+    }
+    # Texture places are pairs: the third number is the next row's.
+    view = writer.json["accessors"][primitive["attributes"]["TEXCOORD_0"]]
+    view["type"] = "VEC2"
+    writer.json["bufferViews"][view["bufferView"]]["byteStride"] = 12
+    path = saved(writer, tmp_path / "head.glb")
+    colours = heads.load(path).colours[:, :3]
+    assert colours.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
+    (tmp_path / "skin.png").write_bytes(b"damaged")
+    assert heads.load(path).colours.min() == 1

@@ -17,8 +17,7 @@ export class Stream {
     socket.onopen = () => this.on.state(true);
     socket.onmessage = ({ data }) => {
       if (typeof data === "string") this.on.say(JSON.parse(data));
-      else if (new Uint8Array(data, 0, 1)[0] === FRAMES) this.on.frames(readFrames(data));
-      else if (new Uint8Array(data, 0, 1)[0] === SOUND) this.on.sound(readSound(data));
+      else for (const packet of split(data)) this.take(packet);
     };
     socket.onclose = () => {
       this.on.state(false);
@@ -27,10 +26,28 @@ export class Stream {
     this.socket = socket;
   }
 
+  take(packet) {
+    const kind = new Uint8Array(packet, 0, 1)[0];
+    if (kind === FRAMES) this.on.frames(readFrames(packet));
+    else if (kind === SOUND) this.on.sound(readSound(packet));
+  }
+
   /** Asks for something: {do: "turn", ...}. Lost where nobody is connected. */
   ask(control) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(control));
   }
+}
+
+/** The packets of a message, each after its length. */
+export function split(data) {
+  const view = new DataView(data);
+  const packets = [];
+  for (let at = 0; at < data.byteLength; ) {
+    const length = view.getUint32(at, true);
+    packets.push(data.slice(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return packets;
 }
 
 export function readFrames(data) {
