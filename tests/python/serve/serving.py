@@ -99,7 +99,7 @@ async def hear(call: client.Call) -> Heard:
     """Reads a call to its end, whatever end that is."""
     heard = Heard()
     with contextlib.suppress(Exception):
-        async for message in call:
+        async for message in call.messages():
             heard.take(message)
     heard.code = await call.code()
     return heard
@@ -118,11 +118,12 @@ async def talk(
     await call.begin(rate, **header)
     reading = asyncio.create_task(hear(call))
     at, number = 0, 0
-    while at < len(pcm):
-        size = max(cut(number), 1)
-        await call.send(pcm[at : at + size])
-        at, number = at + size, number + 1
-    await call.end()
+    with contextlib.suppress(Exception):  # the server may have ended it
+        while at < len(pcm):
+            size = max(cut(number), 1)
+            await call.send(pcm[at : at + size])
+            at, number = at + size, number + 1
+        await call.end()
     return await reading
 
 

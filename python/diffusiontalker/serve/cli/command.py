@@ -6,17 +6,16 @@ import argparse
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ... import __version__
-from ...spelling import meant
 from .. import ServeError
 from ..limits import Limits
+from .arguments import Parser, at_least_one, missing
 from .log import FORMATS, begin_log
 
 if TYPE_CHECKING:  # gRPC waits until something is served
@@ -38,26 +37,13 @@ docs/serving.md.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises ServeError in place of printing a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        unknown = re.search(r"unrecognized arguments:.*?(--[\w-]+)", message)
-        if unknown:
-            options = [o for o in self._option_string_actions if o.startswith("--")]
-            message += meant(unknown[1], options)
-        raise ServeError(f"{message} (see {self.prog} --help)")
-
-
 def parser() -> argparse.ArgumentParser:
     """`dt-serve` itself; `dt-serve bench` has one of its own."""
     limits = Limits()
-    made = _Parser(
+    made = Parser(
         "dt-serve",
         description="Faces for many clients at once: Audio2Face-3D's gRPC protocol, and WebSocket.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"dt-serve {__version__}")
     model = made.add_argument_group("the model")
@@ -68,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "(default: the model's)",
     )  # fmt: skip
     model.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="that compute (default: 1)"
+        "--threads", type=at_least_one, default=1, metavar="N", help="that compute (default: 1)"
     )
     where = made.add_argument_group("addresses")
     where.add_argument("--host", default="127.0.0.1", help="to listen at (default: 127.0.0.1)")
@@ -93,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     most = made.add_argument_group("limits")
     most.add_argument(
-        "--sessions", type=_positive, default=limits.sessions, metavar="N",
+        "--sessions", type=at_least_one, default=limits.sessions, metavar="N",
         help=f"at once (default: {limits.sessions})",
     )  # fmt: skip
     most.add_argument(
@@ -101,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         help="most seconds of sound in a session (default: 0, any)",
     )  # fmt: skip
     most.add_argument(
-        "--chunk-bytes", type=_positive, default=limits.chunk_bytes, metavar="N",
+        "--chunk-bytes", type=at_least_one, default=limits.chunk_bytes, metavar="N",
         help=f"largest message (default: {limits.chunk_bytes})",
     )  # fmt: skip
     most.add_argument(
@@ -124,12 +110,6 @@ def parser() -> argparse.ArgumentParser:
         help="event loop; uvloop is installed apart (default: asyncio)",
     )  # fmt: skip
     return made
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
-    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -183,9 +163,7 @@ def options_of(args: argparse.Namespace) -> Options:
         from ... import bundle
         from ..server import Options
     except ImportError as error:
-        raise ServeError(
-            f"{error.name} is not installed: pip install 'diffusiontalker[serve]'"
-        ) from None
+        raise missing(error) from None
     try:
         rate = bundle.read(args.bundle).frame_rate
     except bundle.BundleError as error:

@@ -29,13 +29,20 @@ def connect(address: str, *, certificate: bytes | None = None) -> Any:
 
 
 class Call:
-    """One `ProcessAudioStream`."""
+    """One `ProcessAudioStream`; `raw`: its messages come as bytes."""
 
-    def __init__(self, channel: Any, *, token: str | None = None, timeout_s: float | None = None):
+    def __init__(
+        self,
+        channel: Any,
+        *,
+        token: str | None = None,
+        timeout_s: float | None = None,
+        raw: bool = False,
+    ) -> None:
         made = channel.stream_stream(
             f"/{messages.A2F_SERVICE}/{messages.A2F_CALL}",
             _serialized,
-            messages.AnimationDataStream.FromString,
+            None if raw else messages.AnimationDataStream.FromString,
         )
         metadata = [] if token is None else [("authorization", f"Bearer {token}")]
         self.call = made(metadata=metadata, timeout=timeout_s)
@@ -55,9 +62,17 @@ class Call:
         """Says that no more sound comes; the call stays half open, as NVIDIA's clients leave it."""
         await self.call.write(messages.AudioStream(end_of_audio={}))
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        """The server's messages."""
-        return self.call.__aiter__()  # type: ignore[no-any-return]
+    async def messages(self) -> AsyncIterator[Any]:
+        """The server's messages; some may have been taken by `read` before."""
+        while (message := await self.call.read()) is not grpc.aio.EOF:
+            yield message
+
+    async def read(self) -> Any:
+        """The next message."""
+        return await self.call.read()
+
+    def cancel(self) -> None:
+        self.call.cancel()
 
     async def code(self) -> Any:
         return await self.call.code()
