@@ -7,21 +7,23 @@
 #
 #   sh tests/run.sh                 everything
 #   sh tests/run.sh python          only the named stages: lint types contracts cpp sanitizers digests
-#                                   instructions unreal python tensorrt, and faults, which takes 13
-#                                   minutes and is run only when it is named
+#                                   instructions unreal python tensorrt, and those that run only when
+#                                   they are named: faults (13 minutes), serving (other people's
+#                                   clients; needs npm)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts cpp sanitizers digests instructions unreal python tensorrt"
+named="faults serving"
 stages=${*:-$every}
 
 for stage in $stages; do
-  case " $every faults " in
+  case " $every $named " in
     *" $stage "*) ;;
     *)
-      echo "tests/run.sh: no stage '$stage'; there are: $every faults" >&2
+      echo "tests/run.sh: no stage '$stage'; there are: $every $named" >&2
       exit 2
       ;;
   esac
