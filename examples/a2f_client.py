@@ -73,9 +73,7 @@ async def main(file: str, address: str) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description="Prints the frames of a WAV file as a server sends them."
-    )
+    parser = argparse.ArgumentParser(description="Prints a WAV file's frames as they come.")
     parser.add_argument("file", help="16-bit mono WAV, 8 to 144 kHz")
     parser.add_argument("--address", default="127.0.0.1:52000", help="(default: 127.0.0.1:52000)")
     given = parser.parse_args()

@@ -13,6 +13,7 @@ COMMANDS = {
     "dt-stream": "from diffusiontalker.stream.cli import main",
     "dt-watch": "from diffusiontalker.stream.cli.watch import main",
     "dt-train": "from diffusiontalker.train.__main__ import main",
+    "dt-serve": "from diffusiontalker.serve.cli import main",
     "dt-bench": "from diffusiontalker.bench.cli import main",
 }
 COLUMNS = 100
@@ -79,6 +80,8 @@ def pages() -> dict[str, str]:
         "dt-stream.txt": page("dt-stream"),
         "dt-watch.txt": page("dt-watch"),
         "dt-bench.txt": page("dt-bench"),
+        "dt-serve.txt": page("dt-serve"),
+        "dt-serve-bench.txt": page("dt-serve", "bench"),
         "dt-train.txt": top,
     }
     for name in train_commands(top):

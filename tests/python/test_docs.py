@@ -39,6 +39,7 @@ ELSEWHERE = {
     "Engine/Build/BatchFiles": "a folder of Unreal Engine",
     "Config/DefaultEngine.ini": "a file of an Unreal project",
     "dt/": "topics of the wire",
+    "nvidia_ace.services.a2f_controller.v1.A2FControllerService/ProcessAudioStream": "a call",
 }
 
 

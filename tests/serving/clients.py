@@ -26,6 +26,7 @@ from diffusiontalker import Runtime
 from diffusiontalker.serve.rpc import messages
 from diffusiontalker.sound import read_all
 
+SERVER = "diffusiontalker.serve.cli"
 HERE = Path(__file__).parent
 PACKAGE = "nvidia-audio2face-3d==1.3.0"
 NODE_PACKAGES = ("@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8")
@@ -36,8 +37,7 @@ DEMO = Path(sys.modules["diffusiontalker"].__file__ or "").parent / "data" / "de
 def serving() -> Iterator[str]:
     """A dt-serve of its own; its gRPC address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "diffusiontalker.serve.cli", "--grpc-port", "0"]
-        + ["--http-port", "none"],
+        [sys.executable, "-m", SERVER, "--grpc-port", "0", "--http-port", "none"],
         stdout=subprocess.PIPE,
         text=True,
     )

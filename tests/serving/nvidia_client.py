@@ -1,9 +1,9 @@
-"""NVIDIA's own messages and stub (nvidia-audio2face-3d 1.3.0) against a dt-serve; run by clients.py.
+"""NVIDIA's own messages and stub against a dt-serve; run by clients.py.
 
-    python nvidia_client.py ADDRESS FILE.wav OUT.npy
+    python nvidia_client.py ADDRESS FILE.wav OUT.f32
 
 Sends the file in real time where it is short, at once where it is long, and saves what came: the
-weights, and how late the first frame was.
+weights, and when the first frame was here.
 """
 
 from __future__ import annotations
