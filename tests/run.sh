@@ -9,14 +9,15 @@
 #   sh tests/run.sh python          only the named stages: lint types contracts docs cpp sanitizers
 #                                   digests instructions unreal python tensorrt, and, run only when
 #                                   named, faults (13 minutes), notebook (Jupyter), exports
-#                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster)
+#                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster),
+#                                   serving (other people's clients; needs npm)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
-named="faults notebook exports browser ray"
+named="faults notebook exports browser ray serving"
 stages=${*:-$every}
 
 for stage in $stages; do

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import threading
 import time
 from collections import deque
@@ -28,7 +27,15 @@ from .past import Past
 from .resample import delay_samples
 from .scale import is_audio
 from .spelling import meant
-from .streams import MOST_STREAMS, Stream, each, one_each, refuse_what_is_no_audio, whole
+from .streams import (
+    MOST_STREAMS,
+    Stream,
+    each,
+    lookahead_at,
+    one_each,
+    refuse_what_is_no_audio,
+    whole,
+)
 
 #: Input rates that are accepted, in Hz.
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 8000, 192000
@@ -172,11 +179,7 @@ class Runtime:
         # Whoever holds it feeds the worker; what comes meanwhile waits in `_waiting`, so that the
         # thread that pushes never does.
         self._feeding = threading.Lock()
-        self._lookahead = self._model.lookahead_samples
-        if self._rate != CORE_RATE_HZ:
-            self._lookahead = math.ceil(
-                Fraction(self._lookahead * self._rate, CORE_RATE_HZ)
-            ) + delay_samples(self._rate)
+        self._lookahead = lookahead_at(self._rate, self._model.lookahead_samples)
         self._streams = [
             Stream(self._rate, self.frame_rate, self._lookahead, self.curve_names)
             for _ in self._seeds

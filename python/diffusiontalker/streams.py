@@ -20,6 +20,13 @@ MOST_STREAMS = 65536
 _T = TypeVar("_T")
 
 
+def lookahead_at(rate: int, core_samples: int) -> int:
+    """The core's look-ahead in samples at `rate`, with the resampler's delay."""
+    if rate == CORE_RATE_HZ:
+        return core_samples
+    return -(-core_samples * rate // CORE_RATE_HZ) + delay_samples(rate)
+
+
 class Stream:
     """One voice between the caller's clock and the core's.
 

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "faces/": "made by dt-batch",
     "act1/": "below either",
     "OUT/": "where --out says",
+    "nvidia_ace.services.a2f_controller.v1.A2FControllerService/ProcessAudioStream": "a call",
 }
 
 

@@ -1,0 +1,1 @@
+"""Load runs: many clients at once against a server, timed."""

@@ -1,0 +1,1 @@
+"""gRPC: Audio2Face-3D's protocol, and health."""
