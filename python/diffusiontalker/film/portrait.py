@@ -81,8 +81,8 @@ class Portrait:
             [np.full(len(part.triangles), i, np.uint8) for i, part in enumerate(head.parts)]
         )
         self._surfaces = np.array([_row(part) for part in head.parts], np.float32)
-        self._joints = joints(head)
-        self._columns, self._shapes = _shapes_of(head, names)
+        self._joints, self._shapes, curves = _prepared(_Same(head))
+        self._columns = _columns_of(curves, names)
         self._turns = [names.index(name) if name in names else None for name in HEAD]
         self._count = len(names)
         low, high = _face_box(self._points, self._shapes)
@@ -104,7 +104,7 @@ class Portrait:
             raise FilmError(f"curves: expected {self._count} values, got shape {values.shape}")
         if not np.isfinite(values).all():
             raise FilmError("curves: expected finite values")
-        weights = values[self._columns]
+        weights = np.where(self._columns < 0, np.float32(0), values[self._columns])
         points, moved = self._points.copy(), np.empty_like(self._points)
         # One after the other: a product of matrices would have BLAS's threads wait by spinning.
         for i in np.flatnonzero(weights):
@@ -218,17 +218,40 @@ def _row(part: Part) -> tuple[float, ...]:
     return kind.gloss, kind.sharp, kind.wrap, float(part.transparent), float(kind.two_sided)
 
 
-def _shapes_of(head: Head, names: Sequence[str]) -> tuple[npt.NDArray[np.intp], FloatArray]:
-    """The columns of curves that the head has, and its shapes for them, (n, V, 3)."""
+class _Same:
+    """A head as a key: equal to itself alone."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.head is other.head
+
+    def __hash__(self) -> int:
+        return id(self.head)
+
+
+@lru_cache(maxsize=2)
+def _prepared(same: _Same) -> tuple[npt.NDArray[np.int32], FloatArray, tuple[str, ...]]:
+    """Joints, shapes (n, V, 3) and the shapes' curves: once a head, for as many as draw it."""
+    head = same.head
+    curves = tuple(head.shapes)
+    shapes = np.zeros((len(curves), *head.points.shape), np.float32)
+    for i, curve in enumerate(curves):
+        shapes[i] = head.shapes[curve]
+    return joints(head), shapes, curves
+
+
+def _columns_of(curves: Sequence[str], names: Sequence[str]) -> npt.NDArray[np.intp]:
+    """(n,) where each of a head's curves is among `names`; -1 where it is not."""
     by_curve: dict[str, int] = {}
     for i, name in enumerate(names):
         known = curve_of(name)
         by_curve.setdefault(name if known is None else known[0], i)
-    columns = [by_curve[name] for name in head.shapes if name in by_curve]
-    shapes = [head.shapes[name] for name in head.shapes if name in by_curve]
-    if not shapes:
+    columns = np.array([by_curve.get(curve, -1) for curve in curves], np.intp)
+    if (columns < 0).all():
         raise FilmError("the head has none of the curves: nothing would move")
-    return np.array(columns), np.ascontiguousarray(np.stack(shapes), np.float32)
+    return columns
 
 
 def _face_box(points: FloatArray, shapes: FloatArray) -> tuple[FloatArray, FloatArray]:
