@@ -40,6 +40,10 @@ ELSEWHERE = {
     "Engine/Build/BatchFiles": "a folder of Unreal Engine",
     "Config/DefaultEngine.ini": "a file of an Unreal project",
     "dt/": "topics of the wire",
+    "lines/": "recorded lines of the reader's",
+    "faces/": "made by dt-batch",
+    "OUT/": "made by dt-batch",
+    "failures.csv": "made by dt-batch",
     "missing/": "a folder that is not there",
 }
 
