@@ -45,6 +45,10 @@ ELSEWHERE = {
     "OUT/": "made by dt-batch",
     "failures.csv": "made by dt-batch",
     "missing/": "a folder that is not there",
+    "lines/": "recordings of the reader's",
+    "faces/": "made by dt-batch",
+    "act1/": "below either",
+    "OUT/": "where --out says",
 }
 
 

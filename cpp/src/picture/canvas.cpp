@@ -18,17 +18,14 @@ constexpr float kNear = 0.02F;
 // Samples of one surface whose distances differ by less than this share are lit as one.
 constexpr float kOneSurface = 0.006F;
 
-// Whether no sample of a pixel sees anything: all are -1.
-bool empty(const std::int32_t* nearest) {
-  return (nearest[0] & nearest[1] & nearest[2] & nearest[3]) == -1;
-}
+// Whether no sample of a pixel sees anything.
+bool empty(const float* depth) { return depth[0] + depth[1] + depth[2] + depth[3] == 0.0F; }
 
 // Whether all samples of a pixel see one surface.
 bool one_surface(const Scene& scene, const std::int32_t* nearest, const float* depth) {
-  if ((nearest[0] | nearest[1] | nearest[2] | nearest[3]) < 0) return false;
   const float low = std::min(std::min(depth[0], depth[1]), std::min(depth[2], depth[3]));
   const float high = std::max(std::max(depth[0], depth[1]), std::max(depth[2], depth[3]));
-  if (high - low > kOneSurface * low) return false;
+  if (low == 0.0F || high - low > kOneSurface * low) return false;
   const std::uint8_t surface = scene.surface[nearest[0]];
   return scene.surface[nearest[1]] == surface && scene.surface[nearest[2]] == surface &&
          scene.surface[nearest[3]] == surface;
@@ -44,7 +41,7 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
       tones_(std::move(tones)),
       linear_(background_),
       depth_(static_cast<std::size_t>(width) * height * kSamples, 0.0F),
-      nearest_(static_cast<std::size_t>(width) * height * kSamples, kNone),
+      nearest_(static_cast<std::size_t>(width) * height * kSamples),
       lamp_(kShadowSize * kShadowSize),
       lamp_squared_(kShadowSize * kShadowSize),
       coarse_width_((width + kCoarse - 1) / kCoarse),
@@ -171,7 +168,6 @@ void Canvas::clear() {
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
     const std::size_t row = (static_cast<std::size_t>(y) * width_ + drawn_.left) * kSamples;
     std::fill_n(&depth_[row], count, 0.0F);
-    std::fill_n(&nearest_[row], count, kNone);
   }
 }
 
@@ -314,7 +310,7 @@ void Canvas::resolve(const Scene& scene) {
       const float* depth = &depth_[pixel * kSamples];
       float* colour = &linear_[pixel * 3];
       const float* behind = &background_[pixel * 3];
-      if (empty(nearest)) {
+      if (empty(depth)) {
         if (blends_) std::copy_n(behind, 3, colour);
         continue;
       }
@@ -330,14 +326,14 @@ void Canvas::resolve(const Scene& scene) {
       unsigned done = 0;
       int open = kSamples;
       for (int s = 0; s < kSamples && done != (1U << kSamples) - 1U; ++s) {
-        if (nearest[s] == kNone || (done >> s & 1U) != 0) continue;
+        if (depth[s] == 0.0F || (done >> s & 1U) != 0) continue;
         const std::uint8_t surface = scene.surface[nearest[s]];
         float at_x = 0.0F, at_y = 0.0F;
         int count = 0;
         for (int other = s; other < kSamples; ++other) {
+          if (depth[other] == 0.0F || (done >> other & 1U) != 0) continue;
           const bool one = nearest[other] == nearest[s] ||
-                           (nearest[other] != kNone && (done >> other & 1U) == 0 &&
-                            scene.surface[nearest[other]] == surface &&
+                           (scene.surface[nearest[other]] == surface &&
                             std::fabs(depth[other] - depth[s]) <= kOneSurface * depth[s]);
           if (!one) continue;
           done |= 1U << other;
@@ -421,7 +417,7 @@ void Canvas::develop(std::uint8_t* out) const {
     const std::size_t row = static_cast<std::size_t>(y) * width_;
     const std::size_t end = row + drawn_.right;
     const auto seen = [&](std::size_t pixel) {
-      return blends_ || !empty(&nearest_[pixel * kSamples]);
+      return blends_ || !empty(&depth_[pixel * kSamples]);
     };
     for (std::size_t pixel = row + drawn_.left; pixel < end;) {
       while (pixel < end && !seen(pixel)) ++pixel;

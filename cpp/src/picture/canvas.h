@@ -29,7 +29,6 @@ class Canvas {
 
  private:
   static constexpr int kSamples = 4;
-  static constexpr int kNone = -1;
   static constexpr int kShadowSize = 320;  // texels a side
   static constexpr int kTile = 8;          // pixels a side of a tile
   static constexpr int kCoarse = 4;        // pixels a cell of the grid of depths
@@ -101,7 +100,7 @@ class Canvas {
   std::vector<std::uint8_t> tones_;
   std::vector<float> linear_;          // (height, width, 3)
   std::vector<float> depth_;           // (height, width, kSamples): 1 / distance, 0 is nothing
-  std::vector<std::int32_t> nearest_;  // (height, width, kSamples): triangle or kNone
+  std::vector<std::int32_t> nearest_;  // (height, width, kSamples): triangle, where depth_ is not 0
   std::vector<float> farthest_;        // the farthest sample of each tile, 0 where one sees nothing
   std::vector<float> sums_;            // (points, 3): normals being added up
   std::vector<float> screen_;          // (points, 3): x, y, 1 / distance

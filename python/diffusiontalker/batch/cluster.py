@@ -5,12 +5,12 @@ Ray moves tasks; sounds and results stay where all its machines see them: a shar
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,8 +50,7 @@ class Cluster:
         self._ray = ray
         self._joined = ExitStack()
         # Ray writes about machines that went to stdout, and what became of lines is told anyhow.
-        nothing = self._joined.enter_context(Path(os.devnull).open("w"))
-        self._joined.enter_context(redirect_stdout(nothing))
+        self._joined.enter_context(redirect_stdout(io.StringIO()))
         try:
             _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")

@@ -65,7 +65,7 @@ class Mp4:
                 "libx264",
                 rate=fps,
                 # Dark walls get their share of the bits, or they show steps.
-                options={"preset": "veryfast", "crf": str(crf), "aq-mode": "3"},
+                options={"preset": "superfast", "crf": str(crf), "aq-mode": "3"},
             )
         else:
             self.notes.append("this PyAV has no H.264 encoder: the film is MPEG-4, which is larger")

@@ -49,6 +49,7 @@ def examine(bundle: str | Path | None) -> list[Finding]:
         *_sound_input(),
         _more_files(),
         _page(),
+        _films(),
         Finding(
             "ok", "ZeroMQ",
             f"libzmq {zmq.zmq_version()}, pyzmq {zmq.pyzmq_version()}, "
@@ -76,6 +77,16 @@ def _page() -> Finding:
             "note", "page", f"no --preview: {', '.join(missing)} missing; {link.INSTALL}"
         )
     return Finding("ok", "page", f"--preview, by NiceGUI {metadata.version('nicegui')}")
+
+
+def _films() -> Finding:
+    from ... import film
+
+    try:
+        film.ready()
+    except film.FilmError as error:
+        return Finding("note", "films", f"no --film: {error}")
+    return Finding("ok", "films", "--film writes MP4, drawn on the CPU")
 
 
 def _package() -> Finding:

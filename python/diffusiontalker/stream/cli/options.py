@@ -280,10 +280,10 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
-    use_preset(args)
     if args.pulse:
         _check_pulse(args)
         return
+    use_preset(args)
     filming.check(args)
     preview.check(args)
     _check_several(args)
@@ -325,7 +325,7 @@ def _check_replay(args: argparse.Namespace) -> None:
 
 
 def _check_pulse(args: argparse.Namespace) -> None:
-    _refuse(args, (*_NOT_FOR_REPLAY, "fast", "play", "publish_audio", "film", "plot"),
+    _refuse(args, (*_NOT_FOR_REPLAY, "fast", "play", "publish_audio", "film", "plot", "preview"),
             "--pulse", "it has neither voice nor model")  # fmt: skip
     if len(args.subject) > 1:
         raise StreamError("--pulse: give one --subject")
