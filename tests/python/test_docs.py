@@ -40,6 +40,7 @@ ELSEWHERE = {
     "Engine/Build/BatchFiles": "a folder of Unreal Engine",
     "Config/DefaultEngine.ini": "a file of an Unreal project",
     "dt/": "topics of the wire",
+    "failures.csv": "made by dt-batch",
     "missing/": "a folder that is not there",
     "lines/": "recordings of the reader's",
     "faces/": "made by dt-batch",
