@@ -117,7 +117,14 @@ class Scheduler:
             except (ValueError, TypeError) as error:
                 raise Refusal("invalid", str(error)) from None
             loop = asyncio.get_running_loop()
-            place = await asyncio.shield(self._taken(loop, request.voice))
+            taking = loop.run_in_executor(self._computing, self._pool.take, request.voice)
+            try:
+                place = await asyncio.shield(taking)
+            except asyncio.CancelledError:  # the client has left before its place came
+                taking.add_done_callback(
+                    lambda done: self._computing.submit(self._pool.give_back, *done.result())
+                )
+                raise
         finally:
             self._opening -= 1
         session = Session(
@@ -135,21 +142,6 @@ class Scheduler:
         self._sessions.add(session)
         self.metrics.sessions.set(len(self._sessions))
         return session
-
-    def _taken(
-        self, loop: asyncio.AbstractEventLoop, voice: VoiceSettings
-    ) -> asyncio.Future[tuple[Batch, int]]:
-        """A place; one whose client has left before it came goes back."""
-        future = loop.run_in_executor(self._computing, self._pool.take, voice)
-        asker = asyncio.current_task()
-        assert asker is not None
-
-        def arrived(done: asyncio.Future[tuple[Batch, int]]) -> None:
-            if asker.cancelling() if hasattr(asker, "cancelling") else asker.cancelled():
-                self._computing.submit(self._pool.give_back, *done.result())
-
-        future.add_done_callback(arrived)
-        return future
 
     def close(self, session: Session) -> None:
         """Its place goes to the next session, after the turn that may be under way."""
