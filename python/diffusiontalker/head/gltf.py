@@ -1,8 +1,8 @@
 """A head as one binary glTF: a node, a mesh, a primitive a part, a target a curve.
 
 What every importer reads: dense float32 targets, names in the mesh's extras.targetNames and
-nowhere else. Each part has points of its own, and a shape that leaves a part still points to one
-shared run of zeros, so that hair costs no 52 shapes. The bytes depend on the head alone.
+nowhere else. Each part has points of its own, and a shape that leaves a part still lies upon one
+run of zeros, so that hair costs no 52 shapes. The bytes depend on the head alone.
 """
 
 from __future__ import annotations
@@ -78,14 +78,16 @@ class Writer:
         if not counts:
             return {}
         longest = self.accessor(np.zeros((max(counts), 3), np.float32), "VEC3", target=_VERTICES)
-        accessors = self.json["accessors"]
-        # Where several accessors lie on one view, the step from row to row must be said.
-        self.json["bufferViews"][accessors[longest]["bufferView"]]["byteStride"] = 12
+        accessors, views = self.json["accessors"], self.json["bufferViews"]
         accessors[longest] |= {"min": [0.0] * 3, "max": [0.0] * 3}
+        run = views[accessors[longest]["bufferView"]]
         found = {max(counts): longest}
         for count in counts:
             if count not in found:
-                accessors.append(accessors[longest] | {"count": count})
+                views.append(run | {"byteLength": 12 * count})
+                accessors.append(
+                    accessors[longest] | {"bufferView": len(views) - 1, "count": count}
+                )
                 found[count] = len(accessors) - 1
         return found
 
@@ -172,7 +174,39 @@ def document(head: Head, *, morph_normals: bool = False) -> Writer:
     writer.json["meshes"] = [
         {"name": "head", "primitives": primitives, "extras": {"targetNames": curves}}
     ]
+    spell_out(writer.json)
     return writer
+
+
+def spell_out(found: dict[str, Any]) -> None:
+    """Says in a glTF what panda3d-gltf does not take as said; its bytes stay.
+
+    A mesh with targets states its weights, 0 by default, or it is not moved. A target has an
+    accessor and a view of its own, over the same bytes where it shared them: those of one view are
+    taken for the columns of one table.
+    """
+    for mesh in found.get("meshes", []):
+        seen: set[int] = set()
+        count = 0
+        for primitive in mesh["primitives"]:
+            targets = primitive.get("targets", [])
+            count = max(count, len(targets))
+            for target in targets:
+                for attribute, index in target.items():
+                    target[attribute] = _again(found, index) if index in seen else index
+                    seen.add(target[attribute])
+        if count:
+            mesh.setdefault("weights", [0.0] * count)
+
+
+def _again(found: dict[str, Any], index: int) -> int:
+    """An accessor as this one, with a view of its own."""
+    accessor = dict(found["accessors"][index])
+    if "bufferView" in accessor:
+        found["bufferViews"].append(dict(found["bufferViews"][accessor["bufferView"]]))
+        accessor["bufferView"] = len(found["bufferViews"]) - 1
+    found["accessors"].append(accessor)
+    return len(found["accessors"]) - 1
 
 
 def _still_counts(head: Head) -> list[int]:

@@ -123,34 +123,45 @@ class _Merged:
         index = source.json["nodes"][node]["mesh"]
         mesh = source.json["meshes"][index]
         placing = source.placing(node)
-        shared: dict[str, int] = {}
+        #: Where a list of vertices starts, and the number of its run of colours.
+        shared: dict[str, tuple[int, int]] = {}
         for primitive in mesh["primitives"]:
             if primitive.get("mode", 4) not in (4, 5, 6):
                 continue  # points and lines
             # Materials split a mesh into primitives that often share one list of vertices.
             key = repr((sorted(primitive["attributes"].items()), primitive.get("targets")))
-            first = shared.get(key)
-            if first is None:
-                first = shared[key] = self.count
+            new = key not in shared
+            first, run = shared.setdefault(key, (self.count, len(self.colours)))
+            colours = self._colours(source, primitive)
+            if new:
                 self._add_points(source, primitive, placing)
+                self.colours.append(colours)
                 self._add_shapes(source, (node, index), mesh, primitive, placing, wanted, first)
             self._add_part(source, primitive, first, flipped=bool(np.linalg.det(placing) < 0))
+            if not new:
+                # Its own material's picture, at those of the vertices that are its own.
+                used = np.unique(self.parts[-1].triangles) - first
+                self.colours[run][used] = colours[used]
 
     def _add_points(
         self, source: Document, primitive: dict[str, Any], placing: npt.NDArray[np.float64]
     ) -> None:
-        attributes = primitive["attributes"]
-        still = source.numbers(attributes["POSITION"])
+        still = source.numbers(primitive["attributes"]["POSITION"])
         self.points.append((still @ placing[:3, :3].T + placing[:3, 3]).astype(np.float32))
-        colours = np.ones((len(still), 4), np.float32)
+        self.count += len(still)
+
+    def _colours(self, source: Document, primitive: dict[str, Any]) -> FloatArray:
+        """(V, 4): the vertices' colours times the material's times its picture's."""
+        attributes = primitive["attributes"]
+        count = source.json["accessors"][attributes["POSITION"]]["count"]
+        colours = np.ones((count, 4), np.float32)
         if "COLOR_0" in attributes:
             own = source.numbers(attributes["COLOR_0"])
             colours[:, : own.shape[1]] = own
         material = _material(source, primitive)
         factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor", (1, 1, 1, 1))
         picture = painted(source, primitive, material, self.pictures)
-        self.colours.append((colours * np.array(factor, np.float32) * picture).clip(0, 1))
-        self.count += len(still)
+        return (colours * np.array(factor, np.float32) * picture).clip(0, 1)
 
     def _add_shapes(
         self,
@@ -166,6 +177,7 @@ class _Merged:
         self.targets += len(targets)
         names = _target_names(mesh, primitive, len(targets))
         turn = placing[:3, :3].T
+        turned = not np.array_equal(turn, np.eye(3))  # products are what takes long
         mixes: dict[str, list[tuple[int, float]]] = {}
         for number, curve in enumerate(curves_of(names)):
             if curve is not None:
@@ -181,7 +193,7 @@ class _Merged:
                 if "POSITION" in targets[number]
             )
             if isinstance(moved, np.ndarray) and moved.any():
-                run = (moved @ turn).astype(np.float32)
+                run = (moved @ turn if turned else moved).astype(np.float32)
                 self.shapes.setdefault(curve, []).append((first, run))
 
     def _add_part(

@@ -11,7 +11,7 @@ import numpy as np
 
 from diffusiontalker import head as heads
 from diffusiontalker.curves import CURVES
-from diffusiontalker.head.gltf import document
+from diffusiontalker.head.gltf import document, spell_out
 
 
 def shipped() -> tuple[dict[str, Any], bytes]:
@@ -40,6 +40,33 @@ def test_dense_float_targets_for_every_curve() -> None:
             assert accessor["componentType"] == 5126
             assert "sparse" not in accessor
             assert "bufferView" in accessor
+
+
+def test_a_target_has_an_accessor_and_a_view_of_its_own_and_weights_are_stated() -> None:
+    found, _ = shipped()
+    (mesh,) = found["meshes"]
+    assert mesh["weights"] == [0.0] * len(CURVES)
+    own = [t["POSITION"] for p in mesh["primitives"] for t in p["targets"]]
+    assert len(set(own)) == len(own)
+    assert len({found["accessors"][index]["bufferView"] for index in own}) == len(own)
+
+
+def test_shared_accessors_are_told_apart_over_the_same_bytes() -> None:
+    found: dict[str, Any] = {
+        "bufferViews": [{"buffer": 0, "byteOffset": 24, "byteLength": 12}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 1, "type": "VEC3"}],
+        "meshes": [
+            {"primitives": [{"attributes": {}, "targets": [{"POSITION": 0}, {"POSITION": 0}]}]},
+            {"primitives": [{"attributes": {}}]},
+        ],
+    }
+    spell_out(found)
+    moved, still = found["meshes"]
+    assert moved["weights"] == [0.0, 0.0]
+    assert "weights" not in still
+    assert moved["primitives"][0]["targets"] == [{"POSITION": 0}, {"POSITION": 1}]
+    assert found["accessors"][1] == found["accessors"][0] | {"bufferView": 1}
+    assert found["bufferViews"][1] == found["bufferViews"][0]
 
 
 def test_bounds_are_what_lies_there() -> None:

@@ -387,3 +387,21 @@ def test_a_picture_colours_the_points(tmp_path: Path) -> None:
     assert colours.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
     (tmp_path / "skin.png").write_bytes(b"damaged")
     assert heads.load(path).colours.min() == 1
+
+
+def test_materials_that_share_vertices_keep_their_own_colours(tmp_path: Path) -> None:
+    writer = square(["jawOpen"])
+    mesh = writer.json["meshes"][0]
+    (whole,) = mesh["primitives"]
+    mesh["primitives"] = []
+    writer.json["materials"] = []
+    # As avatars' exporters write a face: a list of vertices, a primitive a material.
+    for corners, colour in (((0, 0, 1), (1, 0, 0, 1)), ((2, 3, 3), (0, 0, 1, 1))):
+        index = writer.accessor(np.array(corners, np.uint16)[:, None], "SCALAR")
+        mesh["primitives"].append(whole | {"indices": index, "material": len(mesh["primitives"])})
+        writer.json["materials"].append({"pbrMetallicRoughness": {"baseColorFactor": colour}})
+    head = heads.load(saved(writer, tmp_path / "head.glb"))
+    assert len(head.points) == 4
+    red, blue = (head.colours[np.unique(part.triangles)] for part in head.parts)
+    np.testing.assert_array_equal(red, [[1, 0, 0, 1]] * 2)
+    np.testing.assert_array_equal(blue, [[0, 0, 1, 1]] * 2)

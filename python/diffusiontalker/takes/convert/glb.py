@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...curves import CURVES, curves_of
 from ...head import HeadError, document, vrm
 from ...head.document import Document
-from ...head.gltf import Writer
+from ...head.gltf import Writer, spell_out
 from ..errors import TakeError
 from ..motion import Motion
 
@@ -89,32 +89,8 @@ def _writer(source: Document, folder: Path) -> Writer:
         view["buffer"] = 0
     for image in found.get("images", []):
         _embed(image, folder)
-    for mesh in found.get("meshes", []):
-        for primitive in mesh["primitives"]:
-            _unshare(found, primitive)
-        if targets := len(target_names(mesh)):
-            # They are 0 by default, but panda3d-gltf moves no mesh that does not say so.
-            mesh.setdefault("weights", [0.0] * targets)
+    spell_out(found)
     return writer
-
-
-def _unshare(found: dict[str, Any], primitive: dict[str, Any]) -> None:
-    """Gives each target an accessor and a view of its own, over the same bytes.
-
-    Targets that move nothing may share one run of zeros; panda3d-gltf takes those of one view for
-    the columns of one table.
-    """
-    seen: set[int] = set()
-    for target in primitive.get("targets", []):
-        for attribute, index in target.items():
-            if index in seen:
-                accessor = dict(found["accessors"][index])
-                if "bufferView" in accessor:
-                    found["bufferViews"].append(dict(found["bufferViews"][accessor["bufferView"]]))
-                    accessor["bufferView"] = len(found["bufferViews"]) - 1
-                found["accessors"].append(accessor)
-                target[attribute] = len(found["accessors"]) - 1
-            seen.add(index)
 
 
 def _embed(image: dict[str, Any], folder: Path) -> None:
