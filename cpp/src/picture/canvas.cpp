@@ -171,6 +171,22 @@ void Canvas::set_up(const Scene& scene) {
               std::min(drawn_.top, face.top), std::max(drawn_.bottom, face.bottom)};
   }
   if (drawn_.left >= drawn_.right) drawn_ = {};
+  sort();
+}
+
+// Strip by strip, in each in their own order: what is looked at one after the other lies together.
+void Canvas::sort() {
+  strips_.assign(static_cast<std::size_t>(height_ / kStrip) + 2, 0);
+  for (const Face& face : faces_) {
+    if (face.seen) ++strips_[static_cast<std::size_t>(face.top / kStrip) + 1];
+  }
+  for (std::size_t i = 1; i < strips_.size(); ++i) strips_[i] += strips_[i - 1];
+  order_.resize(static_cast<std::size_t>(strips_.back()));
+  for (std::size_t t = 0; t < faces_.size(); ++t) {
+    if (!faces_[t].seen) continue;
+    const auto strip = static_cast<std::size_t>(faces_[t].top / kStrip);
+    order_[static_cast<std::size_t>(strips_[strip]++)] = static_cast<std::int32_t>(t);
+  }
 }
 
 void Canvas::clear() {
@@ -184,9 +200,9 @@ void Canvas::clear() {
 // Which triangle each sample sees: those that look here first, which hide most of the others.
 void Canvas::cover(const Scene& scene, bool front) {
   const Samples samples{width_, depth_.data(), nearest_.data()};
-  for (int t = 0; t < scene.triangles; ++t) {
+  for (const std::int32_t t : order_) {
     const Face& face = faces_[static_cast<std::size_t>(t)];
-    if (!face.seen || face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
+    if (face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
     const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(t);
     const float nearest = std::max({screen_[3 * static_cast<std::size_t>(corner[0]) + 2],
                                     screen_[3 * static_cast<std::size_t>(corner[1]) + 2],

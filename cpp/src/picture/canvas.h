@@ -33,6 +33,7 @@ class Canvas {
  private:
   static constexpr int kShadowSize = 320;  // texels a side
   static constexpr int kTile = 8;          // pixels a side of a tile
+  static constexpr int kStrip = 32;        // rows of a strip, which a processor's cache holds
   static constexpr int kCoarse = 4;        // pixels a cell of the grid of depths
 
   struct Pixels {
@@ -48,6 +49,7 @@ class Canvas {
   void find_normals(const Scene& scene);
   void project(const Scene& scene);
   void set_up(const Scene& scene);
+  void sort();
   void cast_shadow(const Scene& scene);
   void clear();
   void cover(const Scene& scene, bool front);
@@ -78,6 +80,8 @@ class Canvas {
   std::vector<float> screen_;          // (points, 3): x, y, 1 / distance
   std::vector<Vertex> vertices_;       // (points)
   std::vector<Face> faces_;            // (triangles)
+  std::vector<std::int32_t> order_;    // those that are seen, from above
+  std::vector<std::int32_t> strips_;   // where in the order each strip of the picture begins
   std::vector<float> lamp_;            // (kShadowSize, kShadowSize): depth from the key light
   std::vector<float> lamp_squared_;    // the mean of its square
   std::vector<float> coarse_;          // depths in metres, a cell each

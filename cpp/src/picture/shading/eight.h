@@ -29,7 +29,6 @@ inline Ints seen_in(Lanes first, Lanes second, Lanes third, Lanes depth, Lanes t
 inline Ints below(Lanes number, Lanes count) {
   return {_mm256_castps_si256(_mm256_cmp_ps(number.v, count.v, _CMP_LT_OQ))};
 }
-inline bool none(Ints mask) { return _mm256_testz_si256(mask.v, mask.v) != 0; }
 inline void put_where(Ints mask, Lanes value, float* to) {
   _mm256_maskstore_ps(to, mask.v, value.v);
 }

@@ -22,7 +22,6 @@ inline Ints seen_in(Lanes first, Lanes second, Lanes third, Lanes depth, Lanes t
   return (first >= zero) & (second >= zero) & (third >= zero) & (depth > there);
 }
 inline Ints below(Lanes number, Lanes count) { return number < count; }
-inline bool none(Ints) { return false; }  // no cheap way to know
 inline void put_where(Ints mask, Lanes value, float* to) {
   Ints old, bits;
   std::memcpy(&old, to, sizeof old);
@@ -81,7 +80,6 @@ inline Ints below(const Lanes& number, const Lanes& count) {
   for (int i = 0; i < 4; ++i) made.lane[i] = number.lane[i] < count.lane[i] ? -1 : 0;
   return made;
 }
-inline bool none(const Ints&) { return false; }
 inline void put_where(const Ints& mask, const Lanes& value, float* to) {
   for (int i = 0; i < 4; ++i) to[i] = mask.lane[i] != 0 ? value.lane[i] : to[i];
 }
