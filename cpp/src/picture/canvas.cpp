@@ -4,15 +4,10 @@
 #include <cmath>
 #include <utility>
 
-#include "picture/four.h"
-
 namespace dt::picture {
 
 namespace {
 
-// Where in a pixel its samples lie: no two in one row or column.
-constexpr std::array<float, 4> kSampleX{0.375F, 0.875F, 0.125F, 0.625F};
-constexpr std::array<float, 4> kSampleY{0.125F, 0.375F, 0.625F, 0.875F};
 // Nearer than this the camera sees nothing, metres.
 constexpr float kNear = 0.02F;
 // Samples of one surface whose distances differ by less than this share are lit as one.
@@ -21,11 +16,20 @@ constexpr float kOneSurface = 0.006F;
 // Whether no sample of a pixel sees anything.
 bool empty(const float* depth) { return depth[0] + depth[1] + depth[2] + depth[3] == 0.0F; }
 
+// Weights of a triangle's three corners, and the depth.
+std::array<float, 4> weights_at(const Face& face, float x, float y) {
+  const float u = x - face.x0, v = y - face.y0;
+  const float second = face.a[0] * u + face.b[0] * v, third = face.a[1] * u + face.b[1] * v;
+  return {1.0F - second - third, second, third,
+          face.depth[0] + face.depth[1] * u + face.depth[2] * v};
+}
+
 // Whether all samples of a pixel see one surface.
 bool one_surface(const Scene& scene, const std::int32_t* nearest, const float* depth) {
   const float low = std::min(std::min(depth[0], depth[1]), std::min(depth[2], depth[3]));
   const float high = std::max(std::max(depth[0], depth[1]), std::max(depth[2], depth[3]));
   if (low == 0.0F || high - low > kOneSurface * low) return false;
+  if (nearest[0] == nearest[1] && nearest[0] == nearest[2] && nearest[0] == nearest[3]) return true;
   const std::uint8_t surface = scene.surface[nearest[0]];
   return scene.surface[nearest[1]] == surface && scene.surface[nearest[2]] == surface &&
          scene.surface[nearest[3]] == surface;
@@ -34,14 +38,16 @@ bool one_surface(const Scene& scene, const std::int32_t* nearest, const float* d
 }  // namespace
 
 Canvas::Canvas(int width, int height, std::vector<float> background,
-               std::vector<std::uint8_t> tones)
+               std::vector<std::uint8_t> tones, const Shading& shading)
     : width_(width),
       height_(height),
+      shading_(shading),
       background_(std::move(background)),
       tones_(std::move(tones)),
       linear_(background_),
-      depth_(static_cast<std::size_t>(width) * height * kSamples, 0.0F),
-      nearest_(static_cast<std::size_t>(width) * height * kSamples),
+      // One pixel more, that whoever takes two at once may look at.
+      depth_((static_cast<std::size_t>(width) * height + 1) * kSamples, 0.0F),
+      nearest_((static_cast<std::size_t>(width) * height + 1) * kSamples),
       lamp_(kShadowSize * kShadowSize),
       lamp_squared_(kShadowSize * kShadowSize),
       coarse_width_((width + kCoarse - 1) / kCoarse),
@@ -98,10 +104,10 @@ void Canvas::find_normals(const Scene& scene) {
     Vertex& vertex = vertices_[static_cast<std::size_t>(p)];
     const float* colour = scene.colour + 4 * static_cast<std::ptrdiff_t>(p);
     for (int i = 0; i < 3; ++i) {
-      vertex.normal[i] = sum[i] * scale;
-      vertex.colour[i] = colour[i];
+      vertex.of[i] = sum[i] * scale;
+      vertex.of[Vertex::kColour + i] = colour[i];
     }
-    vertex.alpha = colour[3];
+    vertex.of[Vertex::kAlpha] = colour[3];
   }
 }
 
@@ -115,6 +121,7 @@ void Canvas::project(const Scene& scene) {
     screen[0] = scene.centre_x + scene.focal * at[0] * inverse;
     screen[1] = scene.centre_y - scene.focal * at[1] * inverse;
     screen[2] = inverse;
+    vertices_[static_cast<std::size_t>(p)].of[Vertex::kInverse] = inverse;
   }
 }
 
@@ -130,10 +137,13 @@ bool Canvas::set_up_face(Face& face, const std::array<const float*, 3>& corners)
   const float scale = 1.0F / area;
   face.x0 = p[0];
   face.y0 = p[1];
-  face.a = {(r[1] - p[1]) * scale, (p[1] - q[1]) * scale};
-  face.b = {(p[0] - r[0]) * scale, (q[0] - p[0]) * scale};
-  face.depth = {p[2], face.a[0] * (q[2] - p[2]) + face.a[1] * (r[2] - p[2]),
-                face.b[0] * (q[2] - p[2]) + face.b[1] * (r[2] - p[2])};
+  face.a[0] = (r[1] - p[1]) * scale;
+  face.a[1] = (p[1] - q[1]) * scale;
+  face.b[0] = (p[0] - r[0]) * scale;
+  face.b[1] = (q[0] - p[0]) * scale;
+  face.depth[0] = p[2];
+  face.depth[1] = face.a[0] * (q[2] - p[2]) + face.a[1] * (r[2] - p[2]);
+  face.depth[2] = face.b[0] * (q[2] - p[2]) + face.b[1] * (r[2] - p[2]);
   return true;
 }
 
@@ -161,6 +171,22 @@ void Canvas::set_up(const Scene& scene) {
               std::min(drawn_.top, face.top), std::max(drawn_.bottom, face.bottom)};
   }
   if (drawn_.left >= drawn_.right) drawn_ = {};
+  sort();
+}
+
+// Strip by strip, in each in their own order: what is looked at one after the other lies together.
+void Canvas::sort() {
+  strips_.assign(static_cast<std::size_t>(height_ / kStrip) + 2, 0);
+  for (const Face& face : faces_) {
+    if (face.seen) ++strips_[static_cast<std::size_t>(face.top / kStrip) + 1];
+  }
+  for (std::size_t i = 1; i < strips_.size(); ++i) strips_[i] += strips_[i - 1];
+  order_.resize(static_cast<std::size_t>(strips_.back()));
+  for (std::size_t t = 0; t < faces_.size(); ++t) {
+    if (!faces_[t].seen) continue;
+    const auto strip = static_cast<std::size_t>(faces_[t].top / kStrip);
+    order_[static_cast<std::size_t>(strips_[strip]++)] = static_cast<std::int32_t>(t);
+  }
 }
 
 void Canvas::clear() {
@@ -173,14 +199,15 @@ void Canvas::clear() {
 
 // Which triangle each sample sees: those that look here first, which hide most of the others.
 void Canvas::cover(const Scene& scene, bool front) {
-  for (int t = 0; t < scene.triangles; ++t) {
+  const Samples samples{width_, depth_.data(), nearest_.data()};
+  for (const std::int32_t t : order_) {
     const Face& face = faces_[static_cast<std::size_t>(t)];
-    if (!face.seen || face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
+    if (face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
     const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(t);
     const float nearest = std::max({screen_[3 * static_cast<std::size_t>(corner[0]) + 2],
                                     screen_[3 * static_cast<std::size_t>(corner[1]) + 2],
                                     screen_[3 * static_cast<std::size_t>(corner[2]) + 2]});
-    if (front || !hidden(face, nearest)) cover(t, face);
+    if (front || !hidden(face, nearest)) shading_.cover(face, t, samples);
   }
 }
 
@@ -216,71 +243,32 @@ bool Canvas::hidden(const Face& face, float nearest) const {
   return true;
 }
 
-void Canvas::cover(int triangle, const Face& face) {
-  const std::array<Four, 4> across{fill_four(-face.a[0] - face.a[1]), fill_four(face.a[0]),
-                                   fill_four(face.a[1]), fill_four(face.depth[1])};
-  const FourInts number = fill_four_ints(triangle);
-  std::array<Four, 4> corner{};
-  for (int s = 0; s < kSamples; ++s) {
-    const auto at = face.at(static_cast<float>(face.left) + kSampleX[s],
-                            static_cast<float>(face.top) + kSampleY[s]);
-    for (int i = 0; i < 4; ++i) corner[i][s] = at[i];
-  }
-  const std::array<float, 4> down{-face.b[0] - face.b[1], face.b[0], face.b[1], face.depth[2]};
-  for (int y = face.top; y < face.bottom; ++y) {
-    const float rows = static_cast<float>(y - face.top);
-    Four first = corner[0] + fill_four(rows * down[0]);
-    Four second = corner[1] + fill_four(rows * down[1]);
-    Four third = corner[2] + fill_four(rows * down[2]);
-    Four z = corner[3] + fill_four(rows * down[3]);
-    const std::size_t at = (static_cast<std::size_t>(y) * width_ + face.left) * kSamples;
-    float* depth = &depth_[at];
-    std::int32_t* nearest = &nearest_[at];
-    for (int x = face.left; x < face.right; ++x) {
-      const FourInts seen = seen_in(first, second, third, z, load_four(depth));
-      put_where(seen, z, depth);
-      put_where(seen, number, nearest);
-      first += across[0];
-      second += across[1];
-      third += across[2];
-      z += across[3];
-      depth += kSamples;
-      nearest += kSamples;
-    }
-  }
-}
-
 void Canvas::add(Fragments& to, const Scene& scene, int triangle, float x, float y) const {
   const Face& face = faces_[static_cast<std::size_t>(triangle)];
   const std::uint32_t* corner = scene.corner + 3 * static_cast<std::ptrdiff_t>(triangle);
   const Surface& surface = scene.surfaces[scene.surface[triangle]];
-  std::array<float, 3> normal{}, colour{}, lit{};
-  float inverse = 0.0F, alpha = 0.0F;
   // The place may lie outside a triangle that stands for its neighbours; on one that is seen from
   // its edge, weights would then be anything.
-  const auto weights = face.at(x, y);
+  const auto weights = weights_at(face, x, y);
   const std::array<float, 3> inside{std::max(weights[0], 0.0F), std::max(weights[1], 0.0F),
                                     std::max(weights[2], 0.0F)};
   const float whole = 1.0F / (inside[0] + inside[1] + inside[2]);
-  for (int k = 0; k < 3; ++k) {
-    const float weight = inside[k] * whole;
-    const Vertex& vertex = vertices_[corner[k]];
-    for (int i = 0; i < 3; ++i) {
-      normal[i] += weight * vertex.normal[i];
-      colour[i] += weight * vertex.colour[i];
-      lit[i] += weight * vertex.lit[i];
-    }
-    alpha += weight * vertex.alpha;
-    inverse += weight * screen_[3 * static_cast<std::size_t>(corner[k]) + 2];
+  const std::array<float, 3> share{inside[0] * whole, inside[1] * whole, inside[2] * whole};
+  const auto& p = vertices_[corner[0]].of;
+  const auto& q = vertices_[corner[1]].of;
+  const auto& r = vertices_[corner[2]].of;
+  std::array<float, Vertex::kNumbers> mean;
+  for (int i = 0; i < Vertex::kNumbers; ++i) {
+    mean[i] = share[0] * p[i] + share[1] * q[i] + share[2] * r[i];
   }
   const int at = to.count++;
   for (int i = 0; i < 3; ++i) {
-    to.normal[i][at] = normal[i];
-    to.colour[i][at] = colour[i];
+    to.normal[i][at] = mean[i];
+    to.colour[i][at] = mean[Vertex::kColour + i];
+    to.lit[i][at] = mean[Vertex::kLit + i];
   }
-  to.alpha[at] = std::clamp(alpha, 0.0F, 1.0F);
-  to.shade[at] = shadow(lit);
-  to.open[at] = openness(x, y, 1.0F / inverse);
+  to.alpha[at] = std::clamp(mean[Vertex::kAlpha], 0.0F, 1.0F);
+  to.distance[at] = 1.0F / mean[Vertex::kInverse];
   to.x[at] = x;
   to.y[at] = y;
   to.gloss[at] = surface.gloss;
@@ -290,7 +278,7 @@ void Canvas::add(Fragments& to, const Scene& scene, int triangle, float x, float
 
 // Lights what was gathered, and adds it to the picture.
 void Canvas::put(Fragments& fragments, const Scene& scene) {
-  light(fragments, scene);
+  shading_.light(fragments, light(scene));
   for (int k = 0; k < fragments.count; ++k) {
     float* colour = &linear_[fragments.pixel[k] * 3];
     for (int i = 0; i < 3; ++i) {
@@ -306,52 +294,61 @@ void Canvas::resolve(const Scene& scene) {
   for (int y = drawn_.top; y < drawn_.bottom; ++y) {
     for (int x = drawn_.left; x < drawn_.right; ++x) {
       const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
-      const std::int32_t* nearest = &nearest_[pixel * kSamples];
       const float* depth = &depth_[pixel * kSamples];
       float* colour = &linear_[pixel * 3];
-      const float* behind = &background_[pixel * 3];
       if (empty(depth)) {
-        if (blends_) std::copy_n(behind, 3, colour);
+        if (blends_) std::copy_n(&background_[pixel * 3], 3, colour);
         continue;
       }
       if (gathered.count > Fragments::kMost - kSamples) put(gathered, scene);
-      if (one_surface(scene, nearest, depth)) {
-        gathered.pixel[gathered.count] = pixel;
-        gathered.share[gathered.count] = 1.0F;
-        add(gathered, scene, nearest[0], static_cast<float>(x) + 0.5F,
-            static_cast<float>(y) + 0.5F);
-        std::fill_n(colour, 3, 0.0F);
+      const std::int32_t* nearest = &nearest_[pixel * kSamples];
+      if (!one_surface(scene, nearest, depth)) {
+        resolve(scene, x, y);
         continue;
       }
-      unsigned done = 0;
-      int open = kSamples;
-      for (int s = 0; s < kSamples && done != (1U << kSamples) - 1U; ++s) {
-        if (depth[s] == 0.0F || (done >> s & 1U) != 0) continue;
-        const std::uint8_t surface = scene.surface[nearest[s]];
-        float at_x = 0.0F, at_y = 0.0F;
-        int count = 0;
-        for (int other = s; other < kSamples; ++other) {
-          if (depth[other] == 0.0F || (done >> other & 1U) != 0) continue;
-          const bool one = nearest[other] == nearest[s] ||
-                           (scene.surface[nearest[other]] == surface &&
-                            std::fabs(depth[other] - depth[s]) <= kOneSurface * depth[s]);
-          if (!one) continue;
-          done |= 1U << other;
-          at_x += kSampleX[other];
-          at_y += kSampleY[other];
-          ++count;
-        }
-        const float share = 1.0F / static_cast<float>(count);
-        gathered.pixel[gathered.count] = pixel;
-        gathered.share[gathered.count] = 0.25F * static_cast<float>(count);
-        add(gathered, scene, nearest[s], static_cast<float>(x) + at_x * share,
-            static_cast<float>(y) + at_y * share);
-        open -= count;
-      }
-      for (int i = 0; i < 3; ++i) colour[i] = 0.25F * static_cast<float>(open) * behind[i];
+      gathered.pixel[gathered.count] = pixel;
+      gathered.share[gathered.count] = 1.0F;
+      add(gathered, scene, nearest[0], static_cast<float>(x) + 0.5F, static_cast<float>(y) + 0.5F);
+      std::fill_n(colour, 3, 0.0F);
     }
   }
   put(gathered, scene);
+}
+
+// One pixel whose samples see several surfaces.
+void Canvas::resolve(const Scene& scene, int x, int y) {
+  Fragments& gathered = fragments_;
+  const std::size_t pixel = static_cast<std::size_t>(y) * width_ + x;
+  const std::int32_t* nearest = &nearest_[pixel * kSamples];
+  const float* depth = &depth_[pixel * kSamples];
+  unsigned done = 0;
+  int open = kSamples;
+  for (int s = 0; s < kSamples && done != (1U << kSamples) - 1U; ++s) {
+    if (depth[s] == 0.0F || (done >> s & 1U) != 0) continue;
+    const std::uint8_t surface = scene.surface[nearest[s]];
+    float at_x = 0.0F, at_y = 0.0F;
+    int count = 0;
+    for (int other = s; other < kSamples; ++other) {
+      if (depth[other] == 0.0F || (done >> other & 1U) != 0) continue;
+      const bool one = nearest[other] == nearest[s] ||
+                       (scene.surface[nearest[other]] == surface &&
+                        std::fabs(depth[other] - depth[s]) <= kOneSurface * depth[s]);
+      if (!one) continue;
+      done |= 1U << other;
+      at_x += kSampleX[other];
+      at_y += kSampleY[other];
+      ++count;
+    }
+    const float share = 1.0F / static_cast<float>(count);
+    gathered.pixel[gathered.count] = pixel;
+    gathered.share[gathered.count] = 0.25F * static_cast<float>(count);
+    add(gathered, scene, nearest[s], static_cast<float>(x) + at_x * share,
+        static_cast<float>(y) + at_y * share);
+    open -= count;
+  }
+  float* colour = &linear_[pixel * 3];
+  const float* behind = &background_[pixel * 3];
+  for (int i = 0; i < 3; ++i) colour[i] = 0.25F * static_cast<float>(open) * behind[i];
 }
 
 // What lets light through, over what is there, in the triangles' order.
@@ -368,7 +365,7 @@ void Canvas::blend(const Scene& scene) {
         for (int s = 0; s < kSamples; ++s) {
           const float sx = static_cast<float>(x) + kSampleX[s];
           const float sy = static_cast<float>(y) + kSampleY[s];
-          const auto at = face.at(sx, sy);
+          const auto at = weights_at(face, sx, sy);
           const bool in = at[0] >= 0.0F && at[1] >= 0.0F && at[2] > 0.0F &&
                           at[3] > depth_[pixel * kSamples + s];
           if (!in) continue;
@@ -379,7 +376,7 @@ void Canvas::blend(const Scene& scene) {
         if (count == 0) continue;
         const float share = 1.0F / static_cast<float>(count);
         add(one, scene, t, at_x * share, at_y * share);
-        light(one, scene);
+        shading_.light(one, light(scene));
         one.count = 0;
         const float covered = 0.25F * static_cast<float>(count);
         float* colour = &linear_[pixel * 3];
@@ -395,19 +392,7 @@ void Canvas::blend(const Scene& scene) {
 
 // `count` numbers of linear light as bytes.
 void Canvas::tone(const float* light, std::size_t count, std::uint8_t* out) const {
-  const float last = static_cast<float>(tones_.size() - 1);
-  const float steps = last / kBrightest;
-  std::array<std::int32_t, 96> step;
-  for (std::size_t from = 0; from < count; from += step.size()) {
-    const std::size_t here = std::min(step.size(), count - from);
-    for (std::size_t i = 0; i < here; ++i) {
-      step[i] =
-          static_cast<std::int32_t>(std::min(std::max(light[from + i] * steps, 0.0F), last) + 0.5F);
-    }
-    for (std::size_t i = 0; i < here; ++i) {
-      out[from + i] = tones_[static_cast<std::size_t>(step[i])];
-    }
-  }
+  shading_.tone(light, count, tones_.data(), static_cast<int>(tones_.size()) - 1, kBrightest, out);
 }
 
 // Runs of pixels in which something is seen; the others are the background's.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "picture/scene.h"
+#include "picture/shading.h"
 
 namespace dt::picture {
 
@@ -17,10 +18,12 @@ class Canvas {
  public:
   // `background` is (height, width, 3), linear light. `tones` are the bytes for linear light from 0
   // to kBrightest in equal steps.
-  Canvas(int width, int height, std::vector<float> background, std::vector<std::uint8_t> tones);
+  Canvas(int width, int height, std::vector<float> background, std::vector<std::uint8_t> tones,
+         const Shading& shading);
 
   int width() const { return width_; }
   int height() const { return height_; }
+  const Shading& shading() const { return shading_; }
 
   // Writes (height, width, 3) bytes, sRGB.
   void draw(const Scene& scene, std::uint8_t* out);
@@ -28,57 +31,28 @@ class Canvas {
   static constexpr float kBrightest = 4.0F;
 
  private:
-  static constexpr int kSamples = 4;
   static constexpr int kShadowSize = 320;  // texels a side
   static constexpr int kTile = 8;          // pixels a side of a tile
+  static constexpr int kStrip = 32;        // rows of a strip, which a processor's cache holds
   static constexpr int kCoarse = 4;        // pixels a cell of the grid of depths
 
-  // A triangle on the picture. What belongs to its corners is linear there, and counted from its
-  // first corner, or float32 would not have the digits: the second corner's weight is
-  // a[0] (x - x0) + b[0] (y - y0), the third one's the same with [1], the first one has the rest.
-  struct Face {
-    float x0, y0;
-    std::array<float, 2> a, b;
-    std::array<float, 3> depth;  // depth[0] + depth[1] (x - x0) + depth[2] (y - y0)
-    int left, right, top, bottom;
-    bool seen, front;
-
-    // Weights of the three corners, and the depth (1 / distance, or the lamp's).
-    std::array<float, 4> at(float x, float y) const {
-      const float u = x - x0, v = y - y0;
-      const float second = a[0] * u + b[0] * v, third = a[1] * u + b[1] * v;
-      return {1.0F - second - third, second, third, depth[0] + depth[1] * u + depth[2] * v};
-    }
-  };
   struct Pixels {
     int left, right, top, bottom;  // right and bottom are not in it
   };
-  // What belongs to a point, ready to be weighed.
+  // What belongs to a point, ready to be weighed, by fours: normal, alpha; colour, 1 / distance;
+  // where the key light sees it, in texels and depth.
   struct Vertex {
-    std::array<float, 3> normal, colour, lit;  // lit: where the key light sees it, in texels; depth
-    float alpha;
-  };
-  // Places on surfaces that are lit together, number by number.
-  struct Fragments {
-    static constexpr int kMost = 64;
-    using Row = std::array<float, kMost>;
-
-    int count = 0;
-    std::array<std::size_t, kMost> pixel;
-    Row share;  // of the pixel that it fills
-    Row x, y, alpha, shade, open, gloss, sharp, wrap;
-    std::array<Row, 3> normal, colour;
-    std::array<Row, 3> seen;  // what comes to the camera, but for the highlight
-    Row highlight;
+    static constexpr int kAlpha = 3, kColour = 4, kInverse = 7, kLit = 8, kNumbers = 12;
+    std::array<float, kNumbers> of;
   };
 
   void find_normals(const Scene& scene);
   void project(const Scene& scene);
   void set_up(const Scene& scene);
+  void sort();
   void cast_shadow(const Scene& scene);
   void clear();
   void cover(const Scene& scene, bool front);
-  void cover(int triangle, const Face& face);
   void find_farthest();
   bool hidden(const Face& face, float nearest) const;
   void find_openness(float focal);
@@ -89,12 +63,12 @@ class Canvas {
 
   bool set_up_face(Face& face, const std::array<const float*, 3>& corners) const;
   void add(Fragments& to, const Scene& scene, int triangle, float x, float y) const;
-  float shadow(const std::array<float, 3>& lit) const;
-  float openness(float x, float y, float distance) const;
-  void light(Fragments& fragments, const Scene& scene) const;
+  Light light(const Scene& scene) const;
   void put(Fragments& fragments, const Scene& scene);
+  void resolve(const Scene& scene, int x, int y);
 
   int width_, height_;
+  const Shading& shading_;
   std::vector<float> background_;
   std::vector<std::uint8_t> plain_;  // the background, developed
   std::vector<std::uint8_t> tones_;
@@ -106,6 +80,8 @@ class Canvas {
   std::vector<float> screen_;          // (points, 3): x, y, 1 / distance
   std::vector<Vertex> vertices_;       // (points)
   std::vector<Face> faces_;            // (triangles)
+  std::vector<std::int32_t> order_;    // those that are seen, from above
+  std::vector<std::int32_t> strips_;   // where in the order each strip of the picture begins
   std::vector<float> lamp_;            // (kShadowSize, kShadowSize): depth from the key light
   std::vector<float> lamp_squared_;    // the mean of its square
   std::vector<float> coarse_;          // depths in metres, a cell each

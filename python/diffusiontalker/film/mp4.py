@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..files import replaced
 from .errors import FilmError
+from .renderer import renderer
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -46,7 +47,7 @@ class Mp4:
         self.notes: list[str] = []
         self._fps = fps
         self._video = self._video_stream(size, fps, crf)
-        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._yuv420 = renderer().yuv420
         self._count = 0
         self._sound = np.clip(np.nan_to_num(sound), -1.0, 1.0).astype(np.float32)
         self._rate_hz = rate_hz
@@ -80,11 +81,7 @@ class Mp4:
 
     def add(self, picture: ByteArray) -> None:
         """Appends (height, width, 3) sRGB; it is shown from its number / fps on."""
-        frame = self._reformatter.reformat(
-            self._av.VideoFrame.from_ndarray(picture, format="rgb24"),
-            format="yuv420p",
-            dst_colorspace="ITU709",
-        )
+        frame = self._av.VideoFrame.from_ndarray(self._yuv420(picture), format="yuv420p")
         frame.pts = self._count
         frame.time_base = 1 / self._fps
         self._container.mux(self._video.encode(frame))

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from ..curves import HEAD, curve_of
 from .errors import FilmError
+from .renderer import renderer
 
 if TYPE_CHECKING:
-    from .._picture import Canvas
+    from .._picture import Canvas, Shapes
     from ..head import Head, Part
 
 FloatArray = npt.NDArray[np.float32]
@@ -81,11 +82,11 @@ class Portrait:
             [np.full(len(part.triangles), i, np.uint8) for i, part in enumerate(head.parts)]
         )
         self._surfaces = np.array([_row(part) for part in head.parts], np.float32)
-        self._joints, self._shapes, curves = _prepared(_Same(head))
+        self._joints, self._shapes, curves, face = _prepared(_Same(head))
         self._columns = _columns_of(curves, names)
         self._turns = [names.index(name) if name in names else None for name in HEAD]
         self._count = len(names)
-        low, high = _face_box(self._points, self._shapes)
+        low, high = face
         self._eye, self._focal = _camera(self._points, low, high, (width, height))
         # The head turns about the middle of the neck's top; the neck goes along, shoulders do not.
         back = float(self._points[:, 2].min())
@@ -95,7 +96,7 @@ class Portrait:
         stands = _goes_on_below(self._points, low, high)
         share = share * share * (3 - 2 * share) if stands else np.ones_like(share)
         self._turning = share.astype(np.float32)[:, None]
-        self._canvas = _canvas()(wall((width, height)), tones())
+        self._canvas: Canvas = renderer().Canvas(wall((width, height)), tones())
 
     def posed(self, curves: npt.ArrayLike) -> FloatArray:
         """(V, 3) points of the head under one frame of curves, metres, in its own axes."""
@@ -105,22 +106,21 @@ class Portrait:
         if not np.isfinite(values).all():
             raise FilmError("curves: expected finite values")
         weights = np.where(self._columns < 0, np.float32(0), values[self._columns])
-        points, moved = self._points.copy(), np.empty_like(self._points)
-        # One after the other: a product of matrices would have BLAS's threads wait by spinning.
-        for i in np.flatnonzero(weights):
-            points += np.multiply(self._shapes[i], weights[i], out=moved)
+        points = self._shapes.posed(weights)
         turn = [0.0 if i is None else float(values[i]) for i in self._turns]
         if any(turn):
-            turned = np.einsum("vi,ji->vj", points - self._pivot, _rotation(*turn)) + self._pivot
-            points = points + self._turning * (turned - points)
-        posed: FloatArray = points.astype(np.float32, copy=False)
-        return posed
+            # How far each point would go, times the share that it goes.
+            gone = np.einsum(
+                "vi,ji->vj", points - self._pivot, _rotation(*turn) - np.eye(3, dtype=np.float32)
+            )
+            points += np.multiply(gone, self._turning, out=gone)
+        return points
 
     def picture(self, curves: npt.ArrayLike) -> ByteArray:
         """(height, width, 3) sRGB of one frame of curves. Raises FilmError."""
         width, height = self.size
         return self._canvas.draw(
-            np.ascontiguousarray(self.posed(curves) - self._eye),
+            self.posed(curves) - self._eye,
             self._colours,
             self._joints,
             self._triangles,
@@ -194,21 +194,13 @@ def wall(size: tuple[int, int]) -> FloatArray:
 @lru_cache(maxsize=1)
 def tones() -> ByteArray:
     """The bytes of linear light from 0 to the canvas's brightest; highlights have a shoulder."""
-    light = np.linspace(0, _canvas().BRIGHTEST, _TONES)
+    light = np.linspace(0, renderer().Canvas.BRIGHTEST, _TONES)
     knee = 0.6
     over = np.maximum(light - knee, 0) / (1 - knee)
     shown = np.where(light < knee, light, knee + (1 - knee) * (1 - np.exp(-over)))
     curved = np.where(shown < 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
     made: ByteArray = np.round(255 * np.clip(curved, 0, 1)).astype(np.uint8)
     return made
-
-
-def _canvas() -> type[Canvas]:
-    try:
-        from .. import _picture
-    except ImportError as error:
-        raise FilmError(f"the package was built without its renderer ({error})") from None
-    return _picture.Canvas
 
 
 def _row(part: Part) -> tuple[float, ...]:
@@ -232,14 +224,17 @@ class _Same:
 
 
 @lru_cache(maxsize=2)
-def _prepared(same: _Same) -> tuple[npt.NDArray[np.int32], FloatArray, tuple[str, ...]]:
-    """Joints, shapes (n, V, 3) and the shapes' curves: once a head, for as many as draw it."""
+def _prepared(
+    same: _Same,
+) -> tuple[npt.NDArray[np.int32], Shapes, tuple[str, ...], tuple[FloatArray, FloatArray]]:
+    """Joints, shapes, the shapes' curves and the face's box: once a head, for all that draw it."""
     head = same.head
     curves = tuple(head.shapes)
     shapes = np.zeros((len(curves), *head.points.shape), np.float32)
     for i, curve in enumerate(curves):
         shapes[i] = head.shapes[curve]
-    return joints(head), shapes, curves
+    points = np.ascontiguousarray(head.points, np.float32)
+    return joints(head), renderer().Shapes(points, shapes), curves, _face_box(points, shapes)
 
 
 def _columns_of(curves: Sequence[str], names: Sequence[str]) -> npt.NDArray[np.intp]:
