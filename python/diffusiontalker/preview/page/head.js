@@ -75,10 +75,7 @@ function own(mesh) {
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
-    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
-    this.renderer.toneMapping = THREE.ACESFilmicToneMapping;
-    this.renderer.toneMappingExposure = 1.05;
-    this.renderer.setScissorTest(true);
+    this.renderer = this.begin();
     this.camera = new THREE.PerspectiveCamera(FIELD_DEG, 1, 0.01, 20);
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = true;
@@ -92,7 +89,25 @@ export class View {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  /** The renderer; null where the browser has no WebGL. `weak`: a CPU stands in for a card. */
+  begin() {
+    const { canvas } = this;
+    const context = canvas.getContext("webgl2", { antialias: true, failIfMajorPerformanceCaveat: true });
+    this.weak = !context;
+    this.drawn = null;
+    try {
+      const renderer = new THREE.WebGLRenderer({ canvas, antialias: false, alpha: true, ...(context && { context }) });
+      renderer.toneMapping = THREE.ACESFilmicToneMapping;
+      renderer.toneMappingExposure = 1.05;
+      renderer.setScissorTest(true);
+      return renderer;
+    } catch {
+      return null;
+    }
+  }
+
   async load(url) {
+    if (!this.renderer) throw new Error("this browser has no WebGL");
     const { scene } = await new GLTFLoader().loadAsync(url);
     const shapes = new Shapes(meshesOf(scene));
     for (const mesh of meshesOf(scene)) {
@@ -148,7 +163,7 @@ export class View {
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
+    if (!width || !height || !this.renderer) return;
     const ratio = Math.min(devicePixelRatio, 2) * this.fineness;
     this.renderer.setPixelRatio(ratio);
     this.renderer.setSize(width, height, false);
@@ -182,8 +197,18 @@ export class View {
     this.controls.update();
   }
 
+  /** Whether a picture can be drawn now: a CPU that draws is given one at a time. */
+  get ready() {
+    if (!this.faces.length) return false;
+    if (!this.drawn) return true;
+    const gl = this.renderer.getContext();
+    if (gl.getSyncParameter(this.drawn, gl.SYNC_STATUS) !== gl.SIGNALED) return false;
+    gl.deleteSync(this.drawn);
+    this.drawn = null;
+    return true;
+  }
+
   draw() {
-    if (!this.faces.length) return;
     this.controls.update();
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const part = this.two ? width / 2 : width;
@@ -191,6 +216,11 @@ export class View {
       this.renderer.setViewport(i * part, 0, part, height);
       this.renderer.setScissor(i * part, 0, part, height);
       this.renderer.render(this.faces[i].scene, this.camera);
+    }
+    if (this.weak) {
+      const gl = this.renderer.getContext();
+      this.drawn = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+      gl.flush();
     }
     this.pictures++;
     this.watch();
