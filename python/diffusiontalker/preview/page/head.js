@@ -72,9 +72,21 @@ function own(mesh) {
   mesh.morphTargetInfluences = mesh.morphTargetDictionary = undefined;
 }
 
+/** Whether a CPU stands in for a graphics card. */
+function isWeak() {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return true;
+  const known = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(known ? known.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
+    this.weak = isWeak();
+    this.drawn = null;
     this.renderer = this.begin();
     this.camera = new THREE.PerspectiveCamera(FIELD_DEG, 1, 0.01, 20);
     this.controls = new OrbitControls(this.camera, canvas);
@@ -89,14 +101,11 @@ export class View {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** The renderer; null where the browser has no WebGL. `weak`: a CPU stands in for a card. */
+  /** The renderer; null where the browser has no WebGL. */
   begin() {
-    const { canvas } = this;
-    const context = canvas.getContext("webgl2", { antialias: true, failIfMajorPerformanceCaveat: true });
-    this.weak = !context;
-    this.drawn = null;
     try {
-      const renderer = new THREE.WebGLRenderer({ canvas, antialias: false, alpha: true, ...(context && { context }) });
+      const antialias = !this.weak;
+      const renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias, alpha: true });
       renderer.toneMapping = THREE.ACESFilmicToneMapping;
       renderer.toneMappingExposure = 1.05;
       renderer.setScissorTest(true);

@@ -310,10 +310,10 @@ function face3d(nowMs, time) {
 }
 
 function plot(time) {
-  drawWave($("wave"), peaks, time, colour);
+  drawWave($("wave"), peaks, time, colour, view.weak);
   const shown = [{ track: tracks[0], stroke: colour.a }];
   if (view.two) shown.push({ track: tracks[1], stroke: colour.b });
-  drawCurves($("plots"), shown, state.schema.curves, time, colour);
+  drawCurves($("plots"), shown, state.schema.curves, time, colour, view.weak);
   if ($("curves-panel").open && tracks[0].sample(time, curves)) list.live(curves);
 }
 
