@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 from browser_client import page as tab_without_a_browser
 from browser_client import until
 
+from diffusiontalker import takes
 from diffusiontalker.curves import CURVES
 from diffusiontalker.preview.messages import FRAMES, unpack_frames
 
@@ -262,10 +263,27 @@ def test_two_faces_leave_the_page_quick(page: Page, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "two.png")
     took = time.monotonic() - begun
     print(
-        f"\n{one:.1f} pictures a second with one face, {two:.1f} with two; a screenshot {took:.1f} s"
+        f"\npictures a second: {one:.1f}, with two faces {two:.1f}; a screenshot took {took:.1f} s"
     )
     assert two > 0.4 * one
     assert took < 5.0
+
+
+def test_a_recording_lands_on_disk(browser: Browser, tmp_path: Path) -> None:
+    with (
+        streaming("--demo", "--no-publish", "--record", tmp_path) as url,
+        opened(browser, url) as page,
+    ):
+        page.get_by_role("button", name="Record", exact=True).click()
+        name = wait(lambda: page.evaluate("preview.state.settings.recording"))
+        time.sleep(2.0)
+        page.get_by_role("button", name="Stop recording").click()
+        page.get_by_text(f"take: {name}").wait_for()
+        take = takes.read(name)
+        assert take.complete
+        assert len(take.values) > 60
+        assert take.samples > 0
+    assert len(takes.find(tmp_path)) == 2  # --record's own is the whole session
 
 
 def test_the_sound_is_in_step(page: Page) -> None:

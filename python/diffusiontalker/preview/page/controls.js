@@ -212,7 +212,7 @@ export class IdentityPicker {
       if (!(name in scores)) continue;
       row.bar.style.transform = `scaleX(${Math.max(0, Math.min(1, scores[name]))})`;
       row.score.textContent = scores[name].toFixed(2);
-      row.row.classList.toggle("best", name === best);
+      row.row.classList.toggle("best", name === best && scores[best] > 0);
       row.input.setAttribute("aria-label", `${name}, match ${scores[name].toFixed(2)}`);
     }
   }

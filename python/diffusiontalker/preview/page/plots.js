@@ -84,7 +84,7 @@ function greatest(track, place, now) {
 export function drawCurves(canvas, tracks, names, now, colour, weak) {
   const pen = fitted(canvas, weak);
   const { clientWidth: width, clientHeight: height } = canvas;
-  const columns = width > 900 ? 5 : width > 480 ? 3 : 2;
+  const columns = width > 700 ? 5 : width > 480 ? 3 : 2;
   const shown = MAIN.filter((name) => names.includes(name));
   const rows = Math.ceil(shown.length / columns);
   const wide = width / columns;
