@@ -7,6 +7,8 @@ import re
 import signal
 import socket as sockets
 import sys
+from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from processes import Process, Start, command, error_line, run, subscribe, wait_
 from diffusiontalker import takes
 from diffusiontalker.curves import CURVES
 from diffusiontalker.preview.messages import FRAMES, SOUND, unpack_frames, unpack_sound
+from diffusiontalker.stream.cli import stream as stream_command
+from diffusiontalker.stream.cli.command import Left
 
 JAW = CURVES.index("jawOpen")
 
@@ -194,3 +198,23 @@ def test_a_take_is_recorded_from_the_page_and_shown_again(start: Start, tmp_path
         again.popen.send_signal(signal.SIGINT)
         assert until(tab, says("bye"))[-1]["reason"] == "stopped by the user"
     assert left(again) == ""
+
+
+@pytest.mark.parametrize(("number", "page_is_open", "code"), [
+    (signal.SIGINT, True, 0), (signal.SIGINT, False, None), (signal.SIGTERM, True, None),
+])  # fmt: skip
+def test_ctrl_c_between_two_streams_leaves_the_page_as_within_one(
+    monkeypatch: pytest.MonkeyPatch, number: int, page_is_open: bool, code: int | None
+) -> None:
+    def once(*_: object) -> None:
+        raise Left(number)
+
+    link = object() if page_is_open else None
+    monkeypatch.setattr(stream_command, "_stream_once", once)
+    monkeypatch.setattr(stream_command.preview, "opened", lambda *_: nullcontext(link))
+    args = Namespace(bundle=None, head=None)
+    if code is None:
+        with pytest.raises(Left):
+            stream_command._stream(args)
+    else:
+        assert stream_command._stream(args) == code

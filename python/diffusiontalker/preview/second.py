@@ -48,6 +48,7 @@ class SecondFace:
         self._begun = 0  # position of the runtime's first sample
         self._count = 0
         self._scores_due = 0.0
+        self._listener: Runtime | None = None
         self._beside: Take | None = None
         threading.Thread(target=self._work, name="preview second face", daemon=True).start()
 
@@ -138,12 +139,15 @@ class SecondFace:
                 samples = self._past
                 self._begun = self._next[1] - len(samples)
             curves = np.asarray(runtime.step(samples))
+            listener = self._listener or runtime
+            if listener is not runtime:
+                listener.step(samples)
             first, self._count = self._count, self._count + len(curves)
             shown, take = self.on, self._beside
         if take is not None:
             if shown:
                 self._show_take(take, sound)
-            self._tell_scores(runtime)
+            self._tell_scores(listener)
             return
         if shown and len(curves):
             rate = runtime.frame_rate
@@ -152,7 +156,7 @@ class SecondFace:
                 for i in range(len(curves))
             ]
             self._emit(pack_curves(curves, times, sound.session, first))
-        self._tell_scores(runtime)
+        self._tell_scores(listener)
 
     def _show_take(self, take: Take, sound: Sound) -> None:
         """The take's frames whose instants are those of `sound`."""
@@ -175,6 +179,9 @@ class SecondFace:
             self.preset = replace(self.preset, identity="auto")
             runtime = Runtime(self._bundle, sample_rate=rate_hz, seed=arguments["seed"])
         self._turn(runtime)
+        # A runtime whose identity is given does not listen to whose voice it is.
+        auto = self.preset.identity in (None, "auto")
+        self._listener = None if auto else Runtime(self._bundle, sample_rate=rate_hz, seed=1)
         self._runtime, self._stale, self._count = runtime, False, 0
         return runtime
 

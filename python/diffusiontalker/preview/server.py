@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -170,8 +171,16 @@ def application(desk: Desk) -> Starlette:
     async def three(_: Request) -> Response:
         return FileResponse(three_js(), media_type="text/javascript")
 
-    async def head(_: Request) -> Response:
-        return Response(desk.head, media_type="model/gltf-binary", headers=_NO_STORE)
+    # Kept by the browser, which asks whether it is still so: another run has another head.
+    known = {
+        "cache-control": "no-cache",
+        "etag": f'"{hashlib.sha256(desk.head).hexdigest()[:32]}"',
+    }
+
+    async def head(request: Request) -> Response:
+        if request.headers.get("if-none-match") == known["etag"]:
+            return Response(status_code=304, headers=known)
+        return Response(desk.head, media_type="model/gltf-binary", headers=known)
 
     async def stream(socket: WebSocket) -> None:
         if desk.hub.pages >= _MOST_PAGES:

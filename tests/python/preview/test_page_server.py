@@ -57,6 +57,14 @@ def test_the_address_with_its_token_opens_the_page_and_nothing_else_does(link: L
     assert get(bare(link.url, "/page/../server.py"), cookie=mine).status == 404
 
 
+def test_a_browser_that_has_the_head_is_not_sent_it_again(link: Link) -> None:
+    mine, head = cookie(link.url), bare(link.url, "/head.glb")
+    tag = get(head, cookie=mine).getheader("etag") or ""
+    again = get(head, cookie=mine, if_none_match=tag)
+    assert (again.status, again.getheader("etag")) == (304, tag)
+    assert get(head, cookie=mine, if_none_match='"another"').status == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [

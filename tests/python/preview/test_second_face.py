@@ -60,6 +60,16 @@ def test_it_is_a_runtime_on_the_same_sound_with_its_own_settings() -> None:
     assert set(scores) == set(runtime.identities)
 
 
+def test_whose_voice_it_is_is_told_though_its_own_identity_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("diffusiontalker.preview.second._SCORES_EVERY_S", 0.0)
+    heard = Heard()
+    heard.face.set(Second(on=True, identity="af_bella"))
+    heard.hear(voice(2.0))
+    assert any([facts["scores"] for what, facts in heard.told if what == "scores"][-1].values())
+
+
 def test_set_anew_in_the_middle_it_has_heard_what_came_before() -> None:
     heard = Heard()
     sound = voice(6.0)

@@ -104,6 +104,7 @@ export class CurveList {
     this.place = place;
     this.ask = ask;
     this.rows = new Map();
+    this.names = null;
     this.settings = { gain: {}, offset: {} };
   }
 
@@ -112,6 +113,12 @@ export class CurveList {
     this.groups = groups;
     this.rows.clear();
     this.place.replaceChildren();
+  }
+
+  /** Makes the rows, which nobody sees before the panel is open. */
+  unfold() {
+    if (this.rows.size || !this.names) return;
+    const { names } = this;
     for (const [title, starts] of GROUPS) {
       const members = names.filter((name) => starts.test(name));
       if (!members.length) continue;
@@ -205,7 +212,7 @@ export class IdentityPicker {
       if (!(name in scores)) continue;
       row.bar.style.transform = `scaleX(${Math.max(0, Math.min(1, scores[name]))})`;
       row.score.textContent = scores[name].toFixed(2);
-      row.row.classList.toggle("best", name === best);
+      row.row.classList.toggle("best", name === best && scores[best] > 0);
       row.input.setAttribute("aria-label", `${name}, match ${scores[name].toFixed(2)}`);
     }
   }

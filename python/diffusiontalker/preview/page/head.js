@@ -72,13 +72,22 @@ function own(mesh) {
   mesh.morphTargetInfluences = mesh.morphTargetDictionary = undefined;
 }
 
+/** Whether a CPU stands in for a graphics card. */
+function isWeak() {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return true;
+  const known = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(known ? known.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
-    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
-    this.renderer.toneMapping = THREE.ACESFilmicToneMapping;
-    this.renderer.toneMappingExposure = 1.05;
-    this.renderer.setScissorTest(true);
+    this.weak = isWeak();
+    this.drawn = null;
+    this.renderer = this.begin();
     this.camera = new THREE.PerspectiveCamera(FIELD_DEG, 1, 0.01, 20);
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = true;
@@ -92,7 +101,22 @@ export class View {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  /** The renderer; null where the browser has no WebGL. */
+  begin() {
+    try {
+      const antialias = !this.weak;
+      const renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias, alpha: true });
+      renderer.toneMapping = THREE.ACESFilmicToneMapping;
+      renderer.toneMappingExposure = 1.05;
+      renderer.setScissorTest(true);
+      return renderer;
+    } catch {
+      return null;
+    }
+  }
+
   async load(url) {
+    if (!this.renderer) throw new Error("this browser has no WebGL");
     const { scene } = await new GLTFLoader().loadAsync(url);
     const shapes = new Shapes(meshesOf(scene));
     for (const mesh of meshesOf(scene)) {
@@ -148,7 +172,7 @@ export class View {
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
+    if (!width || !height || !this.renderer) return;
     const ratio = Math.min(devicePixelRatio, 2) * this.fineness;
     this.renderer.setPixelRatio(ratio);
     this.renderer.setSize(width, height, false);
@@ -182,8 +206,18 @@ export class View {
     this.controls.update();
   }
 
+  /** Whether a picture can be drawn now: a CPU that draws is given one at a time. */
+  get ready() {
+    if (!this.faces.length) return false;
+    if (!this.drawn) return true;
+    const gl = this.renderer.getContext();
+    if (gl.getSyncParameter(this.drawn, gl.SYNC_STATUS) !== gl.SIGNALED) return false;
+    gl.deleteSync(this.drawn);
+    this.drawn = null;
+    return true;
+  }
+
   draw() {
-    if (!this.faces.length) return;
     this.controls.update();
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const part = this.two ? width / 2 : width;
@@ -191,6 +225,11 @@ export class View {
       this.renderer.setViewport(i * part, 0, part, height);
       this.renderer.setScissor(i * part, 0, part, height);
       this.renderer.render(this.faces[i].scene, this.camera);
+    }
+    if (this.weak) {
+      const gl = this.renderer.getContext();
+      this.drawn = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+      gl.flush();
     }
     this.pictures++;
     this.watch();

@@ -10,6 +10,7 @@ import { Stream } from "/page/stream.js";
 performance.mark("script");
 const $ = (id) => document.getElementById(id);
 const PLOT_EVERY_MS = 33;
+const WEAK_PLOT_EVERY_MS = 100;
 const TEXT_EVERY_MS = 200;
 const NOTE_MS = 6000;
 
@@ -19,7 +20,7 @@ const peaks = new Peaks();
 const sound = new Sound();
 const view = new View($("face"));
 performance.mark("webgl");
-const state = { schema: null, settings: {}, second: {}, status: {}, shown: null, open: false, ended: false };
+const state = { schema: null, settings: {}, second: {}, status: {}, shown: null, open: false, ended: false, faceless: false };
 let curves = new Float32Array(52);
 let colour = colours();
 
@@ -63,6 +64,7 @@ const hear = {
       curves = new Float32Array(message.curves.length);
       view.map(message.curves);
       list.build(message.curves, message.groups);
+      if ($("curves-panel").open) list.unfold();
     }
     if (!people) {
       picker.build(message.identities);
@@ -194,6 +196,7 @@ $("face-rows").append(face.lower.row, face.upper.row, face.smooth.row, face.idle
 
 const picker = new IdentityPicker($("identities"), ask);
 const list = new CurveList($("curves"), ask);
+$("curves-panel").addEventListener("toggle", () => list.unfold());
 $("find").addEventListener("input", () => list.find($("find").value));
 $("neutral").addEventListener("click", () => ask({ do: "turn", gain: {}, offset: {} }));
 
@@ -283,25 +286,35 @@ function picture(nowMs) {
   const due = clock.due(nowMs);
   const heard = due === null ? null : sound.now(nowMs, due);
   const time = heard ?? clock.now(nowMs);
-  if (time !== null) {
-    state.shown = time;
-    if (tracks[0].sample(time, curves)) view.faces[0]?.pose(curves);
-    if (preview.watch) preview.watch(nowMs, time, curves);
-    if (view.two && tracks[1].sample(time, other())) view.faces[1]?.pose(others);
-    if (nowMs >= plotDue) {
-      plotDue = nowMs + PLOT_EVERY_MS;
-      drawWave($("wave"), peaks, time, colour);
-      const shown = [{ track: tracks[0], stroke: colour.a }];
-      if (view.two) shown.push({ track: tracks[1], stroke: colour.b });
-      drawCurves($("plots"), shown, state.schema.curves, time, colour);
-      if ($("curves-panel").open) list.live(curves);
-    }
+  if (time !== null) state.shown = time;
+  if (view.ready) face3d(nowMs, time);
+  // The face comes first.
+  if (time !== null && nowMs >= plotDue && (view.pictures || state.faceless)) {
+    plotDue = nowMs + (view.weak ? WEAK_PLOT_EVERY_MS : PLOT_EVERY_MS);
+    plot(time);
   }
-  view.draw();
   if (nowMs >= textDue) {
     textDue = nowMs + TEXT_EVERY_MS;
     facts(nowMs);
   }
+}
+
+function face3d(nowMs, time) {
+  if (time !== null) {
+    if (tracks[0].sample(time, curves)) view.faces[0].pose(curves);
+    if (preview.watch) preview.watch(nowMs, time, curves);
+    if (view.two && tracks[1].sample(time, other())) view.faces[1].pose(others);
+  }
+  view.draw();
+  if (view.pictures === 1) requestAnimationFrame(() => performance.mark("head"));
+}
+
+function plot(time) {
+  drawWave($("wave"), peaks, time, colour, view.weak);
+  const shown = [{ track: tracks[0], stroke: colour.a }];
+  if (view.two) shown.push({ track: tracks[1], stroke: colour.b });
+  drawCurves($("plots"), shown, state.schema.curves, time, colour, view.weak);
+  if ($("curves-panel").open && tracks[0].sample(time, curves)) list.live(curves);
 }
 
 let others = new Float32Array(52);
@@ -347,9 +360,12 @@ window.preview = preview;
 
 view.load("/head.glb").then(
   () => {
-    performance.mark("head");
+    performance.mark("parsed");
     $("veil").remove();
   },
-  (error) => ($("veil").textContent = `The face cannot be shown: ${error.message}`),
+  (error) => {
+    state.faceless = true;
+    $("veil").textContent = `The face cannot be shown: ${error.message}`;
+  },
 );
 requestAnimationFrame(picture);

@@ -39,12 +39,13 @@ export class Peaks {
   }
 }
 
-function fitted(canvas) {
+function fitted(canvas, weak) {
   const ratio = Math.min(devicePixelRatio, 2);
   const width = Math.round(canvas.clientWidth * ratio);
   const height = Math.round(canvas.clientHeight * ratio);
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  const pen = canvas.getContext("2d");
+  // Lines are cheaper drawn by a CPU than by one that stands in for a graphics card.
+  const pen = canvas.getContext("2d", { willReadFrequently: weak });
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
   return pen;
@@ -56,8 +57,8 @@ export function colours() {
   return { ink: read("--ink"), soft: read("--soft"), line: read("--line"), a: read("--a"), b: read("--b") };
 }
 
-export function drawWave(canvas, peaks, now, colour) {
-  const pen = fitted(canvas);
+export function drawWave(canvas, peaks, now, colour, weak) {
+  const pen = fitted(canvas, weak);
   const { clientWidth: width, clientHeight: height } = canvas;
   pen.fillStyle = colour.a;
   const step = 3;
@@ -80,10 +81,10 @@ function greatest(track, place, now) {
   return most;
 }
 
-export function drawCurves(canvas, tracks, names, now, colour) {
-  const pen = fitted(canvas);
+export function drawCurves(canvas, tracks, names, now, colour, weak) {
+  const pen = fitted(canvas, weak);
   const { clientWidth: width, clientHeight: height } = canvas;
-  const columns = width > 900 ? 5 : width > 480 ? 3 : 2;
+  const columns = width > 700 ? 5 : width > 480 ? 3 : 2;
   const shown = MAIN.filter((name) => names.includes(name));
   const rows = Math.ceil(shown.length / columns);
   const wide = width / columns;

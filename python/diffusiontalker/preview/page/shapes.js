@@ -5,6 +5,22 @@ const NOTHING = 1e-7;
 const LEAST_WEIGHT = 1e-4;
 // Points at one place are one surface where their normals lie within 45 degrees.
 const ALIKE = 0.7;
+// Two points are at one place where they lie in one cell; so many to a unit of length.
+const CELLS = 1e6;
+
+/** An attribute's numbers, three to a point. */
+function floats(attribute) {
+  const { array, count } = attribute;
+  const plain = array instanceof Float32Array && !attribute.isInterleavedBufferAttribute;
+  if (plain && array.length === 3 * count) return array;
+  const found = new Float32Array(3 * count);
+  for (let i = 0; i < count; i++) {
+    found[3 * i] = attribute.getX(i);
+    found[3 * i + 1] = attribute.getY(i);
+    found[3 * i + 2] = attribute.getZ(i);
+  }
+  return found;
+}
 
 /** The points of all meshes of a head, moved by weights, with the normals that follow from them. */
 export class Shapes {
@@ -19,11 +35,8 @@ export class Shapes {
     this.rest = new Float32Array(3 * count);
     this.normals = new Float32Array(3 * count);
     for (const { position, normal, first } of this.parts) {
-      for (let i = 0; i < position.count; i++) {
-        const at = 3 * (first + i);
-        this.rest.set([position.getX(i), position.getY(i), position.getZ(i)], at);
-        this.normals.set([normal.getX(i), normal.getY(i), normal.getZ(i)], at);
-      }
+      this.rest.set(floats(position), 3 * first);
+      this.normals.set(floats(normal), 3 * first);
     }
     this.points = this.rest.slice();
     this.moves = new Uint8Array(count);
@@ -35,42 +48,58 @@ export class Shapes {
   /** name -> {ids, by}: the points that a shape moves, and how far at weight 1. */
   collect() {
     this.byName = new Map();
-    const lists = new Map();
-    for (const { mesh, first } of this.parts) {
-      for (const [name, place] of Object.entries(mesh.morphTargetDictionary ?? {})) {
-        const target = mesh.geometry.morphAttributes.position[place];
-        if (!lists.has(name)) lists.set(name, { ids: [], by: [] });
-        const { ids, by } = lists.get(name);
-        for (let i = 0; i < target.count; i++) {
-          const [x, y, z] = [target.getX(i), target.getY(i), target.getZ(i)];
+    const names = new Set(this.parts.flatMap(({ mesh }) => Object.keys(mesh.morphTargetDictionary ?? {})));
+    const ids = new Uint32Array(this.moves.length);
+    const by = new Float32Array(this.rest.length);
+    for (const name of names) {
+      let found = 0;
+      for (const { mesh, first } of this.parts) {
+        const place = mesh.morphTargetDictionary?.[name];
+        if (place === undefined) continue;
+        const moved = floats(mesh.geometry.morphAttributes.position[place]);
+        for (let i = 0, at = 0; at < moved.length; i++, at += 3) {
+          const x = moved[at], y = moved[at + 1], z = moved[at + 2];
           if (Math.abs(x) + Math.abs(y) + Math.abs(z) < NOTHING) continue;
-          ids.push(first + i);
-          by.push(x, y, z);
+          by[3 * found] = x;
+          by[3 * found + 1] = y;
+          by[3 * found + 2] = z;
+          ids[found++] = first + i;
           this.moves[first + i] = 1;
         }
       }
-    }
-    for (const [name, { ids, by }] of lists) {
-      this.byName.set(name, { ids: new Uint32Array(ids), by: new Float32Array(by) });
+      this.byName.set(name, { ids: ids.slice(0, found), by: by.slice(0, 3 * found) });
     }
   }
 
   /** Points that are one, though parts and seams have one each: their normals are the same. */
   weld() {
-    const at = new Map();
     const count = this.moves.length;
+    const cells = Int32Array.from(this.rest, (v) => Math.round(v * CELLS));
     this.joined = new Uint32Array(count);
+    // Surfaces by place: lists that begin in `table` and go on in `next`, each known by a point.
+    let bits = 1;
+    while (1 << bits < 2 * count) bits++;
+    const table = new Int32Array(1 << bits).fill(-1);
+    const next = new Int32Array(count);
+    const first = new Uint32Array(count);
     let surfaces = 0;
-    const first = [];
     for (let i = 0; i < count; i++) {
-      const key = `${this.rest[3 * i].toFixed(6)} ${this.rest[3 * i + 1].toFixed(6)} ${this.rest[3 * i + 2].toFixed(6)}`;
-      const there = at.get(key) ?? [];
-      const alike = there.find((j) => this.turned(i, first[j]) > ALIKE);
-      if (alike === undefined) {
-        at.set(key, [...there, surfaces]);
-        first.push(i);
-        this.joined[i] = surfaces++;
-      } else this.joined[i] = alike;
+      const x = cells[3 * i], y = cells[3 * i + 1], z = cells[3 * i + 2];
+      const mixed = Math.imul(x, 73856093) ^ Math.imul(y, 19349663) ^ Math.imul(z, 83492791);
+      const slot = Math.imul(mixed, 0x9e3779b1) >>> (32 - bits);
+      let at = table[slot];
+      for (; at >= 0; at = next[at]) {
+        const j = first[at];
+        const here = cells[3 * j] === x && cells[3 * j + 1] === y && cells[3 * j + 2] === z;
+        if (here && this.turned(i, j) > ALIKE) break;
+      }
+      if (at < 0) {
+        at = surfaces++;
+        first[at] = i;
+        next[at] = table[slot];
+        table[slot] = at;
+      }
+      this.joined[i] = at;
     }
     this.sums = new Float32Array(3 * surfaces);
   }
@@ -82,26 +111,39 @@ export class Shapes {
 
   /** Triangles that can move, with their neighbours; points whose normals they change. */
   chooseTriangles() {
+    const { joined, moves } = this;
     const restless = new Uint8Array(this.sums.length / 3);
-    const corners = [];
-    for (const { mesh, first } of this.parts) {
-      const { index, attributes } = mesh.geometry;
-      const length = index ? index.count : attributes.position.count;
-      for (let i = 0; i < length; i++) corners.push(first + (index ? index.getX(i) : i));
-    }
+    const corners = this.corners();
     for (let t = 0; t < corners.length; t += 3) {
-      if (this.moves[corners[t]] || this.moves[corners[t + 1]] || this.moves[corners[t + 2]]) {
-        for (let k = 0; k < 3; k++) restless[this.joined[corners[t + k]]] = 1;
-      }
+      const a = corners[t], b = corners[t + 1], c = corners[t + 2];
+      if (moves[a] || moves[b] || moves[c]) restless[joined[a]] = restless[joined[b]] = restless[joined[c]] = 1;
     }
-    const chosen = [];
+    let chosen = 0;
     for (let t = 0; t < corners.length; t += 3) {
-      if ([0, 1, 2].some((k) => restless[this.joined[corners[t + k]]])) chosen.push(...corners.slice(t, t + 3));
+      const a = corners[t], b = corners[t + 1], c = corners[t + 2];
+      if (!restless[joined[a]] && !restless[joined[b]] && !restless[joined[c]]) continue;
+      corners[chosen] = a;
+      corners[chosen + 1] = b;
+      corners[chosen + 2] = c;
+      chosen += 3;
     }
-    this.triangles = new Uint32Array(chosen);
-    this.turning = [];
-    for (let i = 0; i < this.moves.length; i++) if (restless[this.joined[i]]) this.turning.push(i);
-    this.turning = new Uint32Array(this.turning);
+    this.triangles = corners.slice(0, chosen);
+    this.turning = Uint32Array.from(moves.keys()).filter((i) => restless[joined[i]]);
+  }
+
+  /** The points at the triangles' corners, of all parts. */
+  corners() {
+    const lists = this.parts.map(({ mesh, position, first }) => {
+      const { index } = mesh.geometry;
+      return Uint32Array.from({ length: index ? index.count : position.count }, (_, i) => first + (index ? index.array[i] : i));
+    });
+    const corners = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const each of lists) {
+      corners.set(each, at);
+      at += each.length;
+    }
+    return corners;
   }
 
   /** Moves the points by `weights` (name -> number, anything iterable of pairs). */

@@ -20,6 +20,10 @@ from .. import StreamError
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
+#: A shell's exit code for a program that Ctrl-C ended.
+EXIT_CTRL_C = 128 + signal.SIGINT
+
+
 class Left(KeyboardInterrupt):
     """Ctrl-C or a relative of it, whose exit code it knows."""
 

@@ -17,7 +17,7 @@ from ..outputs.speaker import Speaker
 from ..session.meter import Meter
 from ..session.replay import ReplaySession
 from . import preview
-from .command import deferred, remark, say
+from .command import EXIT_CTRL_C, Left, deferred, remark, say
 from .options import destinations
 from .view import Screen
 
@@ -66,7 +66,13 @@ def run(args: argparse.Namespace) -> int:
     take = open_take(args.take)
     with preview.opened(args, args.head if isinstance(args.head, str) else None) as link:
         while True:
-            left = _once(args, take, link)
+            try:
+                left = _once(args, take, link)
+            except Left as early:
+                # Between two goes as within one: Ctrl-C is how a page is left.
+                if link is None or early.code != EXIT_CTRL_C:
+                    raise
+                return 0
             if link is None or left or args.seconds is not None:
                 return 0
             if preview.wait_for_restart(link, quiet=args.quiet) is None:

@@ -29,7 +29,18 @@ from ..session.meter import Meter
 from ..sources.microphone import InputDevice, Microphone
 from ..sources.source import Source
 from . import filming, preview
-from .command import cannot_print, complain, deferred, forget_stdout, on_leave, raised, remark, say
+from .command import (
+    EXIT_CTRL_C,
+    Left,
+    cannot_print,
+    complain,
+    deferred,
+    forget_stdout,
+    on_leave,
+    raised,
+    remark,
+    say,
+)
 from .options import Face, destinations, faces, of_face
 from .view import Picture, Screen
 
@@ -103,6 +114,11 @@ def _stream(args: argparse.Namespace) -> int:
             try:
                 code, again = _stream_once(args, link)
                 good = args.bundle
+            except Left as left:
+                # Between two streams as within one: Ctrl-C is how a page is left.
+                if link is None or left.code != EXIT_CTRL_C:
+                    raise
+                return 0
             except StreamError as error:
                 if link is None or args.bundle == good:
                     raise
