@@ -1,7 +1,7 @@
 """The commands that the documents give, and what becomes of each.
 
-A line of a code block that begins with a program is a command. It is run by `test_documented_commands.py`, or
-a comment above its block says what it needs that CI lacks:
+A line of a code block that begins with a program is a command. It is run by
+`test_documented_commands.py`, or a comment above its block says what it needs that CI lacks:
 
     <!-- needs microphone: --mic -->          of the lines that contain `--mic`
     <!-- needs recordings -->                 of every line
