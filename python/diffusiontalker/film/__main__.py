@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         pose = _pose(args.pose)
-        head = heads.default() if args.head is None else heads.load(args.head)
+        head = heads.default() if args.head is None else heads.load(args.head, slow=_aside)
         poses = [("", pose)]
         if args.shapes:
             shapes = [name for name in CURVES if name in head.shapes]
@@ -50,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _pose(pairs: Sequence[str]) -> dict[str, float]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,6 +24,9 @@ from .paint import Pictures, painted
 MOST_TRIANGLES = 1_000_000
 MOST_POINTS = 1_000_000
 
+#: Whoever waits longer for a file is told that it is being read.
+SLOW_S = 2.0
+
 #: What a file may require of its reader without harm to a face: pictures and shine are not read.
 _HARMLESS = ("KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_", "VRM", "MSFT_")
 _READ = ("KHR_mesh_quantization", "EXT_mesh_gpu_instancing", *compressed.EXTENSIONS)
@@ -33,16 +39,18 @@ def default() -> Head:
         return load(path)
 
 
-def load(path: str | os.PathLike[str]) -> Head:
+def load(path: str | os.PathLike[str], *, slow: Callable[[str], None] | None = None) -> Head:
     """The head in a .glb, .gltf or .vrm (VRM 1.0 or 0.x), all meshes put where their nodes stand.
 
     Shapes may be spelt in any way that `curves.curve_of` reads; a VRM's expressions count as
-    shapes. What the head lacks: `Head.missing`. Raises FileNotFoundError, or HeadError whose one
+    shapes. What the head lacks: `Head.missing`. `slow` is called with a line, once, from another
+    thread, where reading takes over two seconds. Raises FileNotFoundError, or HeadError whose one
     line says what is wrong and what helps.
     """
     file = Path(path)
     try:
-        return _head(compressed.decoded(document.read(file)), file.name)
+        with _told(file, slow):
+            return _head(compressed.decoded(document.read(file)), file.name)
     except FileNotFoundError:
         raise
     except HeadError as error:
@@ -52,6 +60,21 @@ def load(path: str | os.PathLike[str]) -> Head:
     except Exception as error:  # a damaged file can raise nearly anything
         said = f"{type(error).__name__} {error}".splitlines()[0][:160]
         raise HeadError(f"{file.name} is damaged: {said}") from error
+
+
+@contextlib.contextmanager
+def _told(file: Path, slow: Callable[[str], None] | None) -> Iterator[None]:
+    if slow is None:
+        yield
+        return
+    size = file.stat().st_size / 1e6
+    timer = threading.Timer(SLOW_S, slow, [f"reading {file.name} ({size:.0f} MB) ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _head(source: Document, file: str) -> Head:

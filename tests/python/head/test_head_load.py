@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from diffusiontalker import head as heads
 from diffusiontalker.curves import CURVES
-from diffusiontalker.head import HeadError
+from diffusiontalker.head import HeadError, document
 from diffusiontalker.head.gltf import Writer
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32)
@@ -405,3 +406,15 @@ def test_materials_that_share_vertices_keep_their_own_colours(tmp_path: Path) ->
     red, blue = (head.colours[np.unique(part.triangles)] for part in head.parts)
     np.testing.assert_array_equal(red, [[1, 0, 0, 1]] * 2)
     np.testing.assert_array_equal(blue, [[0, 0, 1, 1]] * 2)
+
+
+def test_whoever_waits_long_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(square(["jawOpen"]), tmp_path / "head.glb")
+    told: list[str] = []
+    heads.load(path, slow=told.append)
+    assert told == []
+    read = document.read
+    monkeypatch.setattr(sys.modules[heads.load.__module__], "SLOW_S", 0.01)
+    monkeypatch.setattr(document, "read", lambda file: (time.sleep(0.3), read(file))[1])
+    heads.load(path, slow=told.append)
+    assert told == ["reading head.glb (0 MB) ..."]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import parse
 from ..outputs.kept import Kept
+from .command import remark
 
 if TYPE_CHECKING:
     from ... import Runtime
@@ -262,7 +264,9 @@ def _head(args: argparse.Namespace) -> Head:
     from ... import head
 
     try:
-        return head.load(args.head) if isinstance(args.head, str) else head.default()
+        if isinstance(args.head, str):
+            return head.load(args.head, slow=partial(remark, "dt-stream"))
+        return head.default()
     except FileNotFoundError:
         raise StreamError(f"--head {args.head}: there is no such file") from None
     except head.HeadError as error:

@@ -88,7 +88,7 @@ def _head(path: str | None) -> Head | None:
     if path is None:
         return None
     try:
-        return load(path)
+        return load(path, slow=remark)
     except (HeadError, OSError) as error:
         raise TakeError(f"--head {error}") from None
 
