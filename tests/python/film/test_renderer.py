@@ -1,4 +1,4 @@
-"""The renderer's loops: what is compiled for the processor gives the bytes of what runs anywhere."""
+"""The renderer: what is compiled for the processor gives the bytes of what runs anywhere."""
 
 from __future__ import annotations
 
