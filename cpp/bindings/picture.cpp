@@ -184,8 +184,7 @@ PYBIND11_MODULE(_picture, m) {
            "(height, width, 3) uint8, sRGB. Points are in the camera's axes, metres; surfaces are "
            "rows of gloss, sharpness, wrap, blended, two-sided.")
       .def_property_readonly(
-          "shading",
-          [](const dt::picture::Canvas& canvas) { return canvas.shading().name; },
+          "shading", [](const dt::picture::Canvas& canvas) { return canvas.shading().name; },
           "What it is drawn with: avx2 or plain.")
       .def_property_readonly_static(
           "BRIGHTEST", [](const py::object&) { return dt::picture::Canvas::kBrightest; });
@@ -193,6 +192,7 @@ PYBIND11_MODULE(_picture, m) {
       .def(py::init<dt_python::FloatArray, const dt_python::FloatArray&>(), py::arg("points"),
            py::arg("shapes"), "(n, 3) and (m, n, 3) float32.")
       .def("posed", &dt_python::Shapes::posed, py::arg("weights"), "(n, 3) under (m,) weights.");
-  m.def("yuv420", &dt_python::yuv420, py::arg("picture"), py::kw_only(), py::arg("plain") = false,
-        "(height * 3 / 2, width) uint8: BT.709 in 4:2:0, studio range, of (height, width, 3) sRGB.");
+  m.def(
+      "yuv420", &dt_python::yuv420, py::arg("picture"), py::kw_only(), py::arg("plain") = false,
+      "(height * 3 / 2, width) uint8: BT.709 in 4:2:0, studio range, of (height, width, 3) sRGB.");
 }

@@ -69,7 +69,6 @@ void Canvas::draw(const Scene& scene, std::uint8_t* out) {
   project(scene);
   set_up(scene);
   cast_shadow(scene);
-  clear();
   cover(scene, true);
   find_farthest();
   cover(scene, false);
@@ -189,9 +188,10 @@ void Canvas::sort() {
   }
 }
 
-void Canvas::clear() {
+// Empties rows from `top` on, of what will be drawn.
+void Canvas::clear(int top, int bottom) {
   const std::size_t count = static_cast<std::size_t>(drawn_.right - drawn_.left) * kSamples;
-  for (int y = drawn_.top; y < drawn_.bottom; ++y) {
+  for (int y = top; y < bottom; ++y) {
     const std::size_t row = (static_cast<std::size_t>(y) * width_ + drawn_.left) * kSamples;
     std::fill_n(&depth_[row], count, 0.0F);
   }
@@ -200,6 +200,7 @@ void Canvas::clear() {
 // Which triangle each sample sees: those that look here first, which hide most of the others.
 void Canvas::cover(const Scene& scene, bool front) {
   const Samples samples{width_, depth_.data(), nearest_.data()};
+  int cleared = front ? drawn_.top : drawn_.bottom;
   for (const std::int32_t t : order_) {
     const Face& face = faces_[static_cast<std::size_t>(t)];
     if (face.front != front || scene.surfaces[scene.surface[t]].blended) continue;
@@ -207,8 +208,15 @@ void Canvas::cover(const Scene& scene, bool front) {
     const float nearest = std::max({screen_[3 * static_cast<std::size_t>(corner[0]) + 2],
                                     screen_[3 * static_cast<std::size_t>(corner[1]) + 2],
                                     screen_[3 * static_cast<std::size_t>(corner[2]) + 2]});
-    if (front || !hidden(face, nearest)) shading_.cover(face, t, samples);
+    if (!front && hidden(face, nearest)) continue;
+    // Just before they are wanted: they are at hand then.
+    if (face.bottom > cleared) {
+      clear(cleared, face.bottom);
+      cleared = face.bottom;
+    }
+    shading_.cover(face, t, samples);
   }
+  clear(cleared, drawn_.bottom);
 }
 
 void Canvas::find_farthest() {

@@ -51,7 +51,7 @@ class Canvas {
   void set_up(const Scene& scene);
   void sort();
   void cast_shadow(const Scene& scene);
-  void clear();
+  void clear(int top, int bottom);
   void cover(const Scene& scene, bool front);
   void find_farthest();
   bool hidden(const Face& face, float nearest) const;

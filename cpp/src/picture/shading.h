@@ -1,5 +1,5 @@
-// The loops that a picture's time goes into: compiled for any processor, and once more for AVX2. Both
-// give the same bits.
+// The loops that a picture's time goes into: compiled for any processor, and once more for AVX2.
+// Both give the same bits.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ struct Fragments {
   float share[kMost];  // of the pixel that it fills
   float x[kMost], y[kMost], distance[kMost], alpha[kMost], gloss[kMost], sharp[kMost], wrap[kMost];
   float normal[3][kMost], colour[3][kMost];
-  float lit[3][kMost];                // where the key light sees it, in texels; depth
-  float seen[3][kMost];               // what comes to the camera, but for the highlight
+  float lit[3][kMost];   // where the key light sees it, in texels; depth
+  float seen[3][kMost];  // what comes to the camera, but for the highlight
   float highlight[kMost];
 };
 

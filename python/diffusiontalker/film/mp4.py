@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..files import replaced
 from .errors import FilmError
-from .renderer import renderer
+from .native import renderer
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..curves import HEAD, curve_of
 from .errors import FilmError
-from .renderer import renderer
+from .native import renderer
 
 if TYPE_CHECKING:
     from .._picture import Canvas, Shapes

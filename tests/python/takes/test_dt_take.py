@@ -10,6 +10,8 @@ import pytest
 import soundfile
 from takes_made import whole
 
+from diffusiontalker import film
+from diffusiontalker.curves import CURVES, HEAD
 from diffusiontalker.sound import read_all
 from diffusiontalker.stream import cli as stream_cli
 from diffusiontalker.takes import cli, find, read
@@ -80,6 +82,31 @@ def test_a_part_is_a_take(takes: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert glb.read_bytes()[:4] == b"glTF"
     assert len(read_all(tmp_path / "a.wav")[0]) == 16000
     assert said_by(capsys, "dt-take", "convert", glb.with_name("none"), glb)[0] == 2
+
+
+def test_a_film_turns_the_head_as_the_take_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("diffusiontalker._picture")
+    names = (*CURVES, *HEAD)
+    path = whole(tmp_path, 10, names=names)
+    drawn: list[np.ndarray] = []
+    whole_head = film.Portrait.posed
+
+    def posed(portrait: film.Portrait, values: np.ndarray) -> np.ndarray:
+        drawn.append(values)
+        return whole_head(portrait, values)
+
+    monkeypatch.setattr(film.Portrait, "posed", posed)
+    code, _, _ = said_by(
+        capsys, "dt-take", "film", path, tmp_path / "a.mp4", "--size", "64x64", "--fps", "60"
+    )
+    assert code == 0
+    taken = read(path).values
+    np.testing.assert_allclose(
+        sorted(values[-3] for values in drawn), sorted(taken[:, names.index("headYaw")]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

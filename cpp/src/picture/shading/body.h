@@ -1,6 +1,6 @@
-// The loops of shading.h, for a file that has said what Lanes are. Within a namespace without a name
-// and with nothing of the standard library's, or a linker could take what was compiled for AVX2 for
-// all.
+// The loops of shading.h, for a file that has said what Lanes are. Within a namespace without a
+// name and with nothing of the standard library's, or a linker could take what was compiled for
+// AVX2 for all.
 
 using dt::picture::Face;
 using dt::picture::Fragments;
@@ -48,7 +48,8 @@ void cover(const Face& face, int triangle, const Samples& samples) {
     const Lanes row_second = second.start + fill(rows * second.down);
     const Lanes row_third = third.start + fill(rows * third.down);
     const Lanes row_depth = depth.start + fill(rows * depth.down);
-    const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(y) * samples.width + face.left) * kSamples;
+    const std::ptrdiff_t at =
+        (static_cast<std::ptrdiff_t>(y) * samples.width + face.left) * kSamples;
     float* there = samples.depth + at;
     std::int32_t* nearest = samples.nearest + at;
     for (int x = 0; x < count; x += kPixels) {
@@ -208,14 +209,14 @@ void yuv(const std::uint8_t* rgb, int width, std::uint8_t* luma, std::uint8_t* b
     for (int i = 0; i < here / 2; ++i) {
       std::int32_t sum[3];
       for (int c = 0; c < 3; ++c) {
-        sum[c] = part[0][c][2 * i] + part[0][c][2 * i + 1] + part[1][c][2 * i] +
-                 part[1][c][2 * i + 1];
+        sum[c] =
+            part[0][c][2 * i] + part[0][c][2 * i + 1] + part[1][c][2 * i] + part[1][c][2 * i + 1];
       }
       const std::int32_t half = (128 << 17) + (1 << 16);
       blue[from / 2 + i] = static_cast<std::uint8_t>(
           (-3298 * sum[0] - 11094 * sum[1] + 14392 * sum[2] + half) >> 17);
-      red[from / 2 + i] = static_cast<std::uint8_t>(
-          (14392 * sum[0] - 13073 * sum[1] - 1319 * sum[2] + half) >> 17);
+      red[from / 2 + i] =
+          static_cast<std::uint8_t>((14392 * sum[0] - 13073 * sum[1] - 1319 * sum[2] + half) >> 17);
     }
   }
 }

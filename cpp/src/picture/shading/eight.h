@@ -23,8 +23,7 @@ inline Ints seen_in(Lanes first, Lanes second, Lanes third, Lanes depth, Lanes t
   const __m256 inside = _mm256_and_ps(_mm256_and_ps(_mm256_cmp_ps(first.v, zero, _CMP_GE_OQ),
                                                     _mm256_cmp_ps(second.v, zero, _CMP_GE_OQ)),
                                       _mm256_cmp_ps(third.v, zero, _CMP_GE_OQ));
-  return {_mm256_castps_si256(
-      _mm256_and_ps(inside, _mm256_cmp_ps(depth.v, there.v, _CMP_GT_OQ)))};
+  return {_mm256_castps_si256(_mm256_and_ps(inside, _mm256_cmp_ps(depth.v, there.v, _CMP_GT_OQ)))};
 }
 inline Ints below(Lanes number, Lanes count) {
   return {_mm256_castps_si256(_mm256_cmp_ps(number.v, count.v, _CMP_LT_OQ))};

@@ -23,8 +23,7 @@ bool has_avx2() {
   __cpuid(first, 1);
   __cpuidex(features, 7, 0);
   constexpr int kSavesRegisters = 1 << 27, kAvx2 = 1 << 5;
-  return (first[2] & kSavesRegisters) != 0 && (features[1] & kAvx2) != 0 &&
-         (_xgetbv(0) & 6U) == 6U;
+  return (first[2] & kSavesRegisters) != 0 && (features[1] & kAvx2) != 0 && (_xgetbv(0) & 6U) == 6U;
 #elif defined(__x86_64__)
   return __builtin_cpu_supports("avx2") != 0;
 #else
