@@ -38,8 +38,10 @@ export class PlayoutClock {
       : nowMs / 1000 - this.base - this.delay;
   }
 
-  /** The instant to show at `nowMs`: goes forward, without jumps that would be seen. */
-  now(nowMs) {
+  /** The instant to show at `nowMs`: goes forward, without jumps that would be seen, and waits at
+   * `newest` for what is late.
+   */
+  now(nowMs, newest) {
     const due = this.due(nowMs);
     if (due === null) return null;
     const passed = this.shown === null ? 0 : (nowMs - this.shown.atMs) / 1000;
@@ -48,6 +50,7 @@ export class PlayoutClock {
       const off = due - this.shown.time - passed;
       time = this.shown.time + passed + Math.max(-SLEW * passed, Math.min(SLEW * passed, off));
     }
+    if (newest !== null && time > newest) time = Math.max(newest, this.shown?.time ?? newest);
     this.shown = { atMs: nowMs, time };
     return time;
   }

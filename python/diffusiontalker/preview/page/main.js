@@ -285,7 +285,7 @@ function picture(nowMs) {
   requestAnimationFrame(picture);
   const due = clock.due(nowMs);
   const heard = due === null ? null : sound.now(nowMs, due);
-  const time = heard ?? clock.now(nowMs);
+  const time = heard ?? clock.now(nowMs, tracks[0].newest);
   if (time !== null) state.shown = time;
   if (view.ready) face3d(nowMs, time);
   // The face comes first.
@@ -300,13 +300,13 @@ function picture(nowMs) {
 }
 
 function face3d(nowMs, time) {
+  if (view.pictures === 1) performance.mark("head"); // the first is there
   if (time !== null) {
     if (tracks[0].sample(time, curves)) view.faces[0].pose(curves);
     if (preview.watch) preview.watch(nowMs, time, curves);
     if (view.two && tracks[1].sample(time, other())) view.faces[1].pose(others);
   }
   view.draw();
-  if (view.pictures === 1) requestAnimationFrame(() => performance.mark("head"));
 }
 
 function plot(time) {
