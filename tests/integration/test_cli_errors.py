@@ -161,7 +161,7 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("--pcm", "s16le:500:1", "-", "--fast"), "8000 to 192000 Hz, got 500"),
         (("--pcm", "s16le:16000:0", "-", "--fast"), "1 to 64 channels, got 0"),
         (("--pcm", "s16le:16000:1", "none.raw", "--fast"), "cannot open none.raw"),
-        (("speech.wav",), "'speech.wav': expected devices, doctor or identities"),
+        (("speech.wav",), "'speech.wav': expected devices, doctor, identities or replay"),
     ):
         more = () if "speech.wav" in arguments else ("--bundle", bundle)
         line = error_line(run("dt-stream", *arguments, *more))
