@@ -145,7 +145,7 @@ def test_a_page_that_reads_nothing_delays_nobody(link: Link) -> None:
             link.frame(frame(1000 + i))
             link.sound(Audio("face", 5, i, 8000 * i, 48000, 0, bytes(16000)))
             slowest = max(slowest, time.perf_counter() - before)
-            time.sleep(0.002)
+            time.sleep(0.001)
         while seen < 1000 + 599:
             for message in until(good, lambda m: isinstance(m, bytes)):
                 if isinstance(message, bytes) and message[0] == FRAMES:
@@ -154,12 +154,13 @@ def test_a_page_that_reads_nothing_delays_nobody(link: Link) -> None:
         assert slowest < 0.05
 
 
-def test_a_server_that_stands_still_delays_nobody() -> None:
+def test_a_server_that_stands_still_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
     import signal
 
     if not hasattr(signal, "SIGSTOP"):
         pytest.skip("no SIGSTOP here")
+    monkeypatch.setattr("diffusiontalker.preview.link._LEAVE_PATIENCE_S", 0.5)
     with Link() as link, page(link.url):
         wait(lambda: link.pages == 1)
         os.kill(link._process.pid, signal.SIGSTOP)
