@@ -68,6 +68,7 @@ RUNTIME = {
     ),
     "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
     "picture": Room(),
+    "picture/shading": Room("picture", beyond="immintrin.h intrin.h math.h"),
     "runtime": Room(
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
         " dt/voices.h arithmetic audio curves features sampler weights"
