@@ -41,8 +41,8 @@ def test_killed_twice_every_file_is_there_once(tmp_path: Path, bundle: Path) -> 
     sounds, out = tmp_path / "in", tmp_path / "out"
     sounds.mkdir()
     rng = np.random.default_rng(0)
-    for i in range(LINES):
-        soundfile.write(sounds / f"{i:03d}.wav", 0.1 * rng.normal(size=24000), 16000)
+    for i in range(LINES):  # so long that many are left when the program is killed
+        soundfile.write(sounds / f"{i:03d}.wav", 0.1 * rng.normal(size=160000), 16000)
     arguments = [str(sounds), "--out", str(out), "--bundle", str(bundle), "--jobs", "2"]
     seen: dict[str, tuple[int, int, bytes]] = {}
     for _ in range(2):
