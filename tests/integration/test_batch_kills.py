@@ -25,15 +25,20 @@ def results(out: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def kill_after(out: Path, arguments: list[str], more: int) -> None:
-    """Starts the command and kills it, and nobody else, once it has placed some results more."""
+    """Starts the command and kills it, workers too, once it has placed some results more.
+
+    Workers of a killed parent would finish what they were given, which may be all that is left.
+    """
     before = len(results(out))
-    process = subprocess.Popen([*command("dt-batch"), *arguments], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command("dt-batch"), *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + PATIENCE_S
     while len(list(out.glob("*.csv"))) < before + more:
         assert time.monotonic() < deadline
         assert process.poll() is None, "it was over before it could be killed"
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     assert process.wait(PATIENCE_S) == -signal.SIGKILL
 
 
