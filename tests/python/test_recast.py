@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import random_bundle
 
 from diffusiontalker import Frame, Runtime
 from diffusiontalker.past import WARM_S, Past
@@ -109,8 +111,8 @@ def test_listening_begins_on_a_frame_that_lies_on_a_sample() -> None:
     assert Past().warm_start(Fraction(60)) == (0, 0)
 
 
-def test_scores_name_the_identity_that_auto_follows() -> None:
-    runtime = Runtime()
+def test_scores_name_the_identity_that_auto_follows(tmp_path: Path) -> None:
+    runtime = Runtime(random_bundle.write(tmp_path))  # whose voices are all somebody's
     runtime.step(voice(3.0))
     scores = runtime.identity_scores()
     assert set(scores) == set(runtime.identities)
