@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-import random_bundle
 
 from diffusiontalker import Frame, Runtime
 from diffusiontalker.past import WARM_S, Past
+from diffusiontalker.sound.reader import read_all
+from diffusiontalker.stream.sources.wav import demo_path
 
 RATE = 16000
 
@@ -112,8 +115,13 @@ def test_listening_begins_on_a_frame_that_lies_on_a_sample() -> None:
 
 
 def test_scores_name_the_identity_that_auto_follows(tmp_path: Path) -> None:
-    runtime = Runtime(random_bundle.write(tmp_path))  # whose voices are all somebody's
-    runtime.step(voice(3.0))
+    # The embedded bundle, but that every voice is somebody's.
+    known = shutil.copytree(Runtime().bundle.path, tmp_path / "known")
+    manifest = json.loads((known / "manifest.json").read_text())
+    manifest["identities"]["unknown_cosine"] = -1.0
+    (known / "manifest.json").write_text(json.dumps(manifest))
+    runtime = Runtime(known)
+    runtime.step(read_all(demo_path())[0][:64000])
     scores = runtime.identity_scores()
     assert set(scores) == set(runtime.identities)
     assert max(scores, key=scores.__getitem__) == runtime.identity
