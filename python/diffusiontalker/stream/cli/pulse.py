@@ -6,15 +6,12 @@ import argparse
 import contextlib
 from dataclasses import dataclass, field
 
-from rich.console import Console
-
 from ...curves import CURVES
 from ..outputs.fan_out import FanOut, open_outputs
 from ..session.meter import Meter
 from ..session.pulse import PulseSession, chosen
 from .command import deferred, say
 from .options import destinations, faces
-from .view import Screen
 
 
 @dataclass
@@ -46,7 +43,7 @@ class Pulsed:
 
 def run(args: argparse.Namespace) -> int:
     """Pulses what the options say; returns the exit code. Raises StreamError."""
-    from .stream import is_aside, picture, play, written
+    from .stream import is_aside, play, written
 
     curves = chosen(args.pulse)
     subject = faces(args)[0].subject
@@ -65,10 +62,7 @@ def run(args: argparse.Namespace) -> int:
         )
         voice = Pulsed(subject, session, source, meter, outputs)
         title = f"DiffusionTalker Stream   {subject}   {'   '.join(outputs.names)}"
-        console = Console(stderr=aside)
-        plain = args.plain or not console.is_terminal
-        screen = Screen(console, lambda: picture(title, [voice], plain=plain), plain=args.plain)
-        play(args, [voice], screen, title, aside=aside)
+        play(args, [voice], title, aside=aside)
     if not args.quiet:
         what = curves[0] if len(curves) == 1 else f"{len(curves)} curves"
         say(f"{written(places)}{session.stats.frames} frames at 60 Hz, {what}", aside=aside)

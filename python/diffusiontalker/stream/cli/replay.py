@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from ...takes import Take, TakeError, read
 from .. import StreamError
 from ..outputs.fan_out import FanOut, open_outputs
@@ -19,7 +17,6 @@ from ..session.replay import ReplaySession
 from . import preview
 from .command import EXIT_CTRL_C, Left, deferred, remark, say
 from .options import destinations
-from .view import Screen
 
 if TYPE_CHECKING:
     from ...preview.link import Link
@@ -81,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _once(args: argparse.Namespace, take: Take, link: Link | None) -> bool:
     """The take once; True where the user wants to leave."""
-    from .stream import is_aside, picture, play, written
+    from .stream import is_aside, play, written
 
     subject = args.subject[0] if args.subject else take.schema.subject
     aside = is_aside(args)
@@ -116,10 +113,7 @@ def _once(args: argparse.Namespace, take: Take, link: Link | None) -> bool:
             session.run()
         else:
             title = f"DiffusionTalker Stream   {subject}   {'   '.join(outputs.names)}"
-            console = Console(stderr=aside)
-            plain = args.plain or not console.is_terminal
-            screen = Screen(console, lambda: picture(title, [voice], plain=plain), plain=args.plain)
-            play(args, [voice], screen, title, aside=aside)
+            play(args, [voice], title, aside=aside)
     if not args.quiet:
         figures = meter.read(time.monotonic_ns())
         say(

@@ -167,11 +167,7 @@ def _stream_once(args: argparse.Namespace, link: Link | None) -> tuple[int, Rest
             _play_sound(voices[0])
         places = "   ".join(voices[0].outputs.names) or "not published"
         title = f"DiffusionTalker Stream   {', '.join(v.subject for v in voices)}   {places}"
-        console = Console(stderr=aside)
-        # Lines have the notices among them, on stderr.
-        plain = args.plain or not console.is_terminal
-        screen = Screen(console, lambda: picture(title, voices, plain=plain), plain=args.plain)
-        play(args, voices, screen, title, aside=aside)
+        play(args, voices, title, aside=aside)
     if not args.quiet:
         for source in sources:
             _tell_notes(source)
@@ -523,7 +519,6 @@ def written(places: list[Destination]) -> str:
 def play(
     args: argparse.Namespace,
     voices: Sequence[_Voice | Replayed | Pulsed],
-    screen: Screen,
     title: str,
     *,
     aside: bool,
@@ -532,6 +527,10 @@ def play(
 
     Drawing takes milliseconds; frames must not wait for it.
     """
+    console = Console(stderr=aside)
+    # Lines have the notices among them, on stderr.
+    plain = args.plain or not console.is_terminal
+    screen = Screen(console, lambda: picture(title, voices, plain=plain), plain=args.plain)
     failure: list[BaseException] = []
 
     def stop() -> None:

@@ -1,4 +1,4 @@
-"""How a face closes when its stream ends."""
+"""How a stream is asked to end, and how its face closes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import StreamError
+from ..outputs.fan_out import FanOut
 
 #: How long the face takes to close, seconds.
 CLOSING_S = 0.2
+
+
+class Ending:
+    """A session's end, as it is asked for: once, the face closes; again, nobody waits for it."""
+
+    def __init__(self, outputs: FanOut) -> None:
+        self._outputs = outputs
+        self.asked = threading.Event()
+        self.hurry = threading.Event()
+
+    def ask(self) -> None:
+        """From any thread."""
+        if self.asked.is_set():
+            self.hurry.set()
+            self._outputs.hurry()
+        self.asked.set()
 
 
 def close_face(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from ...pace import FILL_AFTER_S
 from .. import StreamError
 from ..outputs.fan_out import FanOut
 from ..sources.source import Source
-from .closing import close_face
+from .closing import Ending, close_face
 from .meter import Meter
 from .sound_queue import SoundQueue, as_s16le
 from .stamp import make_frame, make_schema
@@ -76,15 +75,11 @@ class LiveSession:
         self._lost_samples = 0
         self._last = np.zeros(len(runtime.curve_names), np.float32)
         self.reason = ""  #: why it ended, once it has
-        self._stop = threading.Event()
-        self._hurry = threading.Event()
+        self._ending = Ending(outputs)
 
     def stop(self) -> None:
         """Asks for the end: the face closes, subscribers are told. A second call skips the ramp."""
-        if self._stop.is_set():
-            self._hurry.set()
-            self._outputs.hurry()
-        self._stop.set()
+        self._ending.ask()
 
     def run(self) -> None:
         """Runs until the source ends or `stop` is called, and closes the outputs.
@@ -122,7 +117,7 @@ class LiveSession:
         return self._runtime.position
 
     def _play(self) -> str:
-        while not self._stop.is_set():
+        while not self._ending.asked.is_set():
             self._source.pump(float(self._next_index / self._runtime.frame_rate))
             self._send_audio()
             self._take(self._runtime.poll(_POLL_S))
@@ -146,7 +141,7 @@ class LiveSession:
         deadline = time.monotonic() + limit_s
         while not self._runtime.finished and time.monotonic() < deadline:
             self._take(self._runtime.poll(_POLL_S))
-            if self._stop.is_set():
+            if self._ending.asked.is_set():
                 deadline = min(deadline, time.monotonic() + _DRAIN_S)
 
     def _take(self, frames: list[Frame]) -> None:
@@ -218,4 +213,4 @@ class LiveSession:
             self._next_index += 1
             self._send(self._next_index - 1, curves, FLAG_CLOSING)
 
-        close_face(self._last, rate, send, self._hurry)
+        close_face(self._last, rate, send, self._ending.hurry)

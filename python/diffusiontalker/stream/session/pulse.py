@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -18,7 +17,7 @@ from ...frames import FLAG_CLOSING, Bye, Schema, new_session
 from ...spelling import meant
 from .. import StreamError
 from ..outputs.fan_out import FanOut
-from .closing import close_face
+from .closing import Ending, close_face
 from .meter import Meter
 from .stamp import make_frame
 
@@ -77,8 +76,7 @@ class PulseSession:
         self._outputs = outputs
         self._tell = tell
         self._limit = math.inf if limit_s is None else math.ceil(limit_s * RATE)
-        self._stop = threading.Event()
-        self._hurry = threading.Event()
+        self._ending = Ending(outputs)
         self._last = np.zeros(len(CURVES), np.float32)
         self._sequence = 0
         self._origin_ns = time.monotonic_ns()
@@ -98,10 +96,7 @@ class PulseSession:
 
     def stop(self) -> None:
         """Asks for the end; a second call does not wait for the face to close."""
-        if self._stop.is_set():
-            self._hurry.set()
-            self._outputs.hurry()
-        self._stop.set()
+        self._ending.ask()
 
     def run(self) -> None:
         """Blocks until the limit or `stop`, and closes the outputs. Raises StreamError."""
@@ -109,11 +104,11 @@ class PulseSession:
         try:
             self._outputs.announce(self._schema)
             self._play()
-            reason = "stopped by the user" if self._stop.is_set() else "end of the pulses"
+            reason = "stopped by the user" if self._ending.asked.is_set() else "end of the pulses"
             failed = False
         finally:
             if self._outputs.live and self._sequence:
-                close_face(self._last, RATE, self._send_closing, self._hurry)
+                close_face(self._last, RATE, self._send_closing, self._ending.hurry)
             bye = Bye(self._schema.subject, self._schema.session, self._sequence, reason)
             self._outputs.close(bye, keep=not failed)
 
@@ -128,9 +123,9 @@ class PulseSession:
             due_ns = self._instant_ns(index)
             while (left_s := (due_ns - time.monotonic_ns()) / 1e9) > 0:
                 self._outputs.serve()
-                if self._stop.wait(min(left_s, _LOOK_S)):
+                if self._ending.asked.wait(min(left_s, _LOOK_S)):
                     return
-            if self._stop.is_set():
+            if self._ending.asked.is_set():
                 return
             self._last = np.zeros(len(CURVES), np.float32)
             self._last[column] = 0.5 - 0.5 * math.cos(2 * math.pi * within / frames_each)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ...frames import AUDIO_FORMAT, FLAG_CLOSING, FLAG_NEUTRAL, Audio, Bye, new_
 from ...takes import Take, TakeError
 from .. import StreamError
 from ..outputs.fan_out import FanOut
-from .closing import close_face
+from .closing import Ending, close_face
 from .meter import Meter
 from .sound_queue import SoundQueue, as_s16le
 from .stamp import make_frame
@@ -63,8 +62,7 @@ class ReplaySession:
         if limit_s is not None:
             self._frames = math.ceil(min(limit_s * take.rate, take.motion.index[-1] + 1))
             self._frames = int(np.searchsorted(take.motion.index, self._frames))
-        self._stop = threading.Event()
-        self._hurry = threading.Event()
+        self._ending = Ending(outputs)
         self._left = False
         self._last = np.zeros(len(take.names), np.float32)
         self._sequence = 0
@@ -89,10 +87,7 @@ class ReplaySession:
 
     def stop(self) -> None:
         """Asks for the end; a second call does not wait for the face to close."""
-        if self._stop.is_set():
-            self._hurry.set()
-            self._outputs.hurry()
-        self._stop.set()
+        self._ending.ask()
 
     def run(self) -> None:
         """Blocks until the take has ended or `stop` is called, and closes the outputs.
@@ -103,7 +98,7 @@ class ReplaySession:
         try:
             self._outputs.announce(self._schema)
             self._play()
-            self._left = self._stop.is_set()
+            self._left = self._ending.asked.is_set()
             reason = "stopped by the user" if self._left else "end of the take"
             failed = False
         except TakeError as error:
@@ -129,18 +124,18 @@ class ReplaySession:
                 piece = next(sound, None)
             if self._realtime and not self._wait_until(due_ns):
                 return
-            if self._stop.is_set():
+            if self._ending.asked.is_set():
                 return
             self._send_frame(place, index, self._origin_ns + instant_ns)
 
     def _wait_until(self, due_ns: int) -> bool:
         """False where it was stopped meanwhile."""
-        while not self._stop.is_set():
+        while not self._ending.asked.is_set():
             left_s = (due_ns - time.monotonic_ns()) / 1e9
             if left_s <= 0:
                 return True
             self._outputs.serve()
-            self._stop.wait(min(left_s, _LOOK_S))
+            self._ending.asked.wait(min(left_s, _LOOK_S))
         return False
 
     def _send_frame(self, place: int, index: int, capture_ns: int) -> None:
@@ -208,7 +203,7 @@ class ReplaySession:
         def send(i: int, curves: NDArray[np.float32]) -> None:
             self._send(index + i, capture_ns + i * frame_ns, FLAG_CLOSING, curves)
 
-        close_face(self._last, self._take.rate, send, self._hurry)
+        close_face(self._last, self._take.rate, send, self._ending.hurry)
 
 
 def _spans(
