@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -261,14 +261,20 @@ def _beside(
 
 def _head(args: argparse.Namespace) -> Head:
     """The head that --head names, or the one that ships. Raises StreamError."""
+    return _loaded(args.head if isinstance(args.head, str) else None)
+
+
+@lru_cache(1)
+def _loaded(path: str | None) -> Head:
+    """Looked at before anything is computed, and drawn after: read once."""
     from ... import head
 
     try:
-        if isinstance(args.head, str):
-            return head.load(args.head, slow=partial(remark, "dt-stream"))
+        if path is not None:
+            return head.load(path, slow=partial(remark, "dt-stream"))
         return head.default()
     except FileNotFoundError:
-        raise StreamError(f"--head {args.head}: there is no such file") from None
+        raise StreamError(f"--head {path}: there is no such file") from None
     except head.HeadError as error:
         raise StreamError(f"--head: {error}") from None
 
