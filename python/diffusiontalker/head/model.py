@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from ..curves import CURVES
 
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint32]
+Real = TypeVar("Real", np.float32, np.float64)
+Index = TypeVar("Index", np.uint32, np.intp)
 
 
 class HeadError(ValueError):
@@ -65,7 +68,7 @@ class Head:
         return tuple(name for name in CURVES if name not in self.shapes)
 
 
-def normals(points: FloatArray, triangles: IndexArray) -> FloatArray:
+def normals(points: npt.NDArray[Real], triangles: npt.NDArray[Index]) -> npt.NDArray[Real]:
     """(V, 3) unit normals: the mean of a point's triangles', weighted by area; 0 without any."""
     corners = points[triangles]
     of_triangles = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -73,8 +76,9 @@ def normals(points: FloatArray, triangles: IndexArray) -> FloatArray:
     for corner in range(3):
         np.add.at(found, triangles[:, corner], of_triangles)
     length = np.linalg.norm(found, axis=1, keepdims=True)
-    unit = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
-    return np.asarray(unit, np.float32)
+    unit: npt.NDArray[Real] = np.zeros_like(found)
+    np.divide(found, length, out=unit, where=length > 0)
+    return unit
 
 
 def welded(head: Head) -> Head:

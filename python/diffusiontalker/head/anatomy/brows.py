@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..model import normals
 from . import eyes
 from .cage import Cage, Skin
 from .landmarks import LOWER_LID, UPPER_LID
 from .piece import Piece, bell, blend, rgb
-from .surface import Floats, Ints, grid, normals
+from .surface import Floats, Ints, grid
 
 HAIR = "#3a2a20"
 

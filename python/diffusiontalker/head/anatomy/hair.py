@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..model import normals
 from . import skull
 from .landmarks import OVAL, face
 from .piece import Piece, blend, rgb, smoothstep
-from .surface import Floats, grid, normals
+from .surface import Floats, grid
 
 _RINGS, _AROUND = 56, 216
 _FIRST, _END = 0.1, 10.6

@@ -90,16 +90,6 @@ def divided(
     return np.concatenate([old, on_edges]), finer, halves
 
 
-def normals(points: Floats, triangles: Ints) -> Floats:
-    """(V, 3) unit normals, weighted by area."""
-    corner = points[triangles]
-    flat = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    out = np.zeros_like(points)
-    for k in range(3):
-        np.add.at(out, triangles[:, k], flat)
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
-
-
 def strip(
     first: Ints, second: Ints, *, closed: bool = False, other_way: npt.ArrayLike = False
 ) -> Ints:
