@@ -95,14 +95,9 @@ def _json_lines(clip: Clip) -> Iterator[str]:
 
 def _write_npz(clip: Clip, path: Path) -> list[str]:
     """NumPy arrays under the names that `dt-take convert` gives them, and what they came of."""
-    motion = clip.motion
     np.savez(
         path,
-        names=np.array(motion.names),
-        values=motion.values,
-        index=motion.index,
-        times_s=motion.times_s,
-        rate=np.array([motion.rate.numerator, motion.rate.denominator]),
+        **clip.motion.arrays(),
         audio=np.array(clip.audio),
         sound_rate_hz=np.array(clip.audio_rate),
         identity=np.array(clip.identity),

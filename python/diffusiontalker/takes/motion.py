@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +43,13 @@ class Motion:
     def duration_s(self) -> float:
         """To the end of the last frame."""
         return float((int(self.index[-1]) + 1) / self.rate) if len(self.index) else 0.0
+
+    def arrays(self) -> dict[str, Any]:
+        """What an npz says of it: names, values (F, N), index (F,), times_s (F,), rate (2,)."""
+        return {
+            "names": np.array(self.names),
+            "values": self.values,
+            "index": self.index,
+            "times_s": self.times_s,
+            "rate": np.array([self.rate.numerator, self.rate.denominator]),
+        }

@@ -43,17 +43,13 @@ def write_beat(motion: Motion, path: Path) -> list[str]:
 
 
 def write_npz(motion: Motion, path: Path, voice: Voice | None) -> list[str]:
-    """names, values (F, N), index (F,), times_s (F,), rate (2,), sound (n,), sound_rate_hz.
+    """What `Motion.arrays` gives, sound (n,), sound_rate_hz.
 
     Raises OSError.
     """
     np.savez(
         path,
-        names=np.array(motion.names),
-        values=motion.values,
-        index=motion.index,
-        times_s=motion.times_s,
-        rate=np.array([motion.rate.numerator, motion.rate.denominator]),
+        **motion.arrays(),
         sound=np.zeros(0, np.float32) if voice is None else voice.samples,
         sound_rate_hz=np.array(0 if voice is None else voice.rate_hz),
     )
