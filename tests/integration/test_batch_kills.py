@@ -24,17 +24,19 @@ def results(out: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-def kill_after(out: Path, arguments: list[str], more: int) -> None:
-    """Starts the command and kills it, workers too, once it has placed some results more.
+def kill_soon(out: Path, arguments: list[str]) -> None:
+    """Starts the command and kills it, workers too, once it has placed a result more.
 
-    Workers of a killed parent would finish what they were given, which may be all that is left.
+    The first of a run is placed at once and later ones twice a second: who waits for several sees
+    half a second's work, all there is, on a fast machine. And workers of a killed parent would
+    finish what they were given, which may be all that is left.
     """
     before = len(results(out))
     process = subprocess.Popen(
         [*command("dt-batch"), *arguments], stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + PATIENCE_S
-    while len(list(out.glob("*.csv"))) < before + more:
+    while len(list(out.glob("*.csv"))) <= before:
         assert time.monotonic() < deadline
         assert process.poll() is None, "it was over before it could be killed"
         time.sleep(0.002)
@@ -51,11 +53,11 @@ def test_killed_twice_every_file_is_there_once(tmp_path: Path, bundle: Path) -> 
     arguments = [str(sounds), "--out", str(out), "--bundle", str(bundle), "--jobs", "2"]
     seen: dict[str, tuple[int, int, bytes]] = {}
     for _ in range(2):
-        kill_after(out, arguments, 8)
+        kill_soon(out, arguments)
         now = results(out)
         assert {name: now[name] for name in seen} == seen
         seen = now
-    assert 16 <= len(seen) < LINES
+    assert 2 <= len(seen) < LINES
     result = run("dt-batch", *arguments)
     assert result.returncode == 0, result.stderr
     whole = results(out)
