@@ -13,6 +13,7 @@ public class DiffusionTalkerLiveLink : ModuleRules
 
 		PublicDependencyModuleNames.AddRange(new string[]
 		{
+			"AudioMixer",
 			"Core",
 			"CoreUObject",
 			"Engine",

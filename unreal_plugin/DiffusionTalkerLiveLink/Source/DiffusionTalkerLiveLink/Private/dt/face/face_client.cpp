@@ -180,6 +180,7 @@ void FaceClient::take_audio(Message& message) {
   if (!face->buffer.local_time(message.audio.capture_ns, &sound_.local_ns)) return;
   sound_.position_samples = message.audio.position_samples;
   sound_.rate_hz = message.audio.audio_rate_hz;
+  sound_.session = message.session;
   sound_.samples.swap(message.audio.samples);
   sink_->face_heard(face->subject, sound_);
 }
