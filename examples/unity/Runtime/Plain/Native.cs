@@ -85,7 +85,6 @@ namespace DiffusionTalker
         }
 
         [DllImport(Library)] public static extern IntPtr dt_version();
-        [DllImport(Library)] public static extern int dt_bundle_format_version();
         [DllImport(Library)] public static extern int dt_bundle_open(byte[] path, out IntPtr bundle, ref Error error);
         [DllImport(Library)] public static extern int dt_bundle_open_memory(byte[] bytes, UIntPtr count, out IntPtr bundle, ref Error error);
         [DllImport(Library)] public static extern void dt_bundle_close(ref IntPtr bundle);
