@@ -109,7 +109,7 @@ def test_the_parts_in_the_engine(project: Path) -> None:
         lines = engine(project, "units.gd", DT_TAKEN=str(taken.getsockname()[1]))
     print(*lines, sep="\n")
     assert not [line for line in lines if "FAILED" in line or "SCRIPT ERROR" in line], lines
-    assert sum(line.startswith("ok ") for line in lines) == 10
+    assert sum(line.startswith("ok ") for line in lines) == 11
 
 
 def test_the_jaws_course(project: Path) -> None:
@@ -142,8 +142,8 @@ def test_the_jaws_course(project: Path) -> None:
         )
         np.testing.assert_allclose(pictures[speaking, column], wanted, atol=2e-5, err_msg=curve)
     assert np.all(pictures[-5:, 1:] == 0), "and closes at the end"
-    between = np.mean(np.abs(index - np.round(index)) > 0.02)
-    assert between > 0.2, "pictures between two frames show a face between theirs"
+    between = np.abs(index - np.round(index))[speaking] > 0.02
+    assert between.sum() > 20, "pictures between two frames show a face between theirs"
     jaw = CURVES.index("jawOpen")
     print("time s   jaw shown   jaw of the model")
     for second in np.arange(0.25, 6, 0.25):

@@ -15,7 +15,7 @@ func _init():
 	for test in [
 		"a_packet_is_read", "bad_packets_are_refused", "frames_come_in_order", "a_bad_link",
 		"midnight_and_silence", "a_stalled_face_closes", "another_sender_waits",
-		"shapes_by_name", "lacking_shapes_are_named_once", "a_taken_port",
+		"shapes_by_name", "lacking_shapes_are_named_once", "a_taken_port", "a_picture_takes_little",
 	]:
 		var before = failures
 		call(test)
@@ -255,5 +255,23 @@ func a_taken_port():
 	face = made_face(made)
 	expect(face.start(made, 70000, 0.0, "", {}, {}), false, "a port that cannot be")
 	expect(heard, ["port 70000: expected 1 to 65535"], "said")
+	face.free()
+	made.free()
+
+
+func a_picture_takes_little():
+	var made = made_mesh(BlendShapes.CURVES)
+	var face = made_face(made)
+	var packets = []
+	for i in range(300):
+		packets.append(packet(60 + i, i / 300.0))
+	var before = OS.get_ticks_usec()
+	for i in range(300):
+		face.take(packets[i], SECOND + i * SECOND / 60)
+		face.advance(SECOND + i * SECOND / 60)
+	var each = (OS.get_ticks_usec() - before) / 300.0
+	print("  a packet and a picture: %.0f us" % each)
+	expect(face.frames, 300, "taken")
+	expect(each < 8000, true, "half a picture's time, also on a busy machine")
 	face.free()
 	made.free()

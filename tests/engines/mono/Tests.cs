@@ -49,7 +49,7 @@ public static class Tests
         foreach (Action test in new Action[] {
             PacketsAreRead, BadPacketsAreRefused, FramesComeInOrder, ABadLink, MidnightAndSilence,
             ABufferIsBounded, AStalledFaceCloses, AnotherSenderWaits, ShapesAreFoundByName,
-            PortsThatCannotBeHad })
+            PortsThatCannotBeHad, APictureTakesLittle })
         {
             int before = failures;
             test();
@@ -290,6 +290,26 @@ public static class Tests
         }
     }
 
+    private static void APictureTakesLittle()
+    {
+        var receiver = new FaceReceiver(0, 20);
+        var face = new float[52];
+        byte[] bytes = Packet(60, 0.5f);
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        const int pictures = 20000;
+        for (int i = 0; i < pictures; ++i)
+        {
+            byte[] number = BitConverter.GetBytes(i);
+            for (int k = 0; k < 4; ++k) bytes[19 + k] = number[3 - k];
+            receiver.Take(bytes, bytes.Length, Second + i * Second / 60);
+            receiver.FaceAt(Second + i * Second / 60, face);
+        }
+        double each = watch.Elapsed.TotalMilliseconds * 1000 / pictures;
+        Console.WriteLine("  a packet and a picture: " + each.ToString("0.0") + " us");
+        Expect(receiver.Frames, pictures, "taken");
+        Expect(each < 1000, true, "at most 1 ms, also on a busy machine");
+    }
+
     private static string Refusal(Action made)
     {
         try
@@ -427,7 +447,16 @@ public static class Tests
         Console.WriteLine(UnityEngine.Debug.Warnings[0]);
         Console.WriteLine(face.Status);
         Call(face, "OnDisable");
+        face.packedBundle = new UnityEngine.TextAsset { bytes = File.ReadAllBytes(words[1]) };
         face.bundle = "/nowhere/at/all";
+        face.voice.timeSamples = clip.frequency; // another start, from the bytes, at one second
+        float before = skin.Weights[0];
+        Call(face, "OnEnable");
+        Call(face, "LateUpdate");
+        Expect(skin.Weights[0] != before && face.Status == "speaking", true, face.Status);
+        Expect(Math.Abs(skin.Weights[0] - frames[52 * 60 + 17]) < 1e-6, true, "the jaw at one second");
+        Call(face, "OnDisable");
+        face.packedBundle = null;
         Call(face, "OnEnable");
         Call(face, "LateUpdate");
         Console.WriteLine(face.Status);

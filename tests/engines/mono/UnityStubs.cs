@@ -16,6 +16,11 @@ namespace UnityEngine
 
     public class ScriptableObject : Object {}
 
+    public class TextAsset : Object
+    {
+        public byte[] bytes;
+    }
+
     public class MonoBehaviour : Object
     {
         public static SkinnedMeshRenderer[] Below = new SkinnedMeshRenderer[0];

@@ -42,6 +42,9 @@ namespace DiffusionTalker
         [Tooltip("A folder or packed file; beside Assets/StreamingAssets where it is no full path")]
         public string bundle = "diffusiontalker";
 
+        [Tooltip("Or the packed file as an asset (named .bytes), which also Android can read")]
+        public TextAsset packedBundle;
+
         [Tooltip("Its clip is heard ahead of time, so the face keeps to it (Load Type: Decompress On Load)")]
         public AudioSource voice;
 
@@ -162,7 +165,8 @@ namespace DiffusionTalker
         {
             string path = Path.IsPathRooted(bundle) ? bundle
                                                     : Path.Combine(Application.streamingAssetsPath, bundle);
-            using (var model = new FaceBundle(path))
+            using (FaceBundle model = packedBundle != null ? new FaceBundle(packedBundle.bytes)
+                                                           : new FaceBundle(path))
             {
                 spoken_ = new SpokenFace(new FaceRuntime(model, new FaceOptions
                 {
