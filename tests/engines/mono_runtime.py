@@ -88,8 +88,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, np.ndarr
     return path, rate, samples
 
 
-def expected(samples: np.ndarray, rate: int) -> np.ndarray:
-    runtime = Runtime(sample_rate=rate)
+def expected(samples: np.ndarray, rate: int, seed: int = 0) -> np.ndarray:
+    runtime = Runtime(sample_rate=rate, seed=seed)
     return np.concatenate([runtime.step(samples), runtime.flush()])
 
 
@@ -100,7 +100,7 @@ def test_the_parts(program: Path) -> None:
     assert said.count("ok ") == 11
 
 
-@pytest.mark.parametrize("chunk", [160, 1000, 99999])
+@pytest.mark.parametrize(("chunk", "seed"), [(160, 0), (1000, 7), (99999, 2**63 + 1)])
 def test_the_librarys_frames_are_pythons(
     program: Path,
     library: dict[str, str],
@@ -108,16 +108,17 @@ def test_the_librarys_frames_are_pythons(
     sound: tuple[Path, int, np.ndarray],
     tmp_path: Path,
     chunk: int,
+    seed: int,
 ) -> None:
-    """Bit for bit, in any chunking, after a reset too."""
+    """Bit for bit, in any chunking, of any seed, after a reset too."""
     path, rate, samples = sound
     out = tmp_path / "frames.f32"
-    said = run("mono", program, "frames", bundle, path, rate, chunk, out, env=library)
+    said = run("mono", program, "frames", bundle, path, rate, chunk, seed, out, env=library)
     print(said)
     assert "FAILED" not in said
     assert "jawOpne" in said.splitlines()[-1], "a knob that is none"
     got = np.fromfile(out, np.float32).reshape(-1, len(CURVES))
-    np.testing.assert_array_equal(got, expected(samples, rate))
+    np.testing.assert_array_equal(got, expected(samples, rate, seed))
 
 
 def test_another_rate_is_resampled_by_the_library(
@@ -134,7 +135,16 @@ def test_another_rate_is_resampled_by_the_library(
     for chunk in (480, 5000):
         out = tmp_path / f"{chunk}.f32"
         run(
-            "mono", program, "frames", bundle, tmp_path / "sound.f32", rate, chunk, out, env=library
+            "mono",
+            program,
+            "frames",
+            bundle,
+            tmp_path / "sound.f32",
+            rate,
+            chunk,
+            0,
+            out,
+            env=library,
         )
         got.append(np.fromfile(out, np.float32).reshape(-1, len(CURVES)))
     assert len(got[0]) == 60

@@ -1,7 +1,7 @@
 // Unity's part under mono. The plain assembly as it ships; the component on stand-ins.
 //
 //     mono Tests.exe parts
-//     mono Tests.exe frames BUNDLE SOUND RATE CHUNK FRAMES     a file of float32 in, one out
+//     mono Tests.exe frames BUNDLE SOUND RATE CHUNK SEED FRAMES     a file of float32 in, one out
 //     mono Tests.exe receive PORT                              what is shown, until frames stop
 //     mono Tests.exe refusals BUNDLE NEWER BROKEN              each sentence
 //     mono Tests.exe component BUNDLE SOUND RATE FRAMES        the component on a clip
@@ -336,8 +336,9 @@ public static class Tests
         float[] sound = Floats(words[2]), frames = null;
         int chunk = int.Parse(words[4]), total = 0;
         using (var bundle = new FaceBundle(words[1]))
-        using (var runtime = new FaceRuntime(bundle, new FaceOptions { SampleRateHz = int.Parse(words[3]) }))
-        using (FileStream file = File.Create(words[5]))
+        using (var runtime = new FaceRuntime(bundle, new FaceOptions {
+            SampleRateHz = int.Parse(words[3]), Seed = ulong.Parse(words[5]) }))
+        using (FileStream file = File.Create(words[6]))
         {
             Expect(string.Join(" ", runtime.Names), string.Join(" ", Curves.Names), "names");
             for (int round = 0; round < 2; ++round)
