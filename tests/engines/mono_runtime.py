@@ -127,7 +127,7 @@ def test_another_rate_is_resampled_by_the_library(
     bundle: Path,
     tmp_path: Path,
 ) -> None:
-    """48 kHz, as Unity plays; against itself in other chunks."""
+    """48 kHz, as Unity plays: Python's frames too, as `Runtime` resamples by the same code."""
     rate = 48000
     samples = np.random.default_rng(2).normal(0, 0.1, rate).astype(np.float32)
     samples.tofile(tmp_path / "sound.f32")
@@ -149,6 +149,7 @@ def test_another_rate_is_resampled_by_the_library(
         got.append(np.fromfile(out, np.float32).reshape(-1, len(CURVES)))
     assert len(got[0]) == 60
     np.testing.assert_array_equal(got[0], got[1])
+    np.testing.assert_array_equal(got[0], expected(samples, rate))
 
 
 def test_refusals_are_sentences(

@@ -1,7 +1,6 @@
 # Which blend shapes of which meshes a face's values move, found by name: jawOpen, JawOpen,
 # jaw_open, blendShape1.jawOpen, eyeBlink_L and eyeBlinkLeft alike.
-
-const CURVES = preload("values.gd").CURVES
+extends "values.gd"
 
 var meshes = 0 # that have any of the shapes
 var missing = [] # curves that no mesh shows
