@@ -256,17 +256,25 @@ class Session:
         """Frames have gone to the client."""
         self.progress_s = time.monotonic()
 
-    def echo(self, frame: int) -> bytes:
-        """The sound from a frame's instant to that of the next that leaves; silence after the end.
+    def echo(self, frames: range) -> list[bytes]:
+        """By frame the sound from its instant to that of the next that leaves; after the end silence.
 
         Frames are asked for in order, each once; the session was made with `keep_sound`.
         """
-        size = self._dtype.itemsize
-        first = clock.position_of(frame, self.frame_rate, self.sample_rate)
-        end = clock.position_of(frame + self._every, self.frame_rate, self.sample_rate)
-        at = (first - self._base) * size
-        length = (end - first) * size
-        piece = bytes(self._sound[at : at + length])
-        del self._sound[: at + length]
-        self._base = min(end, self.pushed)
-        return piece.ljust(length, b"\0")
+        size, base = self._dtype.itemsize, self._base
+        # `clock.position_of` for many: sample = frame x this over that.
+        times, over = self.sample_rate * self.frame_rate.denominator, self.frame_rate.numerator
+        cuts = [frame * times // over for frame in (*frames, frames[-1] + self._every)]
+        sound = self._sound
+        pieces = [
+            bytes(sound[(a - base) * size : (b - base) * size])
+            for a, b in zip(cuts, cuts[1:], strict=False)
+        ]
+        if len(pieces[-1]) < (cuts[-1] - cuts[-2]) * size:  # the end was said within these
+            pieces = [
+                piece.ljust((b - a) * size, b"\0")
+                for piece, a, b in zip(pieces, cuts, cuts[1:], strict=False)
+            ]
+        del sound[: (cuts[-1] - base) * size]
+        self._base = min(cuts[-1], self.pushed)
+        return pieces

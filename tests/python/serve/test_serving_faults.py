@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import pytest
 import random_bundle
@@ -87,7 +88,11 @@ async def sends_rubbish(server: Server) -> None:
     async with channel_to(server) as channel:
         raw = channel.stream_stream(f"/{messages.A2F_SERVICE}/{messages.A2F_CALL}")()
         await raw.write(b"\xff\xff\xff")
-        assert (await raw.code()).name != "OK"
+        said = messages.AnimationDataStream.FromString(await raw.read())
+        assert said.status.message == "a message came that is no AudioStream"
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await raw.read()
+        assert (await raw.code()).name == "INVALID_ARGUMENT"
 
 
 FAULTS: list[Callable[[Server], Awaitable[None]]] = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from ...runtime import MINIMUM_RATE_HZ
 from .. import ServeError
@@ -35,6 +36,7 @@ _CODES = {
 }
 
 _log = logging.getLogger(__name__)
+_write_frame = messages.FrameWriter(len(BLEND_SHAPES))
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class FaceService:
     def handler(self) -> Any:
         """For `grpc.aio.Server.add_generic_rpc_handlers`."""
         call = grpc.stream_stream_rpc_method_handler(
-            self.process_audio_stream, messages.AudioStream.FromString, None
+            self.process_audio_stream, None, None
         )
         return grpc.method_handlers_generic_handler(messages.A2F_SERVICE, {messages.A2F_CALL: call})
 
@@ -106,6 +108,8 @@ class FaceService:
             message = await asyncio.wait_for(context.read(), self._scheduler.limits.idle_s)
         except asyncio.TimeoutError:
             raise Refusal("idle", "no header came") from None
+        if message is not grpc.aio.EOF:
+            message = parsed(message)
         if message is grpc.aio.EOF or not message.HasField("audio_stream_header"):
             raise Refusal("invalid", "expected an audio_stream_header first")
         header = message.audio_stream_header
@@ -134,9 +138,10 @@ class FaceService:
                 messages.INFO,
                 f"not honoured by this server: {', '.join(opening.face.left_out)}",
             )
-        async for frames in _all(session):
+        write = context.write
+        while (frames := await session.frames()) is not None:
             for message in encoded(session, frames):
-                await context.write(message)
+                await write(message)
                 session.sent()
         event = messages.AnimationDataStream()
         event.event.event_type = messages.END_OF_A2F_AUDIO_PROCESSING
@@ -145,18 +150,19 @@ class FaceService:
         await _say(context, messages.SUCCESS, "")
 
 
-async def _all(session: Session) -> AsyncIterator[Frames]:
-    while (frames := await session.frames()) is not None:
-        yield frames
-
-
 async def _read(context: Any, session: Session) -> None:
     """Takes what comes until the end is said, the client's half closes, or it errs."""
+    read, push = context.read, session.push
     try:
-        while (message := await context.read()) is not grpc.aio.EOF:
-            part = message.WhichOneof("part")
+        while (message := await read()) is not grpc.aio.EOF:
+            sound = messages.sound_in(message)
+            if sound is not None:
+                push(sound)
+                continue
+            said = parsed(message)
+            part = said.WhichOneof("part")
             if part == "audio_with_emotion":
-                session.push(message.audio_with_emotion.audio_buffer)
+                push(said.audio_with_emotion.audio_buffer)
             elif part == "end_of_audio":
                 break
             elif part == "audio_stream_header":
@@ -166,18 +172,26 @@ async def _read(context: Any, session: Session) -> None:
         session.fail(refusal)
 
 
+def parsed(message: bytes) -> Any:
+    """An AudioStream. Raises Refusal."""
+    try:
+        return messages.AudioStream.FromString(message)
+    except DecodeError:
+        raise Refusal("invalid", "a message came that is no AudioStream") from None
+
+
 def encoded(session: Session, frames: Frames) -> list[bytes]:
     """A message a frame: its weights, and the sound until the next one."""
     rate = session.frame_rate
-    out = []
-    for index, values in zip(frames.numbers, frames.curves.tolist(), strict=True):
-        time_code = index * rate.denominator / rate.numerator
-        message = messages.AnimationDataStream()
-        data = message.animation_data
-        data.skel_animation.blend_shape_weights.add(time_code=time_code, values=values)
-        data.audio.time_code, data.audio.audio_buffer = time_code, session.echo(index)
-        out.append(message.SerializeToString())
-    return out
+    numerator, denominator = rate.numerator, rate.denominator
+    block = memoryview(frames.curves.astype("<f4", copy=False).tobytes())
+    size = block.nbytes // len(frames.numbers)
+    return [
+        _write_frame(index * denominator / numerator, block[at : at + size], sound)
+        for at, index, sound in zip(
+            range(0, block.nbytes, size), frames.numbers, session.echo(frames.numbers), strict=True
+        )
+    ]
 
 
 def _header(rate: int) -> bytes:
