@@ -27,6 +27,10 @@ void Sampler::reset(std::int64_t voice) {
   backend_->reset(voice);
 }
 
+void Sampler::set_seed(std::int64_t voice, std::uint64_t seed) {
+  seeds_[static_cast<std::size_t>(voice)] = seed;
+}
+
 void Sampler::push(const Job* jobs, std::int64_t count) {
   const std::int64_t channels = model_->config().channels, curves = model_->curve_count();
   // What a call that threw left there.

@@ -30,6 +30,7 @@ class Sampler {
   };
   void push(const Job* jobs, std::int64_t count);
   void reset(std::int64_t voice);
+  void set_seed(std::int64_t voice, std::uint64_t seed);  // before reset()
 
  private:
   void add(const Job& part);

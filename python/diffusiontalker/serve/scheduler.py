@@ -25,7 +25,7 @@ from ..curves import CURVES
 from ..streams import Stream, lookahead_at
 from .limits import Limits, Refusal
 from .metrics import Metrics
-from .pool import Batch, Pool, VoiceSettings
+from .pool import MOST_PLACES, Batch, Pool, VoiceSettings
 from .session import Session
 
 # A turn begins no sooner after the last than this a session, and no later than the most.
@@ -75,7 +75,7 @@ class Scheduler:
         self.frame_rate: Fraction = bundle.frame_rate
         self.identities = bundle.identities
         self._computing = ThreadPoolExecutor(1, "dt-serve-compute")
-        self._pool = Pool(bundle, places=min(max(limits.sessions, 1), 64), threads=threads)
+        self._pool = Pool(bundle, places=min(max(limits.sessions, 1), MOST_PLACES), threads=threads)
         self._sessions: set[Session] = set()
         self._opening = 0
         self._work = asyncio.Event()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,11 @@ class Session:
         return self.delivered
 
     @property
+    def over(self) -> bool:
+        """Whether it has failed or is closed: nothing is taken any more."""
+        return self.closed or self._failure is not None
+
+    @property
     def waiting(self) -> int:
         """Samples that have come and are not computed."""
         return self.pushed - self._taken
@@ -257,7 +263,7 @@ class Session:
         self.progress_s = time.monotonic()
 
     def echo(self, frames: range) -> list[bytes]:
-        """By frame the sound from its instant to that of the next that leaves; after the end silence.
+        """By frame the sound from its instant to that of the next that leaves; then silence.
 
         Frames are asked for in order, each once; the session was made with `keep_sound`.
         """
@@ -266,10 +272,7 @@ class Session:
         times, over = self.sample_rate * self.frame_rate.denominator, self.frame_rate.numerator
         cuts = [frame * times // over for frame in (*frames, frames[-1] + self._every)]
         sound = self._sound
-        pieces = [
-            bytes(sound[(a - base) * size : (b - base) * size])
-            for a, b in zip(cuts, cuts[1:], strict=False)
-        ]
+        pieces = [bytes(sound[(a - base) * size : (b - base) * size]) for a, b in pairwise(cuts)]
         if len(pieces[-1]) < (cuts[-1] - cuts[-2]) * size:  # the end was said within these
             pieces = [
                 piece.ljust((b - a) * size, b"\0")

@@ -28,8 +28,9 @@ other cores, each at a phase of its own. Times are from when the last sound that
 sent to when the frame came: beyond the look-ahead, which no frame can be sooner than. "cores" is
 the processor time of the whole server over the duration of the sound, "computing" the part of it
 that makes frames, "bare transport" that of a server of its own that takes and sends messages as
-many and as long and computes nothing, measured just before. "clients behind" is how late the clients were at
-worst: where that is many ms, the machine was busy and the other columns are worse than the server.
+many and as long and computes nothing, measured just before. "clients behind" is how late the
+clients were at worst: where that is many ms, the machine was busy and the other columns are worse
+than the server.
 """
 _PROTOCOLS = ("grpc", "websocket")
 
@@ -51,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
         "--chunk-ms", type=at_least_one, default=20, metavar="MS", help="a message (default: 20)"
     )
     made.add_argument("--protocol", choices=_PROTOCOLS, default="grpc", help="(default: grpc)")
+    made.add_argument(
+        "--grpc-by", choices=("auto", "nghttp2", "grpcio"), default="auto",
+        help="what carries the server's gRPC, as dt-serve takes it (default: auto)",
+    )  # fmt: skip
     made.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio",
         help="the server's event loop (default: asyncio)",
@@ -87,6 +92,7 @@ def run(words: Sequence[str]) -> int:
             float(args.seconds),
             args.chunk_ms,
             args.protocol,
+            args.grpc_by,
             args.loop,
             args.frames_per_s,
             args.core,

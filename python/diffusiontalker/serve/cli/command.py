@@ -104,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
         help="that sessions have to end when the server leaves (default: 30)",
     )  # fmt: skip
     how = made.add_argument_group("how")
+    how.add_argument(
+        "--grpc-by", choices=("auto", "nghttp2", "grpcio"), default="auto",
+        help="what carries gRPC: our server on nghttp2, where the package was built with it, or "
+        "grpcio's (default: auto, the first that is there)",
+    )  # fmt: skip
     how.add_argument("--log", choices=FORMATS, default="text", help="(default: text)")
     how.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio",
@@ -177,6 +182,7 @@ def options_of(args: argparse.Namespace) -> Options:
         bundle=args.bundle,
         host=args.host,
         grpc_port=args.grpc_port,
+        carrier=args.grpc_by,
         http_port=args.http_port,
         certificate=args.tls_cert,
         key=args.tls_key,

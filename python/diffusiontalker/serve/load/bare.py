@@ -1,4 +1,4 @@
-"""`python -m diffusiontalker.serve.load.bare grpc asyncio 1.2 534`: a transport alone, as a server.
+"""`python -m diffusiontalker.serve.load.bare grpc auto asyncio 1.2 534`: a transport alone.
 
 Prints its address; then, for each line on stdin, the processor seconds of the process so far.
 """
@@ -12,15 +12,16 @@ import time
 from websockets.asyncio.server import ServerConnection, serve
 
 from ...curves import CURVES
-from ..rpc import bare
+from ..rpc import bare, make_server
 
 #: A message of curves as msgpack is about as long.
 _WEBSOCKET_FRAME = bytes(5 * len(CURVES) + 40)
 
 
-async def _serve_grpc(frames_a_chunk: float, sound_bytes: int) -> None:
-    _, port = await bare.listen(bare.BareService(frames_a_chunk, sound_bytes))
-    await _answer(port)
+async def _serve_grpc(carrier: str, frames_a_chunk: float, sound_bytes: int) -> None:
+    service = bare.BareService(frames_a_chunk, sound_bytes)
+    server = make_server([service], chunk_bytes=1 << 20, carrier=carrier)
+    await _answer(await server.listen("127.0.0.1", 0, None, None))
 
 
 async def _serve_websocket(frames_a_chunk: float) -> None:
@@ -48,13 +49,13 @@ async def _answer(port: int) -> None:
         print(time.process_time(), flush=True)
 
 
-def main(protocol: str, loop: str, frames_a_chunk: str, sound_bytes: str) -> None:
+def main(protocol: str, carrier: str, loop: str, frames_a_chunk: str, sound_bytes: str) -> None:
     if loop == "uvloop":
         import uvloop
 
         uvloop.install()
     serving = (
-        _serve_grpc(float(frames_a_chunk), int(sound_bytes))
+        _serve_grpc(carrier, float(frames_a_chunk), int(sound_bytes))
         if protocol == "grpc"
         else _serve_websocket(float(frames_a_chunk))
     )

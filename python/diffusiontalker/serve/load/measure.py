@@ -36,6 +36,7 @@ class Plan:
     seconds: float = 15.0
     chunk_ms: int = 20
     protocol: str = "grpc"
+    carrier: str = "auto"
     loop: str = "asyncio"
     frames_per_s: int | None = None
     core: int | None = None  #: of the server; None: the last one
@@ -124,7 +125,7 @@ def server(plan: Plan) -> Iterator[tuple[str, str]]:
     """A server on its core: where gRPC is, and where HTTP is. Raises ServeError."""
     words = [
         "diffusiontalker.serve.cli", "--grpc-port", "0", "--http-port", "0",
-        "--sessions", str(max(plan.sessions, 1)), "--loop", plan.loop,
+        "--sessions", str(max(plan.sessions, 1)), "--loop", plan.loop, "--grpc-by", plan.carrier,
     ]  # fmt: skip
     if plan.frames_per_s is not None:
         words += ["--frames-per-s", str(plan.frames_per_s)]
@@ -159,8 +160,8 @@ def transport_cores(plan: Plan, speech: Speech) -> float:
     of the sound. Raises ServeError."""
     a_chunk = float(speech.frame_rate * speech.chunk_samples / speech.sample_rate)
     sound_bytes = int(2 * speech.sample_rate / speech.frame_rate)
-    words = ["diffusiontalker.serve.load.bare", plan.protocol, plan.loop, str(a_chunk)]
-    with _process(plan, [*words, str(sound_bytes)], 1) as (process, lines):
+    words = ["diffusiontalker.serve.load.bare", plan.protocol, plan.carrier, plan.loop]
+    with _process(plan, [*words, str(a_chunk), str(sound_bytes)], 1) as (process, lines):
 
         def spent() -> float:
             print(file=process.stdin, flush=True)

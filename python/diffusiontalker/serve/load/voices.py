@@ -95,9 +95,7 @@ class Voice:
         self._prefix = message.SerializeToString()[:-size]
 
     async def begin_websocket(self, address: str) -> None:
-        self._line = await websocket.connect(
-            address, "/v1/face", self._heard_websocket, self._lost
-        )
+        self._line = await websocket.connect(address, "/v1/face", self._heard_websocket, self._lost)
         self._line.send_text(
             f'{{"type": "begin", "frames": "msgpack", '
             f'"sample_rate_hz": {self._speech.sample_rate}}}'

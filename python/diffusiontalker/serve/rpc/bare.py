@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import grpc
-import grpc.aio
+from collections.abc import Mapping
 
 from ...curves import CURVES
 from . import messages
-from .service import bind, make_server
+from .calls import Call, Method
 
 _END_OF_AUDIO = 0x1A  #: the first byte of the message that says it
 
@@ -34,28 +31,22 @@ class BareService:
     def __init__(self, frames_a_chunk: float, sound_bytes: int) -> None:
         self._share, self._frame = frames_a_chunk, frame_message(sound_bytes)
 
-    def handler(self) -> Any:
-        call = grpc.stream_stream_rpc_method_handler(self.answer, None, None)
-        return grpc.method_handlers_generic_handler(messages.A2F_SERVICE, {messages.A2F_CALL: call})
+    name = messages.A2F_SERVICE
 
-    async def answer(self, _: Any, context: Any) -> None:
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {messages.A2F_CALL: self.answer}
+
+    async def answer(self, call: Call) -> None:
         heard = sent = 0
-        await context.read()  # the header
-        while (message := await context.read()) is not grpc.aio.EOF:
+        await call.read()  # the header
+        while message := await call.read():
             if message[0] == _END_OF_AUDIO:
                 break
             heard += 1
             while sent < int(heard * self._share):
-                await context.write(self._frame)
+                await call.write([self._frame])
                 sent += 1
         done = messages.AnimationDataStream()
         done.status.SetInParent()
-        await context.write(done.SerializeToString())
-
-
-async def listen(service: BareService) -> tuple[Any, int]:
-    """A server of it at any free port of this machine, and the port."""
-    server = make_server(service, chunk_bytes=1 << 20)
-    port = bind(server, "127.0.0.1:0", None, None)
-    await server.start()
-    return server, port
+        await call.write([done.SerializeToString()])

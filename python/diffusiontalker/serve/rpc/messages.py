@@ -151,7 +151,7 @@ HealthCheckRequest = _made["HealthCheckRequest"]
 HealthCheckResponse = _made["HealthCheckResponse"]
 
 
-# ---- what a live session says all the time: no object a message -----------------------------------
+# ---- what a live session says all the time: no object a message ----------------------------------
 
 _double = struct.Struct("<d").pack
 
@@ -176,7 +176,7 @@ class FrameWriter:
         self._weights_bytes = 4 * weights
         self._around: dict[int, tuple[bytes, bytes, bytes, bytes]] = {}
 
-    def __call__(self, time_code: float, weights: bytes, sound: bytes) -> bytes:
+    def __call__(self, time_code: float, weights: bytes | memoryview, sound: bytes) -> bytes:
         """`weights`: float32, little endian."""
         around = self._around.get(len(sound))
         if around is None:
