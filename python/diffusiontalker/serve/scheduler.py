@@ -23,9 +23,10 @@ from ..bundle import Bundle
 from ..chunks import FloatArray
 from ..curves import CURVES
 from ..streams import Stream, lookahead_at
+from .asked import Asked
 from .limits import Limits, Refusal
 from .metrics import Metrics
-from .pool import MOST_PLACES, Batch, Pool, VoiceSettings
+from .pool import MOST_PLACES, Batch, Pool
 from .session import Session
 
 # A turn begins no sooner after the last than this a session, and no later than the most.
@@ -47,11 +48,9 @@ class Request:
 
     sample_rate: int
     sound_format: str = "s16le"
-    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    asked: Asked = field(default_factory=Asked)
     keep_sound: bool = False
     finish: Callable[[FloatArray], FloatArray] | None = None
-    #: Settings of `Runtime.set`, by keyword.
-    knobs: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -113,11 +112,11 @@ class Scheduler:
                 CURVES,
             )
             try:
-                stream.knobs.set(**request.knobs)  # type: ignore[arg-type]
+                stream.knobs.set(**request.asked.knobs)  # type: ignore[arg-type]
             except (ValueError, TypeError) as error:
                 raise Refusal("invalid", str(error)) from None
             loop = asyncio.get_running_loop()
-            taking = loop.run_in_executor(self._computing, self._pool.take, request.voice)
+            taking = loop.run_in_executor(self._computing, self._pool.take, request.asked.voice)
             try:
                 place = await asyncio.shield(taking)
             except asyncio.CancelledError:  # the client has left before its place came
@@ -137,6 +136,7 @@ class Scheduler:
             keep_sound=request.keep_sound,
             every=self.every,
             finish=request.finish,
+            shapes=request.asked.shapes,
             wake=self.wake,
         )
         self._sessions.add(session)

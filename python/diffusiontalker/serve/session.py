@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,7 @@ from ..streams import Stream
 from .barge_in import BargeIn
 from .limits import Limits, Refusal
 from .pool import Batch
+from .shapes import Shapes
 
 #: Bytes of a sample, and how NumPy reads them.
 _FORMATS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
@@ -33,7 +34,7 @@ class Frames:
     """Frames that follow one another, as they leave."""
 
     numbers: range  #: of these frames
-    curves: FloatArray  #: (frames, 52)
+    curves: FloatArray  #: (frames, 52); as they leave: what the session's shapes make of them
     heard_s: float  #: when the sound that the last one needed had come, monotonic seconds
 
 
@@ -47,7 +48,8 @@ class Session:
         sample_rate, sound_format: of the sound to come.
         keep_sound: whether `echo` will be asked for what frames sounded like.
         every: which frames leave: each, every second, ...
-        finish: the last thing done to frames, None for nothing.
+        finish: the last thing done to the curves, None for nothing.
+        shapes: what leaves in the curves' place.
         wake: tells the scheduler that there is something to do.
     """
 
@@ -63,6 +65,7 @@ class Session:
         keep_sound: bool,
         every: int,
         finish: Callable[[FloatArray], FloatArray] | None,
+        shapes: Shapes,
         wake: Callable[[], None],
     ) -> None:
         self.stream = stream
@@ -71,6 +74,7 @@ class Session:
         self._dtype = _FORMATS[sound_format]
         self._limits, self._keep_sound = limits, keep_sound
         self._finish, self._wake, self._every = finish, wake, every
+        self.shapes = shapes
         self._sound = bytearray()  # from sample `_base` on
         self._odd = b""
         self._base = self._taken = self.pushed = 0  # samples
@@ -252,6 +256,8 @@ class Session:
                 if full:
                     self._wake()
                 self.barge_in.sent(frames.curves[-1])
+                if not self.shapes.are_curves:
+                    frames = replace(frames, curves=self.shapes(frames.curves))
                 return frames
             if self._flushed and not self.busy:
                 return None

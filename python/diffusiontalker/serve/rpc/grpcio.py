@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,10 @@ class _Call:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        return {key: str(value) for key, value in self._context.invocation_metadata() or ()}
+        return {
+            key: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            for key, value in self._context.invocation_metadata() or ()
+        }
 
     async def read(self) -> bytes | None:
         message = await self._context.read()

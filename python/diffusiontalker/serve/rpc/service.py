@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from ...runtime import MINIMUM_RATE_HZ
+from ..asked import SETTINGS, Asked, asked
 from ..limits import Refusal
 from ..scheduler import Request, Scheduler
 from ..session import Frames, Session
@@ -35,7 +39,7 @@ _CODES = {
 _LINGER_S = 0.25
 
 _log = logging.getLogger(__name__)
-_write_frame = messages.FrameWriter(len(BLEND_SHAPES))
+_writer = lru_cache(messages.FrameWriter)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class _Opening:
 
     rate: int
     face: Face
+    asked: Asked
 
 
 class FaceService:
@@ -72,7 +77,7 @@ class FaceService:
             self._check_token(call)
             opening = await self._opening(call)
             session = await self._scheduler.open(
-                Request(opening.rate, keep_sound=True, finish=opening.face)
+                Request(opening.rate, asked=opening.asked, keep_sound=True, finish=opening.face)
             )
             # A client that neither reads nor leaves holds up a write: nothing else ends that.
             task = asyncio.current_task()
@@ -128,10 +133,11 @@ class FaceService:
                 f"audio_header: expected samples_per_second from {MINIMUM_RATE_HZ} to "
                 f"{MAXIMUM_RATE_HZ}, got {rate}",
             )
-        return _Opening(rate, Face(header, float(1 / self._scheduler.frame_rate)))
+        face = Face(header, float(1 / self._scheduler.frame_rate))
+        return _Opening(rate, face, asked_in(call.metadata, self._scheduler.identities))
 
     async def _write(self, call: Call, session: Session, opening: _Opening) -> None:
-        head = [_header(opening.rate)]
+        head = [_header(opening.rate, opening.asked)]
         if opening.face.left_out:
             names = ", ".join(opening.face.left_out)
             head.append(_status(messages.INFO, f"not honoured by this server: {names}"))
@@ -192,21 +198,55 @@ def encoded(session: Session, frames: Frames) -> list[bytes]:
     numerator, denominator = rate.numerator, rate.denominator
     block = memoryview(frames.curves.astype("<f4", copy=False).tobytes())
     size = block.nbytes // len(frames.numbers)
+    write_frame = _writer(size // 4)
     return [
-        _write_frame(index * denominator / numerator, block[at : at + size], sound)
+        write_frame(index * denominator / numerator, block[at : at + size], sound)
         for at, index, sound in zip(
             range(0, block.nbytes, size), frames.numbers, session.echo(frames.numbers), strict=True
         )
     ]
 
 
-def _header(rate: int) -> bytes:
+def asked_in(metadata: Mapping[str, str], identities: tuple[str, ...]) -> Asked:
+    """Settings beyond the protocol's, by metadata: dt-preset, dt-seed, ... Raises Refusal."""
+    given: dict[str, Any] = {}
+    for name in SETTINGS:
+        said = metadata.get(f"dt-{name.replace('_', '-')}")
+        if said is not None:
+            given[name] = _meant(name, said)
+    toml = metadata.get("dt-preset-bin")
+    if toml is not None:
+        try:
+            given["preset"] = base64.b64decode(toml + "=" * (-len(toml) % 4)).decode() + "\n"
+        except ValueError:
+            raise Refusal("invalid", "dt-preset-bin: expected TOML in UTF-8") from None
+    try:
+        return asked(given, identities)
+    except Refusal as refusal:
+        raise Refusal(refusal.kind, f"metadata: {refusal}") from None
+
+
+def _meant(name: str, said: str) -> Any:
+    """A value of metadata as JSON, or the word that it is; of names the words between commas."""
+    if name == "names":
+        return [word.strip() for word in said.split(",")] if "," in said else said
+    if name in ("preset", "identity"):
+        return said
+    try:
+        return json.loads(said)
+    except ValueError:
+        return said
+
+
+def _header(rate: int, asked: Asked) -> bytes:
     message = messages.AnimationDataStream()
     header = message.animation_data_stream_header
     header.audio_header.channel_count = 1
     header.audio_header.samples_per_second = rate
     header.audio_header.bits_per_sample = 16
-    header.skel_animation_header.blend_shapes.extend(BLEND_SHAPES)
+    header.skel_animation_header.blend_shapes.extend(
+        BLEND_SHAPES if asked.shapes.are_curves else asked.shapes.names
+    )
     header.start_time_code_since_epoch = time.time()
     return bytes(message.SerializeToString())
 
