@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,10 +115,11 @@ async def talk(
     *,
     rate: int = 16000,
     cut: Callable[[int], int] = lambda _: 640,
+    metadata: Mapping[str, str | bytes] | None = None,
     **header: Any,
 ) -> Heard:
     """Sends sound in chunks of `cut(i)` bytes and reads meanwhile, as clients do."""
-    call = client.Call(channel)
+    call = client.Call(channel, metadata=metadata)
     await call.begin(rate, **header)
     reading = asyncio.create_task(hear(call))
     at, number = 0, 0

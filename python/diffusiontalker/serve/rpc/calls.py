@@ -27,7 +27,7 @@ class Call(Protocol):
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the client said beside its messages; names in small letters, bytes ("-bin") in base64."""
+        """What the client said beside its messages; names in small letters, "-bin" in base64."""
 
     async def read(self) -> bytes | None:
         """The next message; None once the client's half is closed."""

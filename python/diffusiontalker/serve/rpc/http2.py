@@ -14,7 +14,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 from urllib.parse import quote
 
 from ... import _http2
@@ -151,8 +151,7 @@ class _Connection(asyncio.Protocol):
     # ---- the socket ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its shape alone
         self._server.connections.add(self)
         self._flush()
 
