@@ -161,7 +161,7 @@ def test_a_reader_that_stops_holds_little_and_may_go_on(
     """Half a minute of sound at once, read after a while: all frames, and none piled up."""
     pcm = sound(30.0)
     monkeypatch.setattr(http2, "_MOST", 65536)  # what the client takes unread
-    said = messages.AudioStream(audio_with_emotion={"audio_buffer": pcm.tobytes()})
+    chunks = [pcm.tobytes()[at : at + 16000] for at in range(0, pcm.nbytes, 16000)]
 
     async def body() -> None:
         async with serving(folder, carrier="nghttp2") as server:
@@ -170,9 +170,12 @@ def test_a_reader_that_stops_holds_little_and_may_go_on(
             over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             made = connection.call(CALL, lambda m: came.append(bytes(m)), over.set_result)
             made.send(HEADER)
-            made.send(said.SerializeToString())
+            for chunk in chunks:
+                said = messages.AudioStream(audio_with_emotion={"audio_buffer": chunk})
+                made.send(said.SerializeToString())
+                await asyncio.sleep(0.002)
             made.send(END)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
             (end,) = server._rpc.connections
             assert end.http2.queued(1) < 2**18
             assert len(came) < 100
