@@ -34,7 +34,7 @@ _GATHER_S, _MOST_GATHER_S = 0.00015, 0.008
 # A session that brings more than this has a backlog.
 _LIVE_S = 0.1
 # Sound computed in one turn beyond what live sessions bring: a few ms of computing.
-_TURN_S = 1.6
+_TURN_S = 0.8
 _LOOK_EVERY_S = 0.5
 # A session that was ended and hangs in a write is let go so much later.
 _LET_GO_AFTER_S = 2.0
@@ -240,15 +240,21 @@ class Scheduler:
             await asyncio.sleep(_LOOK_EVERY_S)
             now_s = time.monotonic()
             for session in list(self._sessions):
-                idle_s = now_s - session.progress_s
-                if idle_s > self.limits.idle_s:
-                    session.fail(
-                        Refusal(
-                            "idle", f"nothing came and nothing went for {self.limits.idle_s:g} s"
-                        )
-                    )
-                if idle_s > self.limits.idle_s + _LET_GO_AFTER_S:
-                    session.abandon()
+                self._look_at(session, now_s)
+
+    def _look_at(self, session: Session, now_s: float) -> None:
+        """Ends it where nothing has happened for too long."""
+        limits = self.limits
+        if session.leaving_s is not None:  # a client may take long to play what it has
+            if now_s - session.leaving_s > limits.unread_s:
+                session.fail(Refusal("idle", f"no frame was read for {limits.unread_s:g} s"))
+                session.abandon()
+            return
+        idle_s = now_s - session.progress_s
+        if idle_s > limits.idle_s:
+            session.fail(Refusal("idle", f"nothing came and nothing went for {limits.idle_s:g} s"))
+        if idle_s > limits.idle_s + _LET_GO_AFTER_S:
+            session.abandon()
 
 
 def compute(jobs: list[_Job]) -> float:

@@ -87,6 +87,7 @@ class Session:
         self.delivered = 0  #: frames, those of the outbox included
         self.closed = self.busy = False
         self.progress_s = time.monotonic()  #: when sound last came or frames last went
+        self.leaving_s: float | None = None  #: since when frames are about to go to the client
         #: Ends what serves this session where it hangs in a write.
         self.abandon: Callable[[], object] = lambda: None
         self.barge_in = BargeIn(CURVES, frame_rate)
@@ -246,6 +247,7 @@ class Session:
 
     async def frames(self) -> Frames | None:
         """The next frames, as many as are there; None after the last. Raises Refusal."""
+        self.leaving_s = None
         while True:
             if self._failure is not None:
                 raise self._failure
@@ -256,6 +258,7 @@ class Session:
                 if full:
                     self._wake()
                 self.barge_in.sent(frames.curves[-1])
+                self.leaving_s = time.monotonic()
                 if not self.shapes.are_curves:
                     frames = replace(frames, curves=self.shapes(frames.curves))
                 return frames
@@ -265,8 +268,10 @@ class Session:
             await self._ready.wait()
 
     def sent(self) -> None:
-        """Frames have gone to the client."""
+        """Some of the frames that were handed out have gone to the client."""
         self.progress_s = time.monotonic()
+        if self.leaving_s is not None:
+            self.leaving_s = self.progress_s
 
     def echo(self, frames: range) -> list[bytes]:
         """By frame the sound from its instant to that of the next that leaves; then silence.

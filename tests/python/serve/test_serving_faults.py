@@ -56,7 +56,7 @@ async def stalls(server: Server) -> None:
 
 
 async def does_not_read(server: Server) -> None:
-    """Ten minutes of sound at once, and no frame read: it is let go after the idle time-out."""
+    """Ten minutes of sound at once, and no frame read: it is let go after `unread_s`."""
     async with channel_to(server) as channel:
         call = client.Call(channel)
         await call.begin()
@@ -122,7 +122,7 @@ def test_the_others_notice_nothing(
         assert np.array_equal(heard.curves, alone(folder, pcm))
 
     async def body() -> None:
-        async with serving(folder, Limits(sessions=4, idle_s=1.0)) as server:
+        async with serving(folder, Limits(sessions=4, idle_s=1.0, unread_s=1.0)) as server:
             await asyncio.gather(neighbour(server), fault(server))
             for _ in range(100):
                 if not server.scheduler.sessions:

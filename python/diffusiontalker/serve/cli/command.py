@@ -95,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
         help=f"a session that does nothing is ended after (default: {limits.idle_s:g})",
     )  # fmt: skip
     most.add_argument(
+        "--unread-s", type=_seconds, default=limits.unread_s, metavar="S",
+        help="a session whose client does not read its frames is ended after "
+        f"(default: {limits.unread_s:g})",
+    )  # fmt: skip
+    most.add_argument(
         "--backlog-s", type=_seconds, default=limits.backlog_s, metavar="S",
         help="most seconds of a session's sound that may wait to be computed "
         f"(default: {limits.backlog_s:g})",
@@ -195,6 +200,7 @@ def options_of(args: argparse.Namespace) -> Options:
             session_s=args.session_s,
             chunk_bytes=args.chunk_bytes,
             idle_s=args.idle_s,
+            unread_s=args.unread_s,
             backlog_s=args.backlog_s,
         ),
     )

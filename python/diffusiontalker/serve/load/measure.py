@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -94,12 +95,13 @@ def _process(plan: Plan, words: Sequence[str], lines: int) -> Iterator[tuple[Any
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})  # inherited by the server and all of its threads
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # a pipe that nobody reads would fill
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
             env=environment,
         )
@@ -108,7 +110,11 @@ def _process(plan: Plan, words: Sequence[str], lines: int) -> Iterator[tuple[Any
             os.sched_setaffinity(0, set(others))
     try:
         assert process.stdout is not None
-        yield process, [process.stdout.readline() for _ in range(lines)]
+        said = [process.stdout.readline() for _ in range(lines)]
+        if not said[0]:
+            errors.seek(0)
+            raise ServeError(f"the server did not start: {errors.read().strip()[-200:]}")
+        yield process, said
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -116,23 +122,27 @@ def _process(plan: Plan, words: Sequence[str], lines: int) -> Iterator[tuple[Any
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+        errors.close()
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, set(cores))
 
 
 @contextlib.contextmanager
-def server(plan: Plan) -> Iterator[tuple[str, str]]:
-    """A server on its core: where gRPC is, and where HTTP is. Raises ServeError."""
+def server(plan: Plan, more: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """A server on its core: where gRPC is, and where HTTP is. Raises ServeError.
+
+    `more`: options of dt-serve.
+    """
     words = [
         "diffusiontalker.serve.cli", "--grpc-port", "0", "--http-port", "0",
         "--sessions", str(max(plan.sessions, 1)), "--loop", plan.loop, "--grpc-by", plan.carrier,
     ]  # fmt: skip
     if plan.frames_per_s is not None:
         words += ["--frames-per-s", str(plan.frames_per_s)]
-    with _process(plan, words, 3) as (process, lines):
+    with _process(plan, [*words, *more], 3) as (_, lines):
         found = [re.search(r"(127\.0\.0\.1:\d+)", line) for line in lines]
-        if found[0] is None or found[1] is None:
-            raise ServeError(f"the server did not start: {process.stderr.read().strip()[-200:]}")
+        assert found[0] is not None
+        assert found[1] is not None
         yield found[0][1], found[1][1]
 
 
@@ -168,8 +178,6 @@ def transport_cores(plan: Plan, speech: Speech) -> float:
             return float(process.stdout.readline())
 
         address = lines[0].strip()
-        if not address:
-            raise ServeError(f"the server did not start: {process.stderr.read().strip()[-200:]}")
         before = spent()
         results = asyncio.run(_talk(plan, speech, address, address))
         if all(result.error for result in results):

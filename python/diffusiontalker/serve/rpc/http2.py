@@ -96,9 +96,10 @@ class _Call:
         connection = self._connection
         connection.http2.send(self.number, messages)
         connection.flush_soon()
-        while connection.http2.queued(self.number) > _MOST_QUEUED_BYTES:
-            connection.waiting.add(self)
+        while (queued := connection.http2.queued(self.number)) > _MOST_QUEUED_BYTES:
+            connection.waiting[self] = queued
             await self._change()
+            gone()  # some
         gone()
 
     async def linger(self, seconds: float) -> None:
@@ -142,7 +143,8 @@ class _Connection(asyncio.Protocol):
             most_message_bytes=server.chunk_bytes,
         )
         self._calls: dict[int, _Call] = {}
-        self.waiting: set[_Call] = set()  #: calls that may write on once the client has read
+        #: Bytes of the calls that may write on once the client has read.
+        self.waiting: dict[_Call, int] = {}
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._paused = self._flushing = False
@@ -202,10 +204,10 @@ class _Connection(asyncio.Protocol):
                 break
             transport.write(data)
         if self.waiting:
-            free = [c for c in self.waiting if self.http2.queued(c.number) <= _MOST_QUEUED_BYTES]
-            self.waiting.difference_update(free)
-            for call in free:
-                call.wake()
+            for call, before in list(self.waiting.items()):
+                if self.http2.queued(call.number) < before:
+                    del self.waiting[call]
+                    call.wake()
         if transport is not None and not self._paused and not self.http2.alive:
             transport.close()
 
@@ -287,7 +289,7 @@ class _Connection(asyncio.Protocol):
             call.finish(calls.INTERNAL, "the server made an error")
         finally:
             self._calls.pop(call.number, None)
-            self.waiting.discard(call)
+            self.waiting.pop(call, None)
             if call.deadline is not None:
                 call.deadline.cancel()
 
