@@ -1,5 +1,6 @@
-// The server's end of an HTTP/2 connection that carries gRPC, as Python module _http2. nghttp2 keeps
-// the protocol; sockets are the caller's. Calls and messages go in and out by a call's number.
+// The server's end of an HTTP/2 connection that carries gRPC, as Python module _http2. nghttp2
+// keeps the protocol; sockets are the caller's. Calls and messages go in and out by a call's
+// number.
 #include <nghttp2/nghttp2.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -159,9 +160,9 @@ class Connection {
         throw py::error_already_set();
       }
       const auto length = static_cast<std::uint32_t>(size);
-      const char prefix[kPrefixBytes] = {
-          0, static_cast<char>(length >> 24), static_cast<char>(length >> 16),
-          static_cast<char>(length >> 8), static_cast<char>(length)};
+      const char prefix[kPrefixBytes] = {0, static_cast<char>(length >> 24),
+                                         static_cast<char>(length >> 16),
+                                         static_cast<char>(length >> 8), static_cast<char>(length)};
       to->out.append(prefix, kPrefixBytes);
       to->out.append(data, static_cast<std::size_t>(size));
     }
@@ -195,8 +196,8 @@ class Connection {
   // No more calls are taken; those that are here may end.
   void leave() {
     check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(session_),
-                                NGHTTP2_NO_ERROR, nullptr, 0));
+                                nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                                nullptr, 0));
   }
 
   bool alive() const {
@@ -360,7 +361,8 @@ class Connection {
 }  // namespace
 
 PYBIND11_MODULE(_http2, m) {
-  m.doc() = "The server's end of an HTTP/2 connection that carries gRPC; nghttp2 keeps the protocol.";
+  m.doc() =
+      "The server's end of an HTTP/2 connection that carries gRPC; nghttp2 keeps the protocol.";
   m.attr("NGHTTP2_VERSION") = nghttp2_version(0)->version_str;
   py::class_<Connection>(m, "Connection")
       .def(py::init<std::uint32_t, std::uint32_t, std::size_t>(), py::kw_only(),

@@ -336,8 +336,8 @@ TEST(Voices, ResetTakesAnotherStreamsOptions) {
     Voices voices(model, options_of(5), {}, motion, 2);
     const std::vector<float> audio = speech_like(9000);
     const auto run = [&](std::int64_t voice) {
-      std::vector<float> frames(static_cast<std::size_t>(
-          (voices.frames_due(voice, 9000) + 20) * voices.width()));
+      std::vector<float> frames(
+          static_cast<std::size_t>((voices.frames_due(voice, 9000) + 20) * voices.width()));
       std::vector<Voices::Chunk> chunks(5);
       std::vector<std::vector<float>> others(5, std::vector<float>(40 * 55));
       for (std::size_t v = 0; v < 5; ++v) {
@@ -366,7 +366,8 @@ TEST(Voices, ResetTakesAnotherStreamsOptions) {
       voices.reset(3);  // the same again
       EXPECT_EQ(run(3), expected);
     }
-    expect_refusal<std::invalid_argument>([&] { voices.reset(3, {1, 99}, 1.0); }, {"identity", "99"});
+    expect_refusal<std::invalid_argument>([&] { voices.reset(3, {1, 99}, 1.0); },
+                                          {"identity", "99"});
     expect_refusal<std::invalid_argument>([&] { voices.reset(3, {1, 0}, 1.5); }, {"idle", "1.5"});
     const std::int64_t before = dt_test::allocations();
     voices.reset(3, {9, 1}, 0.25);

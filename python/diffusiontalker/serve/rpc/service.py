@@ -35,6 +35,8 @@ _CODES = {
     "internal": calls.INTERNAL,
 }
 
+#: Sessions that are opened at the same time.
+_AT_ONCE = 8
 #: From the sentence that refuses a session to the end of its call, where the client still writes.
 _LINGER_S = 0.25
 
@@ -63,6 +65,8 @@ class FaceService:
 
     def __init__(self, scheduler: Scheduler, *, token: str | None = None) -> None:
         self._scheduler, self._token = scheduler, token
+        # A crowd comes in a few at a time: those who are here get their frames in between.
+        self._door = asyncio.Semaphore(_AT_ONCE)
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -75,10 +79,12 @@ class FaceService:
         deafen: Callable[[], object] = calls.nothing
         try:
             self._check_token(call)
-            opening = await self._opening(call)
-            session = await self._scheduler.open(
-                Request(opening.rate, asked=opening.asked, keep_sound=True, finish=opening.face)
-            )
+            message = await self._first(call)
+            async with self._door:
+                opening = self._opening(message, call.metadata)
+                session = await self._scheduler.open(
+                    Request(opening.rate, asked=opening.asked, keep_sound=True, finish=opening.face)
+                )
             # A client that neither reads nor leaves holds up a write: nothing else ends that.
             task = asyncio.current_task()
             assert task is not None
@@ -108,13 +114,15 @@ class FaceService:
         if not hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode()):
             raise Refusal("unauthenticated", "expected the metadata 'authorization: Bearer TOKEN'")
 
-    async def _opening(self, call: Call) -> _Opening:
-        """The first message as what it asks for. Raises Refusal."""
+    async def _first(self, call: Call) -> bytes:
         try:
-            came = await asyncio.wait_for(call.read(), self._scheduler.limits.idle_s)
+            return await asyncio.wait_for(call.read(), self._scheduler.limits.idle_s) or b""
         except asyncio.TimeoutError:
             raise Refusal("idle", "no header came") from None
-        message = parsed(came or b"")
+
+    def _opening(self, came: bytes, metadata: Mapping[str, str]) -> _Opening:
+        """The first message as what it asks for. Raises Refusal."""
+        message = parsed(came)
         if not message.HasField("audio_stream_header"):
             raise Refusal("invalid", "expected an audio_stream_header first")
         header = message.audio_stream_header
@@ -134,7 +142,7 @@ class FaceService:
                 f"{MAXIMUM_RATE_HZ}, got {rate}",
             )
         face = Face(header, float(1 / self._scheduler.frame_rate))
-        return _Opening(rate, face, asked_in(call.metadata, self._scheduler.identities))
+        return _Opening(rate, face, asked_in(metadata, self._scheduler.identities))
 
     async def _write(self, call: Call, session: Session, opening: _Opening) -> None:
         head = [_header(opening.rate, opening.asked)]
