@@ -341,12 +341,13 @@ class _Talk:
                 for position in positions
             ]
             return encode_frames(schema, first, indices, positions, captures, frames.curves)
+        # Nine digits are enough to get the same float32 back.
+        curves = ",".join(["%.9g"] * frames.curves.shape[1])
         out = []
         for index, position, values in zip(indices, positions, frames.curves.tolist(), strict=True):
-            # Nine digits are enough to get the same float32 back.
-            curves = ",".join([f"{value:.9g}" for value in values])
+            said = curves % tuple(values)
             out.append(
-                f'{{"type":"frame","index":{index},"position":{position},"curves":[{curves}]}}'
+                f'{{"type":"frame","index":{index},"position":{position},"curves":[{said}]}}'
             )
         return out
 
