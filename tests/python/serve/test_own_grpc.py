@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from pathlib import Path
 
 import grpc
@@ -13,7 +14,7 @@ import random_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusiontalker.serve import rpc
+from diffusiontalker.serve import ServeError, rpc
 from diffusiontalker.serve.limits import Limits
 from diffusiontalker.serve.load import http2
 from diffusiontalker.serve.rpc import messages
@@ -187,3 +188,15 @@ def test_a_reader_that_stops_holds_little_and_may_go_on(
             connection.close()
 
     run(body())
+
+
+def test_without_nghttp2_grpcio_carries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "diffusiontalker._http2", None)  # as if it were not there
+    assert not rpc.has_nghttp2()
+
+    async def body() -> str:
+        return type(rpc.make_server([], chunk_bytes=1000)).__module__
+
+    assert run(body()).endswith("grpcio")
+    with pytest.raises(ServeError, match="--grpc-by grpcio does without"):
+        rpc.make_server([], chunk_bytes=1000, carrier="nghttp2")

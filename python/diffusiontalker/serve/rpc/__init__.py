@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,12 @@ CARRIERS = ("auto", "nghttp2", "grpcio")
 
 
 def has_nghttp2() -> bool:
-    """Whether the package was built where nghttp2 is."""
-    return importlib.util.find_spec("diffusiontalker._http2") is not None
+    """Whether the package was built with nghttp2, and it is here."""
+    try:
+        importlib.import_module("diffusiontalker._http2")
+    except ImportError:
+        return False
+    return True
 
 
 def make_server(services: Sequence[Service], *, chunk_bytes: int, carrier: str = "auto") -> Any:
@@ -29,7 +33,10 @@ def make_server(services: Sequence[Service], *, chunk_bytes: int, carrier: str =
         carrier: one of `CARRIERS`.
     """
     if carrier == "nghttp2" and not has_nghttp2():
-        raise ServeError("this package was built without nghttp2; install libnghttp2-dev, then it")
+        raise ServeError(
+            "--grpc-by nghttp2: the package was built without it (Debian: install libnghttp2-dev, "
+            "then the package), or the library is gone; --grpc-by grpcio does without"
+        )
     if carrier == "grpcio" or not has_nghttp2():
         from . import grpcio
 
