@@ -155,6 +155,35 @@ def test_a_call_that_is_no_grpc_is_told(folder: Path) -> None:
     run(body(), 20)
 
 
+@pytest.mark.parametrize("carrier", ["auto", "grpcio"])
+def test_calls_that_are_reset_at_any_moment_leave_nothing(folder: Path, carrier: str) -> None:
+    """Also with the first message, in one packet: a task that is cancelled then must end."""
+    said = messages.AudioStream(audio_with_emotion={"audio_buffer": bytes(6400)})
+
+    async def body() -> None:
+        async with serving(folder, carrier=carrier) as server:
+            for pause_s in (0.0, 0.0, 0.001, 0.003, 0.01):
+                connection = await http2.connect(f"127.0.0.1:{server.grpc_port}")
+                made = [connection.call(CALL, lambda _: None, lambda _: None) for _ in range(20)]
+                for call_ in made:
+                    call_.send(HEADER)
+                    call_.send(said.SerializeToString())
+                await asyncio.sleep(pause_s)
+                for call_ in made[::2]:  # the others end with their connection
+                    connection._write(http2._frame(3, 0, call_._stream, bytes(3) + b"\x08"))
+                await asyncio.sleep(pause_s)
+                connection.close()
+            for _ in range(100):
+                if not server.scheduler.sessions:
+                    break
+                await asyncio.sleep(0.02)
+            assert server.scheduler.sessions == 0
+            assert not getattr(server._rpc, "tasks", ())
+            assert not getattr(server._rpc, "connections", ())
+
+    run(body())
+
+
 @needs_nghttp2
 def test_a_reader_that_stops_holds_little_and_may_go_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch

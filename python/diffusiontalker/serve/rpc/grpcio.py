@@ -49,10 +49,12 @@ class _Call:
 
     async def write(self, messages: Sequence[bytes], gone: Callable[[], None] = nothing) -> None:
         write = self._context.write
-        with contextlib.suppress(asyncio.InvalidStateError):  # the call is over
+        try:
             for message in messages:
                 await write(message)
                 gone()
+        except asyncio.InvalidStateError:  # the call is over
+            raise asyncio.CancelledError from None
 
     async def linger(self, seconds: float) -> None:
         with contextlib.suppress(Exception):

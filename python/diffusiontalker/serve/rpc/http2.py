@@ -48,6 +48,7 @@ class _Call:
         self._take: Callable[[bytes | None], bool] | None = None
         self._changed: asyncio.Future[None] | None = None  # what `read` or `write` waits for
         self._answered = self._closed = False
+        self.gone = False  #: the client is, or its time is up
         self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
 
@@ -75,6 +76,7 @@ class _Call:
     async def read(self) -> bytes | None:
         while not self._came:
             await self._change()
+        self._raise_if_gone()
         message = self._came.popleft()
         if message is None:
             self._came.append(None)
@@ -92,6 +94,7 @@ class _Call:
         return stop
 
     async def write(self, messages: Sequence[bytes], gone: Callable[[], None] = nothing) -> None:
+        self._raise_if_gone()
         self._answer()
         connection = self._connection
         connection.http2.send(self.number, messages)
@@ -105,10 +108,15 @@ class _Call:
     async def linger(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
         self._take = None
-        while not self._closed and (left_s := until_s - time.monotonic()) > 0:
+        while not self._closed and not self.gone and (left_s := until_s - time.monotonic()) > 0:
             self._came.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._change(), left_s)
+
+    def _raise_if_gone(self) -> None:
+        # asyncio.wait_for swallows a cancellation that comes with its result (before Python 3.12).
+        if self.gone:
+            raise asyncio.CancelledError
 
     def _answer(self) -> None:
         if not self._answered:
@@ -298,6 +306,7 @@ class _Connection(asyncio.Protocol):
         self._cancel(call)
 
     def _cancel(self, call: _Call) -> None:
+        call.gone = True
         self._calls.pop(call.number, None)
         if call.task is not None:
             call.task.cancel()
