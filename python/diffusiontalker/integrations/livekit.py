@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from livekit import rtc
@@ -170,13 +170,13 @@ class FaceAudioOutput(AudioOutput):
         if self.next_in_chain is not None:
             self.next_in_chain.flush()
         self._in_segment = False
-        self._then(self._face.pause())
+        self._then(self._face.pause)
 
     def clear_buffer(self) -> None:
         if self.next_in_chain is not None:
             self.next_in_chain.clear_buffer()
         self._in_segment = False
-        self._then(self._cut_short())
+        self._then(self._cut_short)
 
     def pause(self) -> None:
         super().pause()
@@ -206,14 +206,14 @@ class FaceAudioOutput(AudioOutput):
 
     # ---- curves ------------------------------------------------------------------------------
 
-    def _then(self, step: Coroutine[Any, Any, None]) -> None:
+    def _then(self, step: Callable[[], Awaitable[None]]) -> None:
         """`step` after what is under way; sound that comes waits for it."""
         before = self._under_way
 
         async def both() -> None:
             if before is not None:
                 await asyncio.wait([before])
-            await step
+            await step()
 
         self._under_way = asyncio.create_task(both())
 
