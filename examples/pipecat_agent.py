@@ -6,8 +6,7 @@
 
 Any speech service of pipecat's may stand where `ProgramTTS` does; this one needs no key: it runs a
 program that gets the sentence as its last argument and writes a sound file to its output, and
-without `--tts` it plays the demo clip. Three seconds into a sentence of a served agent, a click on
-"interrupt" closes the mouth.
+without `--tts` it plays the demo clip.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import argparse
 import asyncio
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -174,7 +174,7 @@ async def say(text: str, arguments: argparse.Namespace) -> None:
         f"the jaw opened to {terminal.widest:.2f}"
     )
     if not terminal.sound_s:
-        raise SoundError(f"{arguments.tts}: no sound came of it")
+        raise SoundError("--tts: no sound came of it")
 
 
 async def serve(arguments: argparse.Namespace) -> None:
@@ -202,7 +202,10 @@ def main() -> int:
     arguments = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if arguments.verbose else "ERROR")
+    program = shlex.split(arguments.tts)
     try:
+        if program and shutil.which(program[0]) is None:
+            raise SoundError(f"--tts: no program {program[0]}")
         asyncio.run(serve(arguments) if arguments.serve else say(arguments.say, arguments))
     except KeyboardInterrupt:
         return 130

@@ -2,13 +2,15 @@
 
 TalkingHead wants more of a file than a face: a node "Armature" with a skeleton of Mixamo's names
 below it, the eyes' too, and something at the floor that it stands on. This puts a head, the one
-that ships or any that docs/head.md describes, on such a skeleton; the bones move no skin.
+that ships or any that docs/head.md describes, on such a skeleton; the bones move the head as a
+whole, and no skin.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +19,33 @@ import numpy as np
 from diffusiontalker import head
 from diffusiontalker.files import replaced
 
-#: Where the eyes are, metres above the floor.
-EYES_M = 1.62
-#: From the joint between neck and head to the middle between the eyes.
+#: From the joint between neck and head to the middle between the eyes, metres.
 JOINT_TO_EYES = (0.0, 0.06, 0.09)
-#: Bone -> (the bone above, where it is seen from there, metres).
-BODY = {
-    "Hips": ("Armature", (0.0, 1.0, 0.0)),
-    "Spine": ("Hips", (0.0, 0.1, 0.0)),
-    "Spine1": ("Spine", (0.0, 0.12, 0.0)),
-    "Spine2": ("Spine1", (0.0, 0.12, 0.0)),
-    "Neck": ("Spine2", (0.0, 0.13, 0.0)),
-    "Head": ("Neck", (0.0, EYES_M - 1.47 - JOINT_TO_EYES[1], 0.0)),
-}
+SPINE = ("Armature", "Hips", "Spine", "Spine1", "Spine2", "Neck", "Head")
+LIMBS = (
+    ("Spine2", "Shoulder", "Arm", "ForeArm", "Hand"),
+    ("Hips", "UpLeg", "Leg", "Foot", "ToeBase"),
+)
 FINGERS = ("Thumb", "Index", "Middle", "Ring", "Pinky")
 
 
 def bones() -> dict[str, tuple[str, tuple[float, float, float]]]:
-    found = dict(BODY)
-    for side, x in (("Left", 1.0), ("Right", -1.0)):
-        found |= {
-            f"{side}Eye": ("Head", (0.031 * x, JOINT_TO_EYES[1], JOINT_TO_EYES[2] - 0.015)),
-            f"{side}Shoulder": ("Spine2", (0.06 * x, 0.1, 0.0)),
-            f"{side}Arm": (f"{side}Shoulder", (0.0, 0.12, 0.0)),
-            f"{side}ForeArm": (f"{side}Arm", (0.0, 0.27, 0.0)),
-            f"{side}Hand": (f"{side}ForeArm", (0.0, 0.26, 0.0)),
-            f"{side}UpLeg": ("Hips", (0.09 * x, -0.06, 0.0)),
-            f"{side}Leg": (f"{side}UpLeg", (0.0, 0.43, 0.0)),
-            f"{side}Foot": (f"{side}Leg", (0.0, 0.43, 0.0)),
-            f"{side}ToeBase": (f"{side}Foot", (0.0, 0.08, 0.1)),
-        }
+    """Bone -> (the bone above, where it is seen from there, metres).
+
+    All joints but the eyes lie in one point: TalkingHead's gestures turn the head and tilt it, and
+    a body that is not there does not carry it out of the picture.
+    """
+    joint = (0.0, 0.0, 0.0)
+    found = {bone: (above, joint) for above, bone in pairwise(SPINE)}
+    found["Hips"] = ("Armature", (0.0, 1.0, 0.0))  # where TalkingHead's poses put them
+    for side, x in (("Left", 0.031), ("Right", -0.031)):
+        found[f"{side}Eye"] = ("Head", (x, JOINT_TO_EYES[1], JOINT_TO_EYES[2] - 0.015))
+        chains = [[limb[0], *(f"{side}{part}" for part in limb[1:])] for limb in LIMBS]
         for finger in FINGERS:
-            above = f"{side}Hand"
-            for joint in "123":
-                found[f"{side}Hand{finger}{joint}"] = (above, (0.0, 0.03, 0.0))
-                above = f"{side}Hand{finger}{joint}"
+            hand = f"{side}Hand"
+            chains.append([hand, *(f"{hand}{finger}{number}" for number in "123")])
+        for chain in chains:
+            found |= {bone: (above, joint) for above, bone in pairwise(chain)}
     return found
 
 

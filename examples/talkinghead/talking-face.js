@@ -11,6 +11,9 @@
 /** Sound that waits before the first of it is played, so that a late packet makes no gap, ms. */
 const AHEAD_MS = 120;
 const FRAME_MS = 1000 / 60;
+/** A silent face without a frame for so long is TalkingHead's own again, ms. */
+const LETS_GO_MS = 500;
+const MOUTH = /^(mouth|jaw|tongue|cheekPuff)/;
 
 export class TalkingFace {
   names = [];
@@ -24,11 +27,16 @@ export class TalkingFace {
   #framesMs = 0; // of this run, up to which frames were handed over
   #quiet = []; // { at, row }: frames of a silent face, in order
   #drawn = false; // whether `realtime` values are set
+  #shownAt = 0; // when they were set
+  #waiting = []; // animations of a run whose sound has not begun
+  #pictureAt = 0; // when the newest picture was begun
+  #behindMs = 0; // how old it was when the sound began
 
   constructor(head, sampleRate) {
     this.#head = head;
     this.#rate = sampleRate;
-    const show = () => {
+    const show = (at) => {
+      this.#pictureAt = at;
       this.#showQuiet(performance.now());
       requestAnimationFrame(show);
     };
@@ -40,7 +48,11 @@ export class TalkingFace {
       { sampleRate: this.#rate, lipsyncType: "blendshapes" },
       () => {
         this.#startedAt = performance.now();
+        // TalkingHead takes the instant of its newest picture for that when the sound begins. In a
+        // tab that was hidden, or that draws slowly, it is an old one.
+        this.#behindMs = Math.max(0, this.#startedAt - this.#pictureAt);
         this.#release();
+        for (const anim of this.#waiting.splice(0)) this.#play(anim);
       },
       () => this.#endRun(),
     );
@@ -84,14 +96,22 @@ export class TalkingFace {
     this.#head.streamNotifyEnd();
   }
 
-  /** The speaker was cut short: nothing more is heard; the frames that follow close the mouth. */
-  interrupt() {
-    // streamInterrupt() alone would take several hundred milliseconds to close the mouth.
+  /**
+   * The speaker was cut short: nothing more is heard. The frames that follow close the mouth; where
+   * none will come, `closes` does it in 100 ms.
+   */
+  interrupt(closes = false) {
+    // What is seen now is held: streamInterrupt() alone would let go of it slowly.
     const values = this.names.map((name) => this.#head.mtAvatar[name]?.value ?? 0);
     this.#head.streamInterrupt();
     this.#endRun();
-    this.#quiet = [{ at: performance.now(), row: values }];
-    this.#showQuiet(performance.now());
+    const now = performance.now();
+    this.#quiet = [{ at: now, row: values }];
+    for (let step = 1; closes && step <= 6; step++) {
+      const row = values.map((value, i) => (MOUTH.test(this.names[i]) ? value * (1 - step / 6) : value));
+      this.#quiet.push({ at: now + step * FRAME_MS, row });
+    }
+    this.#showQuiet(now);
   }
 
   /** Whether something is heard. */
@@ -128,9 +148,14 @@ export class TalkingFace {
     this.#framesMs = at + soundMs;
     const vs = {};
     this.names.forEach((name, i) => (vs[name] = rows.map((row) => row[i])));
-    const latency = 1000 * (this.#head.audioCtx.outputLatency || 0);
     // TalkingHead reaches the first value one step after `delay`.
-    const anim = { name: "blendshapes", delay: at + latency - FRAME_MS, dt: rows.map(() => FRAME_MS), vs };
+    const anim = { name: "blendshapes", delay: at - FRAME_MS, dt: rows.map(() => FRAME_MS), vs };
+    if (this.#startedAt === null) this.#waiting.push(anim);
+    else this.#play(anim);
+  }
+
+  #play(anim) {
+    anim.delay += this.#behindMs + 1000 * (this.#head.audioCtx.outputLatency || 0);
     this.#head.streamAudio({ anims: [anim] });
   }
 
@@ -139,14 +164,19 @@ export class TalkingFace {
     this.#startedAt = null;
     this.#soundMs = this.#framesMs = this.#heldMs = 0;
     this.#held = [];
+    this.#waiting = [];
   }
 
   #showQuiet(now) {
     if (this.#speaking && now < this.#over()) return;
     let row = null;
     while (this.#quiet.length && this.#quiet[0].at <= now) row = this.#quiet.shift().row;
-    if (!row) return;
+    if (!row) {
+      if (this.#drawn && !this.#quiet.length && now - this.#shownAt > LETS_GO_MS) this.#release();
+      return;
+    }
     this.#drawn = true;
+    this.#shownAt = now;
     this.names.forEach((name, i) => {
       const target = this.#head.mtAvatar[name];
       if (target) Object.assign(target, { realtime: row[i], needsUpdate: true });

@@ -33,7 +33,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 MOUTHS = """() => {
   // What the avatar's mesh shows, at each picture, by the clock of the sound.
-  // Without a GPU a picture takes a second: it is drawn when a test wants to see one.
+  // Without a GPU a picture takes seconds: it is drawn when a test wants to see one.
   window.log = [];
   const { head, face } = page;
   const draw = head.renderer.render.bind(head.renderer);
@@ -91,6 +91,8 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
     tab.goto(site)
     until(lambda: tab.locator("#said").inner_text() == "Ready.", 60)
     tab.evaluate(MOUTHS)
+    # What was drawn so far keeps the renderer busy for a while.
+    until(lambda: tab.evaluate("log.length > 60 && log.at(-1)[0] - log.at(-31)[0] < 1500"), 90)
     yield tab
     tab.close()
     assert errors == []
@@ -161,7 +163,8 @@ def check_mouth(page: Page, voice: Path, what: str) -> None:
           f"{rate:.0f} pictures a second; "
           f"{seconds[-1]:.2f} s heard of {pcm.size / 16000:.2f}")  # fmt: skip
     assert best[0] > 0.9
-    assert -100 <= best[1] <= 100
+    gaps_ms = max(0.0, 1000 * (seconds[-1] - pcm.size / 16000))  # of sound that came too late
+    assert -100 <= best[1] <= 100 + gaps_ms
     assert jaw.max() > 0.1
 
 
