@@ -84,12 +84,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, site: str) -> Iterator[Page]:
-    tab = browser.new_page(viewport={"width": 720, "height": 400})
+    tab = browser.new_page(viewport={"width": 900, "height": 480})
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("console", lambda m: m.type == "error" and errors.append(m.text))
-    tab.goto(site)
-    until(lambda: tab.locator("#said").inner_text() == "Ready.", 60)
+    tab.goto(site, timeout=120000)
+    until(lambda: tab.locator("#said").inner_text() == "Ready.", 120)
     tab.evaluate(MOUTHS)
     # What was drawn so far keeps the renderer busy for a while.
     until(lambda: tab.evaluate("log.length > 60 && log.at(-1)[0] - log.at(-31)[0] < 1500"), 90)
@@ -129,11 +129,12 @@ def agent(voice: Path) -> Any:
 def look(page: Page, name: str) -> None:
     """Keeps a picture of the page as it is now, where DT_PICTURES says."""
     if folder := os.environ.get("DT_PICTURES"):
-        page.evaluate("picture()")
+        page.evaluate("page.head.stop(), picture()")
         page.screenshot(path=Path(folder) / f"{name}.png")
+        page.evaluate("page.head.start()")
 
 
-def until(condition: Any, limit_s: float = 30.0) -> None:
+def until(condition: Any, limit_s: float = 60.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline
