@@ -249,6 +249,20 @@ def test_a_cancelled_capture_leaves_no_segment_open() -> None:
     run(go)
 
 
+def test_sound_that_no_face_can_be_made_for_is_heard() -> None:
+    async def go() -> None:
+        room, speaker = Room(), Loudspeaker(0.0)
+        output = ours.FaceAudioOutput(room, next_in_chain=speaker)  # type: ignore[arg-type]
+        assert output.sample_rate == RATE
+        await output.capture_frame(rtc.AudioFrame(bytes(800), 4000, 1, 400))
+        output.flush()
+        assert not (await output.wait_for_playout()).interrupted
+        assert speaker.sound == bytes(800)
+        await output.aclose()
+
+    run(go)
+
+
 def test_behind_an_avatar_runner() -> None:
     async def go() -> None:
         room = Room()

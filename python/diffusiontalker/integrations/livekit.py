@@ -118,7 +118,6 @@ class FaceAudioOutput(AudioOutput):
         super().__init__(
             label="DiffusionTalker",
             next_in_chain=next_in_chain,
-            sample_rate=next_in_chain.sample_rate,
             capabilities=AudioOutputCapabilities(pause=True),
         )
         self._packets = packets or CurvePackets(room)
@@ -129,6 +128,7 @@ class FaceAudioOutput(AudioOutput):
         self._in_segment = False
         self._starts: dict[int, float] = {}  # when segments began to play, by the monotonic clock
         self._shown: FloatArray | None = None  # the newest frame that was sent
+        self._told_of_failure = False
         self._paused_s: float | None = None  # since when
         self._barge_in: BargeIn | None = None  # closes the mouth in a pause
         self._under_way: asyncio.Task[None] | None = None
@@ -149,6 +149,11 @@ class FaceAudioOutput(AudioOutput):
 
     # ---- AudioOutput -------------------------------------------------------------------------
 
+    @property
+    def sample_rate(self) -> int | None:
+        """What the output behind wants; it may be another one later."""
+        return None if self.next_in_chain is None else self.next_in_chain.sample_rate
+
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         if not self._tasks:
             self._tasks = [
@@ -160,10 +165,18 @@ class FaceAudioOutput(AudioOutput):
         if not self._in_segment:
             self._in_segment = True
             self._segment, self._offset_s = self.captured_playout_segments, 0.0
-        await self._face.hear(bytes(frame.data), frame.sample_rate, frame.num_channels)
+        await self._hear(frame)
         assert self.next_in_chain is not None
         await self.next_in_chain.capture_frame(frame)
         await super().capture_frame(frame)  # last: a capture that is cancelled counts nowhere
+
+    async def _hear(self, frame: rtc.AudioFrame) -> None:
+        try:
+            await self._face.hear(bytes(frame.data), frame.sample_rate, frame.num_channels)
+        except ValueError as error:  # the agent is heard, if not seen
+            if not self._told_of_failure:
+                self._told_of_failure = True
+                _log.warning("no face for this sound: %s", error)
 
     def flush(self) -> None:
         super().flush()
