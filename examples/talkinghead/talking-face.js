@@ -28,6 +28,7 @@ export class TalkingFace {
   #quiet = []; // { at, row }: frames of a silent face, in order
   #drawn = false; // whether `realtime` values are set
   #shownAt = 0; // when they were set
+  #closedAt = 0; // when the mouth is closed after an interruption
   #waiting = []; // animations of a run whose sound has not begun
   #pictureAt = 0; // when the newest picture was begun
   #behindMs = 0; // how old it was when the sound began
@@ -82,6 +83,7 @@ export class TalkingFace {
       if (!this.#speaking) this.#begin();
       this.#head.streamNotifyEnd();
     }
+    if (performance.now() < this.#closedAt) return;
     const now = Math.max(performance.now(), this.#over());
     let at = Math.max(now, this.#quiet.length ? this.#quiet.at(-1).at + FRAME_MS : 0);
     for (const row of rows) {
@@ -97,20 +99,21 @@ export class TalkingFace {
   }
 
   /**
-   * The speaker was cut short: nothing more is heard. The frames that follow close the mouth; where
-   * none will come, `closes` does it in 100 ms.
+   * The speaker was cut short: nothing more is heard, and the mouth closes in 100 ms from where it
+   * is. Frames that come meanwhile are passed over.
    */
-  interrupt(closes = false) {
-    // What is seen now is held: streamInterrupt() alone would let go of it slowly.
+  interrupt() {
+    // streamInterrupt() alone would let go of the mouth slowly.
     const values = this.names.map((name) => this.#head.mtAvatar[name]?.value ?? 0);
     this.#head.streamInterrupt();
     this.#endRun();
     const now = performance.now();
-    this.#quiet = [{ at: now, row: values }];
-    for (let step = 1; closes && step <= 6; step++) {
+    this.#quiet = [];
+    for (let step = 0; step <= 6; step++) {
       const row = values.map((value, i) => (MOUTH.test(this.names[i]) ? value * (1 - step / 6) : value));
       this.#quiet.push({ at: now + step * FRAME_MS, row });
     }
+    this.#closedAt = now + 6 * FRAME_MS;
     this.#showQuiet(now);
   }
 
