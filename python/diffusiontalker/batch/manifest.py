@@ -56,7 +56,10 @@ def _csv(path: str, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     reader = csv.DictReader(
         io.StringIO(text), delimiter="\t" if path.lower().endswith(".tsv") else ",", strict=True
     )
-    names = [name.strip() for name in reader.fieldnames or ()]
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise StreamError(f"{path}, line 1: {error}") from None
     if "audio" not in names:
         raise StreamError(
             f"{path}: expected a header with a column audio, got {', '.join(names) or 'nothing'}; "
