@@ -61,8 +61,9 @@ def _csv(path: str, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     except csv.Error as error:
         raise StreamError(f"{path}, line 1: {error}") from None
     if "audio" not in names:
+        got = " ".join(", ".join(names).split())[:200]
         raise StreamError(
-            f"{path}: expected a header with a column audio, got {', '.join(names) or 'nothing'}; "
+            f"{path}: expected a header with a column audio, got {got or 'nothing'}; "
             "beside it may stand out, identity, seed"
         )
     _refuse_misspelt(path, names)

@@ -176,7 +176,7 @@ def _takes(folder: Path) -> list[Reader]:
 
         def read(path: Path) -> None:
             found = reader.read(path.parent)
-            assert found.motion.curves.shape[1] == len(found.names)
+            assert found.motion.curves.shape == (len(found.index), 52)
             found.sound(0, 16000)
             found.gaps  # noqa: B018
 
@@ -390,6 +390,11 @@ def check(reader: Reader, bytes_: bytes, patience_s: float) -> bool:
 FOUND: dict[str, tuple[str, bytes]] = {
     "a line of JSON that is no object": ("motion-json", b"[]\n{}\n"),
     "a header that is no CSV": ("lines-csv", b'audio,"a"b\n"x"\n'),
+    "a column of several lines": ("lines-csv", b'"a\nudio",out\nx,y\n'),
+    "a coding of several lines": (
+        "pickled-arrays",
+        b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00l\r\n1tR.",
+    ),
     "a label of several lines": ("textgrid", _LONG_GRID.replace(b'"AA1"', b'"A\n  b = 1"')),
     "JSON of many levels": ("motion-json", b"[" * 100_000 + b"\n{}\n"),
     "an instant beyond all clocks": (
