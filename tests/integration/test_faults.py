@@ -30,7 +30,13 @@ def test_paused_receivers_live() -> None:
 
 
 @pytest.mark.slow
-def test_a_minute_of_random_faults() -> None:
+def test_random_faults_around_a_stream() -> None:
     for tool in ("pulseaudio", "pactl", "paplay"):
         need(shutil.which(tool) is not None, f"{tool} is missing")
-    assert faults("--random", 1).startswith("seed ")
+    assert faults("--around", 0.6).startswith("seed ")
+
+
+@pytest.mark.slow
+def test_rows_of_the_table() -> None:
+    rows = "sender-stopped,disk-full,clock-stepped"
+    assert faults("--table", "--rows", rows).count("\n| ") == 4
