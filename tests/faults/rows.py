@@ -147,8 +147,11 @@ def receiver_stopped(folder: Path) -> Outcome:
 
 
 @contextmanager
-def at_a_microphone(folder: Path, *options: str) -> Iterator[tuple[Stream, VirtualMicrophone]]:
+def at_a_microphone(
+    folder: Path, *options: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[Stream, VirtualMicrophone]]:
     microphone = VirtualMicrophone.in_folder(folder, os.environ)
+    microphone.env.update(env or {})
     microphone.plug_in()
     microphone.speak(CLIP)
     try:

@@ -366,7 +366,8 @@ def main() -> int:
             f"times, {len(course.runtime.silences)} silences put in, "
             f"{stats.skipped_samples / course.runtime.sample_rate:.1f} s came too late; of "
             f"{link.sent} messages {link.lost} lost, {link.twice} twice, "
-            f"{link.overtaken} overtaken, {link.stalls} stalls, {link.cuts} cuts; the receiver showed {seen['frames']}, "
+            f"{link.overtaken} overtaken, {link.stalls} stalls, {link.cuts} cuts; the receiver "
+            f"showed {seen['frames']}, "
             f"missed {seen['lost']}, {seen['late']} too late, in {seen['connections']} connections"
         )
         wrong = course.wrong()

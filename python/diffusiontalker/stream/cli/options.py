@@ -142,6 +142,11 @@ def _add_voice(made: Parser) -> None:
     group.add_argument(
         "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
     )
+    group.add_argument(
+        "--overload", metavar="WHAT",
+        help="where it comes faster than this machine computes: keep every frame, however late "
+        "(default), skip frames, or take fewer diffusion steps first (steps)",
+    )  # fmt: skip
 
 
 def add_face(made: Parser) -> None:
@@ -201,12 +206,6 @@ def add_face(made: Parser) -> None:
         type=float,
         metavar="N",
         help="smooth every value with this time constant, 0 to 1000 (default: 0, off)",
-    )
-    face.add_argument(
-        "--overload",
-        metavar="WHAT",
-        help="where sound comes faster than this machine computes: keep every frame, however late "
-        "(default), skip frames, or take fewer diffusion steps first (steps)",
     )
 
 
