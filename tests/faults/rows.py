@@ -254,7 +254,7 @@ def clock_stepped(folder: Path) -> Outcome:
 
 
 def disk_full(folder: Path) -> Outcome:
-    """The disk that a take and a CSV are written to is full after 400 KB."""
+    """The disk that a take is written to is full after 200 KB."""
     env = dict(os.environ)
     env["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(_shim(folder, "full_disk.py")), env.get("PYTHONPATH")))

@@ -38,5 +38,7 @@ def test_random_faults_around_a_stream() -> None:
 
 @pytest.mark.slow
 def test_rows_of_the_table() -> None:
-    rows = "sender-stopped,disk-full,clock-stepped"
-    assert faults("--table", "--rows", rows).count("\n| ") == 4
+    said = faults("--table", "--rows", "disk-full,clock-stepped")
+    assert [line.split(" | ")[0] for line in said.splitlines()[2:-1]] == [
+        "| disk-full", "| clock-stepped",
+    ]  # fmt: skip
