@@ -48,7 +48,9 @@ class Link:
         if self._losing:
             self.lost += 1
             return
-        for _ in range(1 + (draw() < weather.twice)):
+        twice = draw() < weather.twice
+        self.twice += twice
+        for _ in range(1 + twice):
             late_ms = min(self._random.expovariate(1 / weather.jitter_ms), weather.most_jitter_ms)
             arrival_ns = now_ns + round((weather.base_ms + late_ms) * 1e6)
             arrival_ns = max(arrival_ns, self._stalled_until_ns)

@@ -26,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import types
 import zlib
 from array import array
@@ -238,7 +239,7 @@ class Simulation:
         assert self._receiver.stdin is not None
         self._pipe: BinaryIO = self._receiver.stdin  # type: ignore[assignment]
         self.link = Link(self._pipe, Weather(), random.Random(draw.random()))
-        model = None if args.embedded else tiny_bundle(folder)
+        model = None if args.embedded else tiny_bundle(folder, args.frame_rate)
         sound = demo(rate) if args.embedded else syllables(rate, 60, draw.randrange(2**31))
         self.device = SimulatedDevice(
             self.time, sound, rate, random.Random(draw.random()), drift_ppm=self._card_ppm,
@@ -321,11 +322,11 @@ class Simulation:
         return made.hexdigest()[:16]
 
 
-def tiny_bundle(folder: Path) -> bundle.Bundle:
+def tiny_bundle(folder: Path, frame_rate: int) -> bundle.Bundle:
     """Random weights, as few as a face can have."""
-    path = folder / "bundle"
     return random_bundle.write(
-        path,
+        folder / "bundle",
+        frame_rate=[frame_rate, 1],
         encoder={"type": "causal_conv", "channels": 8, "dilations": [1, 2], "lookahead_columns": 4},
         decoder={"hidden": 8, "layers": 2, "step_dim": 4, "identity_hidden": 8},
     )
@@ -347,6 +348,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--seed", type=int, help="repeats a course")
     parser.add_argument("--rate", type=int, choices=(16000, 48000), help="of the sound (drawn)")
+    parser.add_argument("--frame-rate", type=int, default=60, help="of the random bundle, Hz")
     parser.add_argument("--embedded", action="store_true", help="the model that ships")
     parser.add_argument("--receiver", type=Path, help="the built simulated_receiver")
     args = parser.parse_args()
@@ -371,8 +373,10 @@ def main() -> int:
             f"missed {seen['lost']}, {seen['late']} too late, in {seen['connections']} connections"
         )
         wrong = course.wrong()
-        print(f"{course.lived_s:.0f} s of life in {real_monotonic() - begun:.1f} s, "
-              f"digest {course.digest()}")  # fmt: skip
+        print(
+            f"{course.lived_s:.0f} s of life in {real_monotonic() - begun:.1f} s, of which "
+            f"{time.process_time():.1f} s of processor; digest {course.digest()}"
+        )
     for line in wrong:
         print(f"simulation: {line} (seed {args.seed})")
     print("survived" if not wrong else "failed")
