@@ -3,10 +3,10 @@
     python tests/soak/soak.py [--minutes 30] [--settle-minutes 5]
 
 Prints a line a minute and, at the end, what the memory, the delay and the losses came to. Exit code
-0: frames came all the time and in order, none was lost, the delay of the last minutes is that of
-the first, and memory does not grow by 1 MB an hour in minutes without a stall: what other programs
-hold up comes in a burst, whose high-water mark stays (it is printed apart, and so is the slope over
-all). Linux, with PulseAudio.
+0: frames came all the time and in order, the delay of the last minutes is that of the first, and in
+minutes without a stall none was lost and memory does not grow by 1 MB an hour. What other programs
+hold up comes in a burst, which overflows a queue or leaves its high-water mark; the losses and the
+slope over all are printed too. Linux, with PulseAudio.
 """
 
 from __future__ import annotations
@@ -147,14 +147,14 @@ def run(minutes: float, settle_minutes: float, folder: Path) -> list[str]:
             [*command("dt-stream"), "--mic", "--device", "pulse", "--plain", "--bind", endpoint],
             env=microphone.env, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-    heard, samples, stalled = Heard(endpoint), [], set()
+    heard, samples, stalled, lost = Heard(endpoint), [], set(), 0
     try:
         heard.listen(time.monotonic() + 5)
         if not heard.frames:
             return [f"no frame in 5 s: {errors.read_text()[-300:]}"]
         begun = time.monotonic()
         for minute in range(1, round(minutes) + 1):
-            before = len(heard.late_ms)
+            before, lost_before = len(heard.late_ms), heard.lost
             for part in range(1, 7):
                 heard.listen(begun + (minute - 1) * 60 + part * 10)
                 if process.poll() is not None:
@@ -163,6 +163,8 @@ def run(minutes: float, settle_minutes: float, folder: Path) -> list[str]:
             newest, late = samples[-1], np.array(heard.late_ms[before:])
             if np.quantile(late, 0.99) > STALLED_MS:
                 stalled.add(minute)
+            else:
+                lost += heard.lost - lost_before
             print(
                 f"{minute:3d} min  {heard.frames} frames, lost {heard.lost}, delay p50 "
                 f"{np.median(late):.1f} p99 {np.quantile(late, 0.99):.1f} ms, memory "
@@ -179,13 +181,13 @@ def run(minutes: float, settle_minutes: float, folder: Path) -> list[str]:
         process.wait()
         microphone.unplug()
     wrong = [] if code == 0 and heard.bye else [f"at Ctrl-C: exit code {code}, bye {heard.bye!r}"]
-    return wrong + judged(heard, samples, stalled, settle_minutes)
+    return wrong + judged(heard, samples, stalled, lost, settle_minutes)
 
 
 def judged(
-    heard: Heard, samples: list[Sample], stalled: set[int], settle_minutes: float
+    heard: Heard, samples: list[Sample], stalled: set[int], lost: int, settle_minutes: float
 ) -> list[str]:
-    """Prints the outcome; what is wrong, a line each."""
+    """Prints the outcome; what is wrong, a line each. `lost`: in minutes without a stall."""
     settled = [s for s in samples if s.at_s > settle_minutes * 60] or samples
     hours = (settled[-1].at_s - settled[0].at_s) / 3600
     part = min(len(heard.late_ms) // 4, 5 * 60 * 60)
@@ -196,16 +198,16 @@ def judged(
     slope = slope_an_hour(settled)
     growth, quiet = quiet_growth(settled, stalled)
     print(
-        f"{heard.frames} frames, {heard.lost} lost, {heard.gaps} flagged as gaps, "
-        f"{heard.backwards} out of order, none for {heard.longest_s:.2f} s at the most; delay p50 "
-        f"{first:.1f} ms in the first minutes, {last:.1f} in the last; {100 * share:.1f} % of a "
+        f"{heard.frames} frames, {heard.lost} lost, {len(stalled)} minutes with a stall, "
+        f"{heard.gaps} flagged as gaps, {heard.backwards} out of order, none for "
+        f"{heard.longest_s:.2f} s at the most; delay p50 {first:.1f} ms in the first minutes, {last:.1f} in the last; {100 * share:.1f} % of a "
         f"core; memory {slope:+.2f} MB an hour over the last {60 * hours:.0f} minutes "
         f"({settled[0].resident_mb:.2f} -> {settled[-1].resident_mb:.2f} MB), {growth:+.2f} in the "
         f"{quiet} of them without a stall"
     )
     wrong = []
-    if heard.backwards or heard.lost:
-        wrong.append(f"{heard.backwards} frames out of order, {heard.lost} lost")
+    if heard.backwards or lost:
+        wrong.append(f"{heard.backwards} frames out of order, {lost} lost without a stall")
     if heard.longest_s > MOST_SILENCE_S:
         wrong.append(f"no frame for {heard.longest_s:.2f} s")
     if last - first > MOST_MS_OF_GROWTH:
