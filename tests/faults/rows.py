@@ -81,7 +81,8 @@ def sender_killed(folder: Path) -> Outcome:
             again.kill()
     return Outcome(
         "kill -9 of dt-stream while it records; started again",
-        f"its take is readable, {kept} of {had} frames; receivers take the new one up",
+        f"its take is readable, {kept} frames (a receiver had {had}); "
+        "receivers take the new one up",
         f"{max(0, had - kept)} frames of the take; {again_s - killed_s:.1f} s until the start",
         recovery_s,
     )

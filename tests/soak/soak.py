@@ -200,10 +200,11 @@ def judged(
     print(
         f"{heard.frames} frames, {heard.lost} lost, {len(stalled)} minutes with a stall, "
         f"{heard.gaps} flagged as gaps, {heard.backwards} out of order, none for "
-        f"{heard.longest_s:.2f} s at the most; delay p50 {first:.1f} ms in the first minutes, {last:.1f} in the last; {100 * share:.1f} % of a "
-        f"core; memory {slope:+.2f} MB an hour over the last {60 * hours:.0f} minutes "
-        f"({settled[0].resident_mb:.2f} -> {settled[-1].resident_mb:.2f} MB), {growth:+.2f} in the "
-        f"{quiet} of them without a stall"
+        f"{heard.longest_s:.2f} s at the most; delay p50 "
+        f"{first:.1f} ms in the first minutes, {last:.1f} in the last; "
+        f"{100 * share:.1f} % of a core; memory {slope:+.2f} MB an hour over the last "
+        f"{60 * hours:.0f} minutes ({settled[0].resident_mb:.2f} -> {settled[-1].resident_mb:.2f} MB), "
+        f"{growth:+.2f} in the {quiet} of them without a stall"
     )
     wrong = []
     if heard.backwards or lost:
