@@ -36,7 +36,8 @@ RUNTIME = {
     "dt/kernels.h": Room(),
     "dt/backend.h": Room(),
     "dt/model.h": Room("dt/options.h"),
-    "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
+    "dt/overload.h": Room(),
+    "dt/live_runtime.h": Room("dt/backend.h dt/model.h dt/overload.h"),
     "dt/voices.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
     "arithmetic": Room(beyond="intrin.h xmmintrin.h"),
@@ -70,8 +71,8 @@ RUNTIME = {
     "picture": Room(),
     "picture/shading": Room("picture", beyond="immintrin.h intrin.h math.h"),
     "runtime": Room(
-        "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
-        " dt/voices.h arithmetic audio curves features sampler weights"
+        "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/overload.h dt/runtime.h"
+        " dt/time_base.h dt/voices.h arithmetic audio curves features sampler weights"
     ),
     "bindings": Room(ANY, beyond="nghttp2/ pybind11/"),
     "bench": Room(ANY, beyond="random_model.h valgrind/callgrind.h"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...curves import GROUPS
 from ...frames import check_subject
+from ...pace import OVERLOADS
 from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
@@ -72,7 +73,7 @@ _COMMANDS = ("devices", "doctor", "identities", "keygen", "replay")
 # What replay can do nothing with: a take has its voice and its curves.
 _NOT_FOR_REPLAY = (
     "device", "channel", "preset", "bundle", "identity", "seed", "backend", "idle", "head", "gain",
-    "offset", "strength_lower", "strength_upper", "smooth_ms", "record",
+    "offset", "strength_lower", "strength_upper", "smooth_ms", "record", "overload",
 )  # fmt: skip
 # Not the parser's, so that a preset comes between.
 _DEFAULTS = {"identity": "auto", "seed": 0, "idle": 1.0}
@@ -146,6 +147,11 @@ def _add_voice(made: Parser) -> None:
     group.add_argument(
         "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
     )
+    group.add_argument(
+        "--overload", metavar="WHAT",
+        help="where it comes faster than this machine computes: keep every frame, however late "
+        "(default), skip frames, or take fewer diffusion steps first (steps)",
+    )  # fmt: skip
 
 
 def add_face(made: Parser) -> None:
@@ -303,6 +309,11 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    if args.overload is not None and args.overload not in OVERLOADS:
+        raise StreamError(f"--overload {args.overload}: expected {', '.join(OVERLOADS[:-1])} or "
+                          f"{OVERLOADS[-1]}{meant(args.overload, OVERLOADS)}")  # fmt: skip
+    if args.overload is not None and args.fast:
+        raise StreamError("--overload is for sound in real time: it goes without --fast")
     if args.pulse:
         _check_pulse(args)
         return

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ... import Runtime
+from ...pace import OVERLOADS
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
@@ -307,6 +308,7 @@ def _voice(
         play=args.play,
         # What a microphone heard before it failed is worth keeping; half a file is not.
         keep_after_failure=args.mic,
+        overload=args.overload or OVERLOADS[0],
         remote=remote,
     )
     return _Voice(face.subject, session, source, runtime, meter, outputs)
@@ -334,6 +336,8 @@ def _summary(args: argparse.Namespace, voice: _Voice, *, of_several: bool) -> st
         )
         if samples
     ]
+    if stats.frames_of_fewer_steps:
+        paused.append(f"{stats.frames_of_fewer_steps} frames of fewer steps")
     return (
         (f"{voice.subject}: " if of_several else written(destinations(args)))
         + f"{figures.frames} frames at {float(voice.runtime.frame_rate):g} Hz from "
@@ -640,6 +644,7 @@ def _lost(
     counts = (
         (stats.dropped_samples, "samples"),
         (stats.dropped_frames, "frames"),
+        (stats.skipped_frames, "frames skipped"),
         (stats.invalid_samples, "invalid samples"),
         (source.lost_blocks, "device overflows"),
         (source.unplugged, "times the device"),

@@ -19,6 +19,7 @@ from ..outputs.endpoint import (
     is_local,
 )
 from ..outputs.keys import read_receiver
+from ..outputs.names import with_address
 from .meter import Meter
 
 #: Messages that may wait here before ZeroMQ drops the newest: 2 s at 60 Hz.
@@ -68,7 +69,12 @@ class Subscriber:
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
+        try:
+            reached = with_address(endpoint)
+        except StreamError:
+            self.close()
+            raise
+        self._socket.setsockopt(zmq.IPV6, 1 if "[" in reached else 0)
         self._socket.setsockopt(zmq.SUBSCRIBE, wire.subscription(subject))
         if held is not None:
             self._socket.setsockopt(zmq.CURVE_PUBLICKEY, held.public)
@@ -82,7 +88,7 @@ class Subscriber:
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         )
         try:
-            self._socket.connect(endpoint)
+            self._socket.connect(reached)
         except zmq.ZMQError as error:
             self.close()
             raise StreamError(
