@@ -1,4 +1,5 @@
 # The C library (cpp/capi), what reads a bundle for it, and what is installed.
+enable_language(C)  # for the example in C alone
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
