@@ -70,6 +70,11 @@ class PyVoices {
     }
   }
 
+  void reset_as(std::int64_t voice, std::uint64_t seed, std::int64_t identity, double idle) {
+    const Turn turn(&busy_);
+    voices_.reset(voice, {seed, identity}, idle);
+  }
+
   FloatArray identity_scores(std::int64_t voice) {
     const Turn turn(&busy_);
     const std::vector<float>& scores = voices_.identity_scores(voice);
@@ -150,6 +155,8 @@ void bind_voices(py::module_& m) {
       .def("flush", &PyVoices::flush, py::arg("ending"),
            "A bool a stream -> the frames still owed, as if silence followed; None for False.")
       .def("reset", &PyVoices::reset, py::arg("stream") = -1)
+      .def("reset_as", &PyVoices::reset_as, py::arg("stream"), py::arg("seed"), py::arg("identity"),
+           py::arg("idle"), "Another stream in this place, with settings of its own.")
       .def_property_readonly("streams", &PyVoices::size)
       .def_property_readonly("width", &PyVoices::width)
       .def(

@@ -74,7 +74,7 @@ RUNTIME = {
         "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/overload.h dt/runtime.h"
         " dt/time_base.h dt/voices.h arithmetic audio curves features sampler weights"
     ),
-    "bindings": Room(ANY, beyond="pybind11/"),
+    "bindings": Room(ANY, beyond="nghttp2/ pybind11/"),
     "bench": Room(ANY, beyond="random_model.h valgrind/callgrind.h"),
 }
 RUNTIME_FOLDERS = {

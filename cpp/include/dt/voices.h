@@ -74,6 +74,10 @@ class Voices {
 
   void reset();
   void reset(std::int64_t voice);
+  // Another stream in this place, with options and an amount of idle motion (0 to 1) of its own.
+  // Throws std::invalid_argument for an identity or an amount that cannot be, and leaves the voice
+  // as it was.
+  void reset(std::int64_t voice, const VoiceOptions& options, double idle);
 
  private:
   struct Impl;

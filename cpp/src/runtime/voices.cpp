@@ -148,6 +148,12 @@ class Share {
     sampler_.reset(static_cast<std::int64_t>(voice));
   }
 
+  void reset(std::size_t voice, const VoiceOptions& options, double idle) {
+    voices_[voice].set(options.seed, options.identity, idle);
+    sampler_.set_seed(static_cast<std::int64_t>(voice), options.seed);
+    reset(voice);
+  }
+
  private:
   // A voice's next samples (null: silence), and where its frames go; moved on behind them.
   struct Piece {
@@ -381,6 +387,12 @@ void Voices::reset(std::int64_t voice) {
   const arithmetic::StandardRounding rounding;
   const std::size_t share = impl_->share_of(voice);
   impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]));
+}
+
+void Voices::reset(std::int64_t voice, const VoiceOptions& options, double idle) {
+  const arithmetic::StandardRounding rounding;
+  const std::size_t share = impl_->share_of(voice);
+  impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]), options, idle);
 }
 
 }  // namespace dt

@@ -33,6 +33,10 @@ void Sampler::reset(std::int64_t voice) {
   backend_->reset(voice);
 }
 
+void Sampler::set_seed(std::int64_t voice, std::uint64_t seed) {
+  seeds_[static_cast<std::size_t>(voice)] = seed;
+}
+
 void Sampler::set_steps(std::int64_t voice, std::int64_t steps) {
   const std::int64_t all = model_->sample_steps();
   if (steps < 0 || (steps > 0 && all % steps != 0)) {

@@ -30,6 +30,7 @@ class Sampler {
   };
   void push(const Job* jobs, std::int64_t count);
   void reset(std::int64_t voice);
+  void set_seed(std::int64_t voice, std::uint64_t seed);  // before reset()
 
   // Sampling steps of a voice's frames to come: a divisor of the model's, or 0: nothing is sampled,
   // and the curves before stand in the frames' place. reset() keeps it. Throws

@@ -14,7 +14,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +26,13 @@ from websockets.http11 import Response
 
 from .. import clock
 from ..bundle import Bundle
-from ..curves import CURVES
-from ..frames import Bye, Schema, StampedFrame, new_session
+from ..frames import Bye, Schema, new_session
 from ..pace import Pace
 from ..runtime import MAXIMUM_RATE_HZ, MINIMUM_RATE_HZ
-from ..wire import encode
+from ..wire import encode, encode_frames
+from .asked import SETTINGS, asked, is_whole, number, one_of
 from .limits import Refusal
 from .metrics import CONTENT_TYPE
-from .pool import VoiceSettings
 from .scheduler import Request, Scheduler
 from .session import FORMATS, Frames, Session
 
@@ -43,9 +42,7 @@ PATH = "/v1/face"
 ENCODINGS = ("json", "msgpack")
 _SUBJECT = "face"
 _FILL_EVERY_S = 0.02
-_KNOBS = ("gain", "offset", "strength_lower", "strength_upper", "smooth_ms")
-_KEYS = ("type", "token", "sample_rate_hz", "sound", "frames", "identity", "seed", "idle",
-         "fill_after_s", *_KNOBS)  # fmt: skip
+_KEYS = ("type", "token", "sample_rate_hz", "sound", "frames", "fill_after_s", *SETTINGS)
 # WebSocket's own numbers: a message that breaks the rules; try again later; the server leaves.
 _CLOSE = {
     "invalid": 1008,
@@ -171,35 +168,28 @@ class WebSocketService:
     def _begin(self, message: str | bytes, connection: ServerConnection) -> Begin:
         said = said_in(message, "begin")
         self._check_token(said, connection)
+        try:
+            return self._asked_in(said)
+        except Refusal as refusal:
+            raise Refusal(refusal.kind, f"begin: {refusal}") from None
+
+    def _asked_in(self, said: dict[str, Any]) -> Begin:
         if unknown := [key for key in said if key not in _KEYS]:
-            raise Refusal(
-                "invalid", f"begin: no setting {unknown[0]!r}; there are {', '.join(_KEYS[1:])}"
-            )
+            raise Refusal("invalid", f"no setting {unknown[0]!r}; there are {', '.join(_KEYS[1:])}")
         rate = said.get("sample_rate_hz", 16000)
-        if not _is_whole(rate) or not MINIMUM_RATE_HZ <= rate <= MAXIMUM_RATE_HZ:
+        if not is_whole(rate) or not MINIMUM_RATE_HZ <= rate <= MAXIMUM_RATE_HZ:
             raise Refusal(
                 "invalid",
-                f"begin: sample_rate_hz: expected a whole number from {MINIMUM_RATE_HZ} to "
+                f"sample_rate_hz: expected a whole number from {MINIMUM_RATE_HZ} to "
                 f"{MAXIMUM_RATE_HZ}, got {rate!r}",
             )
-        sound = _one_of("sound", said.get("sound", "s16le"), FORMATS)
-        encoding = _one_of("frames", said.get("frames", "json"), ENCODINGS)
-        names = ("auto", *self._bundle.identities)
-        identity = names.index(_one_of("identity", said.get("identity", "auto"), names)) - 1
-        seed = said.get("seed", 0)
-        if not _is_whole(seed) or not 0 <= seed < 2**64:
-            raise Refusal("invalid", f"begin: seed: expected 0 to 2**64 - 1, got {seed!r}")
-        idle = _number("idle", said.get("idle", 1.0), 0.0, 1.0)
+        sound = one_of("sound", said.get("sound", "s16le"), FORMATS)
+        encoding = one_of("frames", said.get("frames", "json"), ENCODINGS)
         fill = said.get("fill_after_s")
         return Begin(
-            Request(
-                rate,
-                sound,
-                VoiceSettings(seed, identity, idle),
-                knobs={key: said[key] for key in _KNOBS if key in said},
-            ),
+            Request(rate, sound, asked(said, tuple(self._bundle.identities))),
             encoding == "msgpack",
-            None if fill is None else _number("fill_after_s", fill, 0.02, 10.0),
+            None if fill is None else number("fill_after_s", fill, 0.02, 10.0),
         )
 
     def _check_token(self, said: dict[str, Any], connection: ServerConnection) -> None:
@@ -219,7 +209,7 @@ class WebSocketService:
         return Schema(
             subject=_SUBJECT,
             session=number,
-            curves=CURVES,
+            curves=session.shapes.names,
             rate_num=session.frame_rate.numerator,
             rate_den=session.frame_rate.denominator * self._scheduler.every,
             model=self._bundle.name,
@@ -258,7 +248,9 @@ class _Talk:
         self._sequence = 0
 
     async def send_schema(self) -> None:
-        schema = self._service.schema(self._session, self._number, self._start_ns, self._unix_ns)
+        schema = self._schema = self._service.schema(
+            self._session, self._number, self._start_ns, self._unix_ns
+        )
         if self._msgpack:
             await self._connection.send(encode(schema)[1])
             return
@@ -333,29 +325,30 @@ class _Talk:
         else:
             await self._send_json("bye", frames=self._sequence, reason="end of the audio")
 
-    def _encoded(self, frames: Frames) -> list[str | bytes]:
+    def _encoded(self, frames: Frames) -> Sequence[str | bytes]:
         session = self._session
         rate, every = session.frame_rate, self._service.every
-        out: list[str | bytes] = []
-        for number, values in zip(frames.numbers, frames.curves.tolist(), strict=True):
-            position = clock.position_of(number, rate, session.sample_rate)
-            index = number // every
-            if self._msgpack:
-                frame = StampedFrame(
-                    _SUBJECT, self._number, self._sequence, index, rate.numerator,
-                    rate.denominator * every,
-                    position, session.sample_rate,
-                    self._start_ns + position * 1_000_000_000 // session.sample_rate,
-                    0, tuple(values),
-                )  # fmt: skip
-                out.append(encode(frame)[1])
-            else:
-                # Nine digits are enough to get the same float32 back.
-                curves = ",".join([f"{value:.9g}" for value in values])
-                out.append(
-                    f'{{"type":"frame","index":{index},"position":{position},"curves":[{curves}]}}'
-                )
-            self._sequence += 1
+        indices = [number // every for number in frames.numbers]
+        positions = [
+            clock.position_of(number, rate, session.sample_rate) for number in frames.numbers
+        ]
+        first = self._sequence
+        self._sequence += len(indices)
+        if self._msgpack:
+            schema = self._schema
+            captures = [
+                self._start_ns + position * 1_000_000_000 // session.sample_rate
+                for position in positions
+            ]
+            return encode_frames(schema, first, indices, positions, captures, frames.curves)
+        # Nine digits are enough to get the same float32 back.
+        curves = ",".join(["%.9g"] * frames.curves.shape[1])
+        out = []
+        for index, position, values in zip(indices, positions, frames.curves.tolist(), strict=True):
+            said = curves % tuple(values)
+            out.append(
+                f'{{"type":"frame","index":{index},"position":{position},"curves":[{said}]}}'
+            )
         return out
 
 
@@ -377,22 +370,3 @@ def _http(status: int, kind: str, body: bytes) -> Response:
         [("Content-Type", kind), ("Content-Length", str(len(body))), ("Connection", "close")]
     )
     return Response(status, http.HTTPStatus(status).phrase, headers, body)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(name: str, value: object, low: float, high: float) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= value <= high:  # type: ignore[operator]
-        raise Refusal(
-            "invalid", f"begin: {name}: expected a number from {low:g} to {high:g}, got {value!r}"
-        )
-    return float(value)  # type: ignore[arg-type]
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise Refusal("invalid", f"begin: {name}: expected {' or '.join(known)}, got {value!r}")
-    return str(value)
