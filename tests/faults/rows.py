@@ -205,18 +205,20 @@ def rate_changed(folder: Path) -> Outcome:
             )
         changed_s = time.monotonic()
         microphone.speak(CLIP)
-        stream.wait_for_frames(30)
         deadline = time.monotonic() + 30
-        while not moving(stream, 30) and time.monotonic() < deadline:
+        while "is back after" not in stream.errors.read_text() and time.monotonic() < deadline:
             stream.check()
-            time.sleep(0.05)
+            time.sleep(0.02)
         recovery_s = time.monotonic() - changed_s
+        while not moving(stream, 30) and time.monotonic() < deadline:
+            time.sleep(0.02)
         if not moving(stream, 30):
             raise Failure("the voice did not come back after the rate changed")
         stream.leave()
     return Outcome(
-        "the microphone's rate changed from 48 to 44.1 kHz", "frames go on, the voice comes back",
-        "sound until the server has its device again", recovery_s,
+        "the microphone's rate changed from 48 to 44.1 kHz",
+        "the face rests; it says that the device is gone, and back; the voice moves it again",
+        "the sound meanwhile", recovery_s,
     )  # fmt: skip
 
 
