@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <stdexcept>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "dt/backend.h"
 #include "dt/model.h"
 #include "dt/noise.h"
+#include "dt/refusal.h"
 #include "weights/model.h"
 
 namespace dt {
@@ -40,13 +41,13 @@ void Sampler::set_seed(std::int64_t voice, std::uint64_t seed) {
 void Sampler::set_steps(std::int64_t voice, std::int64_t steps) {
   const std::int64_t all = model_->sample_steps();
   if (steps < 0 || (steps > 0 && all % steps != 0)) {
-    throw std::invalid_argument("steps: expected 0 or a divisor of " + std::to_string(all) +
-                                ", got " + std::to_string(steps));
+    raise({Refusal::Kind::kArgument, "steps: expected 0 or a divisor of " + std::to_string(all) +
+                                         ", got " + std::to_string(steps)});
   }
   if (steps != 0 && steps != all && !backend_->strides()) {
-    throw std::invalid_argument("steps: expected 0 or " + std::to_string(all) +
-                                " on this backend, which runs them all at once, got " +
-                                std::to_string(steps));
+    raise({Refusal::Kind::kArgument, "steps: expected 0 or " + std::to_string(all) +
+                                         " on this backend, which runs them all at once, got " +
+                                         std::to_string(steps)});
   }
   steps_[static_cast<std::size_t>(voice)] = steps;
 }

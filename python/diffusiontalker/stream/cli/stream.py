@@ -42,7 +42,7 @@ from .command import (
     remark,
     say,
 )
-from .options import Face, destinations, faces, of_face
+from .options import Face, access, destinations, faces, of_face
 from .view import Picture, Screen
 
 if TYPE_CHECKING:  # `preload`, or who needs it, loads these
@@ -88,6 +88,10 @@ def run(args: argparse.Namespace) -> int:
         from . import pulse
 
         return pulse.run(args)
+    if args.command == "keygen":
+        from . import keygen
+
+        return keygen.make(args.take or "keys", tuple(args.receiver))
     if args.command == "devices":
         from . import devices
 
@@ -270,7 +274,7 @@ def _open_faces(
     for destination in found:
         shared = None
         if destination.scheme == "zmq":
-            shared = SharedPublisher(Publisher(destination.address, allow_remote=args.allow_remote))
+            shared = SharedPublisher(Publisher(destination.address, access=access(args)))
         for face, outputs in zip(named, fans, strict=True):
             outputs.add(
                 shared.face()
@@ -278,7 +282,7 @@ def _open_faces(
                 else open_output(
                     of_face(destination, face.subject),
                     subject=face.subject,
-                    allow_remote=args.allow_remote,
+                    access=access(args),
                     paced=True,
                 )
             )
@@ -509,7 +513,7 @@ def _open_outputs(args: argparse.Namespace, places: list[Destination], subject: 
     return open_outputs(
         places,
         subject=subject,
-        allow_remote=args.allow_remote,
+        access=access(args),
         paced=not args.fast,
     )
 
