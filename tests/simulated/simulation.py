@@ -224,7 +224,9 @@ class Simulation:
         self.time.install()
         self._card_ppm, self._clock_ppm = draw.uniform(-200, 200), draw.uniform(-200, 200)
         rate = draw.choice((16000, 48000)) if args.rate is None else args.rate
-        block_s = draw.choice((0.016, 0.020, 0.032))
+        block_s = draw.choice((0.016, 0.020, 0.032, 0.064))
+        if args.block_ms is not None:
+            block_s = args.block_ms / 1e3
         self.about = (
             f"{self._seconds / 60:g} minutes at {rate} Hz in blocks of {block_s * 1e3:g} ms, "
             f"card {self._card_ppm:+.0f} ppm, receiver's clock {self._clock_ppm:+.0f} ppm"
@@ -348,6 +350,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--seed", type=int, help="repeats a course")
     parser.add_argument("--rate", type=int, choices=(16000, 48000), help="of the sound (drawn)")
+    parser.add_argument("--block-ms", type=float, help="of the sound card (drawn: 16 to 64)")
     parser.add_argument("--frame-rate", type=int, default=60, help="of the random bundle, Hz")
     parser.add_argument("--embedded", action="store_true", help="the model that ships")
     parser.add_argument("--receiver", type=Path, help="the built simulated_receiver")

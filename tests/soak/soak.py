@@ -203,8 +203,8 @@ def judged(
         f"{heard.longest_s:.2f} s at the most; delay p50 "
         f"{first:.1f} ms in the first minutes, {last:.1f} in the last; "
         f"{100 * share:.1f} % of a core; memory {slope:+.2f} MB an hour over the last "
-        f"{60 * hours:.0f} minutes ({settled[0].resident_mb:.2f} -> {settled[-1].resident_mb:.2f} MB), "
-        f"{growth:+.2f} in the {quiet} of them without a stall"
+        f"{60 * hours:.0f} minutes ({settled[0].resident_mb:.2f} -> "
+        f"{settled[-1].resident_mb:.2f} MB), {growth:+.2f} in the {quiet} of them without a stall"
     )
     wrong = []
     if heard.backwards or lost:

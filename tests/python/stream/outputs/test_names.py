@@ -40,7 +40,7 @@ def test_a_name_server_that_hangs_is_not_waited_for(hanging: None) -> None:
         "--to livelink://stage.example:11111: nobody answered in 0.2 s who 'stage.example' is: the "
         "name server hangs; give an address in place of the name"
     )
-    with pytest.raises(StreamError, match="cannot connect to .+: nobody answered"):
+    with pytest.raises(StreamError, match=r"cannot connect to .+: nobody answered"):
         Subscriber("tcp://stage.example:5560")
     assert time.monotonic() - begun < 15
 
