@@ -41,7 +41,8 @@ FaceClient::FaceClient(const Connection& connection, FaceSink* sink, Clock clock
                        const Subscriber::Timing& timing)
     : sink_(sink),
       clock_(clock),
-      subscriber_(endpoint_of(connection), subscription(connection.subject), timing),
+      subscriber_(endpoint_of(connection), subscription(connection.subject), timing,
+                  connection.keys),
       delay_ms_(connection.delay_ms),
       gains_in_use_(preset_gains(connection.gains)) {
   seen_.endpoint = connection.endpoint;
