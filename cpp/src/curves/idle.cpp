@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 #include "dt/noise.h"
+#include "dt/refusal.h"
 
 namespace dt {
 namespace {
@@ -265,8 +265,8 @@ IdleMotion::IdleMotion(const ModelConfig& config, const MotionOptions& motion, s
       head_quick_(draws_, IdleDraws::kHeadQuick, kHeadQuickKnotMs, time),
       brow_inner_up_(slot(config, "browInnerUp")) {
   if (!(amount_ >= 0.0 && amount_ <= 1.0)) {
-    throw std::invalid_argument("idle: expected a value from 0 to 1, got " +
-                                std::to_string(amount_));
+    raise({Refusal::Kind::kArgument,
+           "idle: expected a value from 0 to 1, got " + std::to_string(amount_)});
   }
   const auto pair = [&](const std::string& name) {
     return std::array<Slot, 2>{slot(config, (name + "Left").c_str()),

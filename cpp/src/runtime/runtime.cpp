@@ -1,10 +1,10 @@
 #include "dt/runtime.h"
 
 #include <memory>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "dt/refusal.h"
 #include "dt/voices.h"
 
 namespace dt {
@@ -28,7 +28,7 @@ std::int64_t Runtime::frames_owed() const { return impl_->voices.frames_owed(0);
 
 void Runtime::step(const float* samples, std::int64_t count, float* frames) {
   if (impl_->voices.flushed(0)) {
-    throw std::logic_error("step: the stream was flushed; call reset() to begin another");
+    raise({Refusal::Kind::kState, "step: the stream was flushed; call reset() to begin another"});
   }
   const Voices::Chunk chunk = {samples, count, frames};
   impl_->voices.step(&chunk);

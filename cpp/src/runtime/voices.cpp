@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <functional>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "arithmetic/rounding.h"
+#include "dt/refusal.h"
 #include "dt/runtime.h"
 #include "features/encoder.h"
 #include "runtime/crew.h"
@@ -43,7 +43,7 @@ std::int64_t first_bad_sample(const float* samples, std::int64_t count) {
     text << sample;
   }
   text << "; expected finite values, full scale is 1.0";
-  throw std::invalid_argument(text.str());
+  raise({Refusal::Kind::kArgument, text.str()});
 }
 
 // Adds the time it lives to a counter of seconds.
@@ -230,8 +230,8 @@ struct Voices::Impl {
 
   std::size_t share_of(std::int64_t voice) const {
     if (voice < 0 || voice >= size) {
-      throw std::invalid_argument("stream: expected 0 to " + std::to_string(size - 1) + ", got " +
-                                  std::to_string(voice));
+      raise({Refusal::Kind::kArgument, "stream: expected 0 to " + std::to_string(size - 1) +
+                                           ", got " + std::to_string(voice)});
     }
     const auto after = std::upper_bound(first.begin(), first.end(), voice);
     return static_cast<std::size_t>(after - first.begin() - 1);
@@ -258,8 +258,8 @@ namespace {
 
 std::int64_t at_least_one(const char* what, std::int64_t value) {
   if (value < 1) {
-    throw std::invalid_argument(std::string(what) + ": expected at least 1, got " +
-                                std::to_string(value));
+    raise({Refusal::Kind::kArgument,
+           std::string(what) + ": expected at least 1, got " + std::to_string(value)});
   }
   return value;
 }
@@ -321,8 +321,8 @@ std::array<double, Voices::kStages> Voices::stage_seconds() const {
 void Voices::step(const Chunk* chunks) {
   for (std::int64_t v = 0; v < impl_->size; ++v) {
     if (chunks[v].count > 0 && impl_->voice(v).flushed) {
-      throw std::logic_error("step: " + impl_->name(v) +
-                             "the stream was flushed; call reset() to begin another");
+      raise({Refusal::Kind::kState,
+             "step: " + impl_->name(v) + "the stream was flushed; call reset() to begin another"});
     }
     const std::int64_t bad = first_bad_sample(chunks[v].samples, chunks[v].count);
     if (bad < chunks[v].count) {
@@ -340,8 +340,8 @@ void Voices::step(const Chunk* chunks) {
 void Voices::flush(const bool* ending, float* const* frames) {
   for (std::int64_t v = 0; v < impl_->size; ++v) {
     if (ending[v] && impl_->voice(v).flushed) {
-      throw std::logic_error("flush: " + impl_->name(v) +
-                             "the stream was flushed; call reset() to begin another");
+      raise({Refusal::Kind::kState,
+             "flush: " + impl_->name(v) + "the stream was flushed; call reset() to begin another"});
     }
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);
