@@ -43,6 +43,9 @@ target_include_directories(dt_capi_objects PUBLIC cpp/capi PRIVATE cpp/include c
 target_compile_definitions(dt_capi_objects PRIVATE
   DT_BUILDING DT_WITHOUT_TENSORRT DT_VERSION="${PROJECT_VERSION}")
 target_link_libraries(dt_capi_objects PRIVATE dt_flags dt_json)
+if(NOT MSVC)
+  target_compile_options(dt_capi_objects PRIVATE -ffunction-sections -fdata-sections)
+endif()
 set_target_properties(dt_capi_objects PROPERTIES
   CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 
@@ -55,9 +58,11 @@ endif()
 set_target_properties(diffusiontalker PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 target_link_libraries(diffusiontalker PRIVATE dt_flags Threads::Threads)
-if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT APPLE AND NOT DT_SANITIZE)
-  # A program in C brings no C++ library along, nor needs it: only what is used of it comes in.
-  target_link_options(diffusiontalker PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT APPLE AND NOT WIN32)
+  target_link_options(diffusiontalker PRIVATE -Wl,--gc-sections
+    "-Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map")
+  set_target_properties(diffusiontalker PROPERTIES LINK_DEPENDS
+    "${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map")
 endif()
 target_compile_definitions(diffusiontalker_static INTERFACE DT_STATIC)
 target_link_libraries(diffusiontalker_static PUBLIC Threads::Threads)
