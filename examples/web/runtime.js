@@ -45,6 +45,8 @@ async function bytesAt(url) {
   }
 }
 
+const nameOf = (given) => (typeof given === "string" || given instanceof URL ? String(given) : "the bytes given");
+
 // dot(d, x, dot(c, x, s)) as the kernels have it, over 16 bytes of memory each at 0, 16, 32 and 48;
 // the sums go to 64. Node 20, which has the instruction behind a flag, gets it wrong.
 const RELAXED_PROBE = Uint8Array.of(
@@ -122,11 +124,11 @@ export class Model {
     const asBytes = (given) => (given instanceof ArrayBuffer ? new Uint8Array(given) : ArrayBuffer.isView(given) ? given : bytesAt(given));
     const [code, packed] = await Promise.all([asBytes(wasm), asBytes(bundle)]);
     const module = await WebAssembly.compile(code).catch((error) => {
-      throw new FaceError(`${wasm}: no WebAssembly that this machine runs (${error.message})`, "bad-module");
+      throw new FaceError(`${nameOf(wasm)}: no WebAssembly that this machine runs (${error.message})`, "bad-module");
     });
     const model = new Model();
     await model.#begin(module);
-    model.#open(packed);
+    model.#open(packed, nameOf(bundle));
     return model;
   }
 
@@ -142,9 +144,12 @@ export class Model {
     this.#exports = exports;
   }
 
-  #open(packed) {
+  #open(packed, name) {
     this.#handle = this.lend(packed, (at) => this.#exports.dtw_open(at, packed.byteLength));
-    if (!this.#handle) throw this.refusal();
+    if (!this.#handle) {
+      const { message, code } = this.refusal();
+      throw new FaceError(message.replace("bundle in memory", name), code);
+    }
     this.manifest = JSON.parse(this.text(this.#exports.dtw_manifest(this.#handle)));
     this.identities = [];
     for (let name; (name = this.text(this.#exports.dtw_identity_name(this.#handle, this.identities.length))); ) {
