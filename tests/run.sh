@@ -11,14 +11,15 @@
 #                                   named, faults (13 minutes), notebook (Jupyter), exports
 #                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster),
 #                                   serving (other people's clients; needs npm), library (a fresh
-#                                   clone's C library, installed, and hosts in C, C++ and Rust)
+#                                   clone's C library, installed, and hosts in C, C++ and Rust), web (the
+#                                   browser package; needs node, npm and chromium)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
-named="faults notebook exports browser ray serving library"
+named="faults notebook exports browser ray serving library web"
 stages=${*:-$every}
 
 for stage in $stages; do

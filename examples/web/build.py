@@ -46,6 +46,10 @@ RELAXED_FILE, RELAXED_FLAG = "wasmrelaxed.cpp", "-mrelaxed-simd"
 MEMORY_BYTES = 64 << 20
 STACK_BYTES = 1 << 20
 THREE = "three@0.180.0"
+THREE_FILES = (
+    "LICENSE", "build/three.module.js", "build/three.core.js",
+    "examples/jsm/loaders/GLTFLoader.js", "examples/jsm/utils/BufferGeometryUtils.js",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,8 @@ def is_fresh(unit: Unit) -> bool:
 
 def compile_unit(unit: Unit) -> None:
     listing = unit.object.with_suffix(".d")
-    zig(
-        *unit.flags, "-MD", "-MF", str(listing), "-c", unit.source.relative_to(REPOSITORY).as_posix(),
-        "-o", str(unit.object),
-    )  # fmt: skip
+    source = unit.source.relative_to(REPOSITORY).as_posix()
+    zig(*unit.flags, "-MD", "-MF", str(listing), "-c", source, "-o", str(unit.object))
     unit.object.with_suffix(".flags").write_text(" ".join(unit.flags), "utf-8")
 
 
@@ -155,7 +157,8 @@ def link(every: list[Unit], out: Path, relaxed: bool) -> None:
     ]  # fmt: skip
     zig(
         "-target", "wasm32-wasi", "-mexec-model=reactor", "-O3", "-s", "-Wl,--gc-sections",
-        f"-Wl,--initial-memory={MEMORY_BYTES}", f"-Wl,-z,stack-size={STACK_BYTES}", "-o", str(out), *(str(unit.object) for unit in chosen),
+        f"-Wl,--initial-memory={MEMORY_BYTES}", f"-Wl,-z,stack-size={STACK_BYTES}",
+        "-o", str(out), *(str(unit.object) for unit in chosen),
     )  # fmt: skip
 
 
@@ -183,8 +186,7 @@ def bring_three(built: Path) -> None:
     if done.returncode != 0:
         raise BuildError(f"npm could not install {THREE}: {done.stderr.strip()[-300:]}")
     module = work / "node_modules" / "three"
-    for name in ("build/three.module.js", "build/three.core.js", "LICENSE",
-                 "examples/jsm/loaders/GLTFLoader.js", "examples/jsm/utils/BufferGeometryUtils.js"):  # fmt: skip
+    for name in THREE_FILES:
         place = built / "three" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(module / name, place)
@@ -201,8 +203,8 @@ def build(built: Path, bundle: Path, jobs: int, head: bool) -> None:
     link(every, built / "diffusiontalker.wasm", relaxed=False)
     link(every, built / "diffusiontalker-relaxed.wasm", relaxed=True)
     pack_bundle(bundle, built / "default.tar")
-    for name in ("NOTICE",):
-        shutil.copyfile(bundle / name, built / name)
+    if (bundle / "NOTICE").is_file():
+        shutil.copyfile(bundle / "NOTICE", built / "NOTICE")
     if head:
         bring_three(built)
     for path in sorted(built.glob("*.*")):

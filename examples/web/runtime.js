@@ -151,6 +151,7 @@ export class Model {
       throw new FaceError(message.replace("bundle in memory", name), code);
     }
     this.manifest = JSON.parse(this.text(this.#exports.dtw_manifest(this.#handle)));
+    this.version = this.text(this.#exports.dtw_version());
     this.identities = [];
     for (let name; (name = this.text(this.#exports.dtw_identity_name(this.#handle, this.identities.length))); ) {
       this.identities.push(name);
@@ -160,6 +161,14 @@ export class Model {
   /** A voice at the start of its sound. */
   runtime(options) {
     return new Runtime(this, this.#exports, this.#handle, this.#siblings, options);
+  }
+
+  /** Frees the module's memory with all its voices in it. */
+  close() {
+    for (const runtime of this.#siblings) this.#exports.dtw_destroy(runtime);
+    this.#siblings.clear();
+    this.#exports.dtw_close(this.#handle);
+    this.#handle = 0;
   }
 
   // What follows is for Runtime.
@@ -248,7 +257,7 @@ export class Runtime {
   }
 
   #alive(call) {
-    if (!this.#handle) throw new FaceError(`${call}: this runtime was closed`, "bad-handle");
+    if (!this.#siblings.has(this.#handle)) throw new FaceError(`${call}: this runtime was closed`, "bad-handle");
   }
 
   #taken(count, first) {
@@ -338,7 +347,7 @@ export class Runtime {
 
   /** Frees its memory. The model's weights stay as long as the model does. */
   close() {
-    if (!this.#handle) return;
+    if (!this.#siblings.has(this.#handle)) return;
     // One keeps the weights for those to come.
     if (this.#siblings.size > 1) {
       this.#exports.dtw_destroy(this.#handle);

@@ -54,14 +54,24 @@ function described(runtime) {
 
 const keyOf = (options) => JSON.stringify(options, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
 
+let latest; // options of the newest runtime
+function prepare(options) {
+  latest = options;
+  spare = { key: keyOf(options), runtime: model.runtime(options) };
+}
+
 const calls = {
   async load({ model: places, runtime }) {
     model = await Model.load(places);
-    spare = { key: keyOf(runtime), runtime: model.runtime(runtime) };
+    prepare(runtime);
     return described(spare.runtime);
   },
   begin({ runtime: options, settings, port }) {
-    const runtime = spare?.key === keyOf(options) ? spare.runtime : model.runtime(options);
+    if (spare?.key !== keyOf(options)) {
+      spare?.runtime.close();
+      prepare(options);
+    }
+    const { runtime } = spare;
     spare = null;
     if (Object.keys(settings).length) runtime.set(settings);
     voice = { runtime, port, silence: new Float32Array(4096), lost: 0, invalid: 0 };
@@ -77,7 +87,8 @@ const calls = {
     return described(runtime);
   },
   set({ settings }) {
-    voice?.runtime.set(settings);
+    if (!voice && !spare) prepare(latest); // somebody has to say whether they can be
+    (voice ?? spare).runtime.set(settings);
   },
   finish() {
     if (voice) end();

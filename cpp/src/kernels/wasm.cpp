@@ -31,7 +31,8 @@ inline Halves weight_bytes(const std::int8_t* p) {
 // Here the values themselves, not 16 times them.
 inline void nibble_weights(const std::uint8_t* p, Halves* low, Halves* high) {
   const v128_t both = wasm_v128_load(p);
-  *low = {wasm_i16x8_shr(wasm_i16x8_shl(both, 12), 12), wasm_i16x8_shr(wasm_i16x8_shl(both, 4), 12)};
+  *low = {wasm_i16x8_shr(wasm_i16x8_shl(both, 12), 12),
+          wasm_i16x8_shr(wasm_i16x8_shl(both, 4), 12)};
   *high = {wasm_i16x8_shr(wasm_i16x8_shl(both, 8), 12), wasm_i16x8_shr(both, 12)};
 }
 inline Sums sixteenth(Sums sum) { return sum; }

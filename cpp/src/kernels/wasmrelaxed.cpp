@@ -28,8 +28,8 @@ inline Sums sixteenth(Sums sum) { return wasm_i32x4_shr(sum, 4); }
 // What is left open, for activations of 8 bits and for pairs beyond 16, does not come up: see
 // kernels.h.
 inline Sums dot8(Sums sum, v128_t x, v128_t next_x, v128_t w, v128_t next_w) {
-  return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(
-      next_w, next_x, wasm_i32x4_relaxed_dot_i8x16_i7x16_add(w, x, sum));
+  return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(next_w, next_x,
+                                                wasm_i32x4_relaxed_dot_i8x16_i7x16_add(w, x, sum));
 }
 
 }  // namespace
