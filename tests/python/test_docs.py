@@ -33,6 +33,8 @@ ELSEWHERE = {
     "tables/runs": "made by dt-train table1",
     ".venv/": "made by venv",
     "build/": "made by cmake",
+    "built/": "made by examples/web/build.py",
+    "diffusiontalker/runtime": "a name of the npm package",
     "other.toml": "a configuration of the reader's",
     "openai/whisper-tiny.en": "a name on Hugging Face",
     "blender/build-visemes-from-arkit.py": "a file of TalkingHead's repository",
