@@ -60,7 +60,9 @@ def main() -> int:
                     seconds += done.result()
                 except (SoundError, ValueError) as error:
                     failed += 1
-                    progress.console.print(f"batch: {running[done]}: {error}", markup=False)
+                    progress.console.print(
+                        f"batch: {running[done]}: {error}", markup=False, soft_wrap=True
+                    )
                 progress.advance(bar)
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)

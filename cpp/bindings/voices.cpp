@@ -70,6 +70,11 @@ class PyVoices {
     }
   }
 
+  void reset_as(std::int64_t voice, std::uint64_t seed, std::int64_t identity, double idle) {
+    const Turn turn(&busy_);
+    voices_.reset(voice, {seed, identity}, idle);
+  }
+
   FloatArray identity_scores(std::int64_t voice) {
     const Turn turn(&busy_);
     const std::vector<float>& scores = voices_.identity_scores(voice);
@@ -80,6 +85,11 @@ class PyVoices {
   T get(T (dt::Voices::*property)(std::int64_t) const, std::int64_t voice) {
     const Turn turn(&busy_);
     return (voices_.*property)(voice);
+  }
+
+  void set_steps(std::int64_t voice, std::int64_t steps) {
+    const Turn turn(&busy_);
+    voices_.set_steps(voice, steps);
   }
 
   std::int64_t size() const { return voices_.size(); }
@@ -145,6 +155,8 @@ void bind_voices(py::module_& m) {
       .def("flush", &PyVoices::flush, py::arg("ending"),
            "A bool a stream -> the frames still owed, as if silence followed; None for False.")
       .def("reset", &PyVoices::reset, py::arg("stream") = -1)
+      .def("reset_as", &PyVoices::reset_as, py::arg("stream"), py::arg("seed"), py::arg("identity"),
+           py::arg("idle"), "Another stream in this place, with settings of its own.")
       .def_property_readonly("streams", &PyVoices::size)
       .def_property_readonly("width", &PyVoices::width)
       .def(
@@ -166,6 +178,11 @@ void bind_voices(py::module_& m) {
           "level_db",
           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::level_db, stream); },
           py::arg("stream") = 0)
+      .def(
+          "set_steps",
+          [](PyVoices& v, std::int64_t steps, std::int64_t stream) { v.set_steps(stream, steps); },
+          py::arg("steps"), py::arg("stream") = 0,
+          "Sampling steps of a stream's frames to come: a divisor of the model's, or 0 for none.")
       .def_property_readonly("compute_seconds", &PyVoices::compute_seconds)
       .def_property_readonly("stage_seconds", &PyVoices::stage_seconds);
 }

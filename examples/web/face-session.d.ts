@@ -5,6 +5,10 @@ export interface FaceOptions {
   /** What `send` takes: "s16le" (Int16Array, the default) or "f32le" (Float32Array). */
   sound?: "s16le" | "f32le";
   token?: string;
+  /** One that the server keeps, by name, or a preset's TOML. */
+  preset?: string;
+  /** What a frame holds: a style, or the names of your face's morphs; ARKit's 52 where left out. */
+  names?: "arkit" | "oculus" | "viseme" | "vrm" | "vrm1" | string[];
   /** "auto", or a name of the model's library. */
   identity?: string;
   /** A whole number, below 2 ** 53 from a page. */
@@ -43,7 +47,7 @@ export interface Interrupted {
 /** Events: "frame" (CustomEvent<FaceFrame>), "interrupted" (CustomEvent<Interrupted>). */
 export class FaceSession extends EventTarget {
   static open(url: string, options?: FaceOptions): Promise<FaceSession>;
-  /** Of a frame's values: ARKit's 52, in order. */
+  /** Of a frame's values, in order: ARKit's 52, or what `names` asked for. */
   readonly names: string[];
   readonly framesPerSecond: number;
   readonly sampleRateHz: number;

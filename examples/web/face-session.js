@@ -120,6 +120,8 @@ function begin(options) {
   const keys = {
     sound: "sound",
     token: "token",
+    preset: "preset",
+    names: "names",
     identity: "identity",
     seed: "seed",
     idle: "idle",

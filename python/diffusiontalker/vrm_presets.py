@@ -9,6 +9,8 @@ from .curves import CURVES
 
 #: VRM 1.0's names, in the order of `preset_weights`.
 PRESETS = ("aa", "ih", "ou", "ee", "oh", "blinkLeft", "blinkRight")
+#: The same in VRM 0's words.
+VRM0_NAMES = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
 
 _INDEX = {name: i for i, name in enumerate(CURVES)}
 

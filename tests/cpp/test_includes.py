@@ -39,7 +39,8 @@ RUNTIME = {
     "dt/curve_names.h": Room(),
     "dt/model.h": Room("dt/options.h dt/refusal.h"),
     "dt/bundle.h": Room("dt/model.h dt/refusal.h"),
-    "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
+    "dt/overload.h": Room(),
+    "dt/live_runtime.h": Room("dt/backend.h dt/model.h dt/overload.h"),
     "dt/voices.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
     "refusal": Room("dt/refusal.h"),
@@ -83,12 +84,13 @@ RUNTIME = {
     "picture": Room(),
     "picture/shading": Room("picture", beyond="immintrin.h intrin.h math.h"),
     "runtime": Room(
-        "dt/backend.h dt/curve_names.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/refusal.h"
-        " dt/runtime.h dt/time_base.h dt/voices.h arithmetic audio curves features sampler weights"
+        "dt/backend.h dt/curve_names.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/overload.h"
+        " dt/refusal.h dt/runtime.h dt/time_base.h dt/voices.h arithmetic audio curves features"
+        " sampler weights"
     ),
     # Its header is C.
     "capi": Room("dt/bundle.h dt/refusal.h runtime", beyond="stddef.h stdint.h"),
-    "bindings": Room(ANY, beyond="pybind11/"),
+    "bindings": Room(ANY, beyond="nghttp2/ pybind11/"),
     "bench": Room(ANY, beyond="random_model.h valgrind/callgrind.h"),
 }
 RUNTIME_FOLDERS = {

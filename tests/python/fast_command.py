@@ -20,9 +20,9 @@ from paths import scripts
 
 SECONDS = 0.5
 LONGEST_SECONDS = 1.5
-#: Commands that wait for others until Ctrl-C, which comes after so many seconds.
+#: Commands that wait for others until Ctrl-C, which comes so long after they said where they are.
 SERVERS = ("dt-serve",)
-CTRL_C_AFTER_S = 3.0
+CTRL_C_AFTER_S = 0.5
 
 
 def faster(name: str, arguments: list[str]) -> list[str]:
@@ -35,6 +35,8 @@ def faster(name: str, arguments: list[str]) -> list[str]:
         out += ["--seconds", str(SECONDS)]
     elif name == "dt-watch":
         out += ["--seconds", "2"]
+    elif name == "dt-serve" and out[:1] == ["bench"] and "--help" not in out:
+        out += ["--seconds", "1"]
     if name == "dt-bench" and "-h" not in out:
         out += ["--quick", *([] if "--peers" in out else ["--peers", "none"])]
     return out
@@ -49,6 +51,20 @@ def wait_for(port: int) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def interrupt_when_said() -> None:
+    """Ctrl-C, soon after the first words on the standard output."""
+    write = sys.stdout.write
+    said = threading.Event()
+
+    def heard(text: str) -> int:
+        if not said.is_set():
+            said.set()
+            threading.Timer(CTRL_C_AFTER_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return write(text)
+
+    sys.stdout.write = heard  # type: ignore[method-assign]
 
 
 def main() -> object:
@@ -67,7 +83,7 @@ def main() -> object:
         atexit.register(sender.terminate)  # called first
         wait_for(endpoint.DEFAULT_PORT)
     if name in SERVERS and all(word.startswith("-") for word in arguments[:1]):
-        threading.Timer(CTRL_C_AFTER_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+        interrupt_when_said()
     module, function = scripts()[name].split(":")
     sys.argv = [name, *faster(name, arguments)]
     return getattr(import_module(module), function)()

@@ -6,6 +6,7 @@ import csv
 import ctypes
 import io
 import json
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -112,8 +113,17 @@ def same_refusal(library: Any, folder: Path, changes: dict[str, Any]) -> None:
         bundle.read(folder)
     refused = refusal(library, folder)
     # dt_error has room for so much; a list of names is longer.
-    assert str(refused) == str(error.value).encode()[:1023].decode(errors="ignore")
+    assert comparable(str(refused)) == comparable(
+        str(error.value).encode()[:1023].decode(errors="ignore")
+    )
     assert refused.code == (NEWER if changes == {"format_version": 4} else BAD_BUNDLE)
+
+
+def comparable(text: str) -> str:
+    """Which of a layer's missing tensors is named, is each reader's own affair."""
+    return re.sub(
+        r"(tensor \S+\.layers\.\d+)\.\S+: expected .*, got 'none'", r"\1 is not there", text
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])

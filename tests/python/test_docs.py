@@ -255,6 +255,7 @@ def test_every_document_and_public_module_is_on_the_site() -> None:
 
 #: Modules of the package that no program imports.
 INSIDE = {
+    "barge_in",
     "batch",
     "bench",
     "chunks",

@@ -8,6 +8,7 @@ import re
 import struct
 
 import msgpack
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -314,3 +315,20 @@ def test_the_example_of_the_specification_is_what_is_sent() -> None:
     whole_frame = dataclasses.replace(frame, curves=(0.0,) * 52)
     assert f"59 bytes; with 52 curves {len(wire.encode(whole_frame)[1])}" in example
     assert len(payload) == 59
+
+
+@given(st.integers(1, 60), st.integers(0, 5), st.integers(0, 2**62), st.integers(0, 2**32 - 1))
+def test_frames_at_once_are_frames_one_by_one(
+    curves: int, frames: int, first: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    schema = dataclasses.replace(SCHEMA, curves=tuple(f"c{i}" for i in range(curves)))
+    values = rng.standard_normal((frames, curves)).astype(np.float32)
+    indices, positions, captures = ([first + k * i for i in range(frames)] for k in (1, 2, 3))
+    payloads = wire.encode_frames(schema, 7, indices, positions, captures, values)
+    for i, payload in enumerate(payloads):
+        frame = wire.Frame(
+            "face", schema.session, 7 + i, indices[i], schema.rate_num, schema.rate_den,
+            positions[i], schema.audio_rate, captures[i], 0, tuple(values[i].tolist()),
+        )  # fmt: skip
+        assert payload == wire.encode(frame)[1]

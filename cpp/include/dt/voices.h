@@ -52,6 +52,11 @@ class Voices {
   float level_db(std::int64_t voice) const;
   double compute_seconds() const;  // spent in step() and flush(), by this thread's clock
 
+  // See Runtime, of one voice.
+  void set_steps(std::int64_t voice, std::int64_t steps);
+  std::int64_t steps(std::int64_t voice) const;
+  bool takes_fewer_steps() const;
+
   // The same by stage, of all threads together, in the order of the pipeline.
   static constexpr std::size_t kStages = 5;
   static const std::array<const char*, kStages>& stage_names();
@@ -69,6 +74,10 @@ class Voices {
 
   void reset();
   void reset(std::int64_t voice);
+  // Another stream in this place, with options and an amount of idle motion (0 to 1) of its own.
+  // Throws std::invalid_argument for an identity or an amount that cannot be, and leaves the voice
+  // as it was.
+  void reset(std::int64_t voice, const VoiceOptions& options, double idle);
 
  private:
   struct Impl;

@@ -88,6 +88,12 @@ double IdleDraws::normal(std::uint32_t word) { return static_cast<double>(normal
 IdleTracks::IdleTracks(const IdleDraws& draws, IdleDraws::Stream stream, std::int64_t knot_ms,
                        const TimeBase& time)
     : draws_(draws), stream_(stream), knot_ms_(knot_ms), time_(time), knots_{} {
+  draw_from(draws);
+}
+
+void IdleTracks::draw_from(const IdleDraws& draws) {
+  draws_ = draws;
+  first_ = 0;
   for (std::int64_t k = 0; k < 4; ++k) {
     knots_[static_cast<std::size_t>(k)] = knot(k);
   }
@@ -194,6 +200,11 @@ Blinks::Blinks(const IdleDraws& draws, const IdleOptions& options, double share,
   reset();
 }
 
+void Blinks::draw_from(const IdleDraws& draws, double share) {
+  draws_ = draws;
+  share_ = share;
+}
+
 void Blinks::reset() {
   blink_ = 0;
   needed_ = 1.0;
@@ -264,10 +275,7 @@ IdleMotion::IdleMotion(const ModelConfig& config, const MotionOptions& motion, s
       head_slow_(draws_, IdleDraws::kHeadSlow, kHeadSlowKnotMs, time),
       head_quick_(draws_, IdleDraws::kHeadQuick, kHeadQuickKnotMs, time),
       brow_inner_up_(slot(config, "browInnerUp")) {
-  if (!(amount_ >= 0.0 && amount_ <= 1.0)) {
-    raise({Refusal::Kind::kArgument,
-           "idle: expected a value from 0 to 1, got " + std::to_string(amount_)});
-  }
+  check_amount(amount_);
   const auto pair = [&](const std::string& name) {
     return std::array<Slot, 2>{slot(config, (name + "Left").c_str()),
                                slot(config, (name + "Right").c_str())};
@@ -291,6 +299,23 @@ IdleMotion::Slot IdleMotion::slot(const ModelConfig& config, const char* name) c
   const std::int64_t at = found - config.curves.begin();
   const CurveOptions& options = config.curve_options[static_cast<std::size_t>(at)];
   return {at, options.minimum, options.maximum};
+}
+
+void IdleMotion::check_amount(double amount) {
+  if (!(amount >= 0.0 && amount <= 1.0)) {
+    raise({Refusal::Kind::kArgument,
+           "idle: expected a value from 0 to 1, got " + std::to_string(amount)});
+  }
+}
+
+void IdleMotion::set(std::uint64_t seed, double amount) {
+  amount_ = amount;
+  draws_ = IdleDraws(seed);
+  gaze_.draw_from(draws_);
+  blinks_.draw_from(draws_, amount);
+  drift_.draw_from(draws_);
+  head_slow_.draw_from(draws_);
+  head_quick_.draw_from(draws_);
 }
 
 void IdleMotion::reset() {

@@ -38,6 +38,7 @@ class IdleTracks {
              const TimeBase& time);
 
   std::array<double, 4> at(std::int64_t frame);
+  void draw_from(const IdleDraws& draws);  // from frame 0 on again
 
  private:
   using Knot = std::array<double, 4>;
@@ -77,6 +78,7 @@ class Gaze {
   double left() const { return left_; }  // the face's own left, in values of eyeLook curves
   double up() const { return up_; }
   void reset();
+  void draw_from(const IdleDraws& draws) { draws_ = draws; }  // before reset()
 
  private:
   struct Point {
@@ -102,6 +104,7 @@ class Blinks {
   float left() const { return left_; }  // 0 to 1
   float right() const { return right_; }
   void reset();
+  void draw_from(const IdleDraws& draws, double share);  // before reset()
 
  private:
   void begin();
@@ -131,6 +134,9 @@ class IdleMotion {
   // In place: (frames, curves) becomes (frames, motion.width(curves)); voiced (frames).
   void push(const bool* voiced, std::int64_t frames, float* values);
   void reset();
+  // From the next reset() on; `amount` was checked.
+  void set(std::uint64_t seed, double amount);
+  static void check_amount(double amount);  // throws as the constructor does
 
  private:
   void make_room(std::int64_t frames, float* values) const;

@@ -61,15 +61,24 @@ IdentityMatcher::IdentityMatcher(std::shared_ptr<const Model> model, std::int64_
       scores_(static_cast<std::size_t>(weights_.identities)),
       slew_from_(mean_),
       feature_(mean_) {
+  check(pinned);
+  for (std::int64_t s = 0; s < weights_.identities; ++s) {
+    squares_.push_back(product_of(key(s), key(s), mean_.size()));
+  }
+  reset();
+}
+
+void IdentityMatcher::check(std::int64_t pinned) const {
   if (pinned < kAutoIdentity || pinned >= weights_.identities) {
     raise({Refusal::Kind::kArgument,
            "identity: expected a row from 0 to " + std::to_string(weights_.identities - 1) +
                ", or -1 to follow the voice, got " + std::to_string(pinned)});
   }
-  for (std::int64_t s = 0; s < weights_.identities; ++s) {
-    squares_.push_back(product_of(key(s), key(s), mean_.size()));
-  }
-  reset();
+}
+
+void IdentityMatcher::pin(std::int64_t identity) {
+  check(identity);
+  pinned_ = identity;
 }
 
 void IdentityMatcher::reset() {

@@ -19,6 +19,8 @@ class IdentityMatcher {
   // audio (frames, channels), voiced (frames) -> the identity features (frames, channels) to go on.
   void push(const float* audio, const bool* voiced, std::int64_t frames, float* features);
   void reset();
+  // From the next reset() on; throws, and changes nothing, as the constructor does.
+  void pin(std::int64_t identity);
 
   std::int64_t current() const { return current_; }
   // Cosine of the pooled, centred voice with each row at the latest decision; zeros before it.
@@ -27,6 +29,7 @@ class IdentityMatcher {
  private:
   void pool(const float* audio);
   void decide();
+  void check(std::int64_t pinned) const;
   const float* key(std::int64_t identity) const;  // what a voice is compared with
   const float* row(std::int64_t identity) const;  // what the decoder is told
 

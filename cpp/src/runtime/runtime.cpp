@@ -41,6 +41,10 @@ void Runtime::flush(float* frames) {
 
 void Runtime::reset() { impl_->voices.reset(); }
 
+void Runtime::set_steps(std::int64_t steps) { impl_->voices.set_steps(0, steps); }
+std::int64_t Runtime::steps() const { return impl_->voices.steps(0); }
+bool Runtime::takes_fewer_steps() const { return impl_->voices.takes_fewer_steps(); }
+
 std::int64_t Runtime::width() const { return impl_->voices.width(); }
 std::int64_t Runtime::identity() const { return impl_->voices.identity(0); }
 const std::vector<float>& Runtime::identity_scores() const {

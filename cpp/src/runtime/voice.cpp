@@ -57,6 +57,12 @@ void Voice::finish(const Sampler::Job& job) {
   frames += job.frames;
 }
 
+void Voice::set(std::uint64_t seed, std::int64_t pinned_identity, double idle_amount) {
+  IdleMotion::check_amount(idle_amount);
+  identity.pin(pinned_identity);
+  idle.set(seed, idle_amount);
+}
+
 void Voice::reset() {
   log_mel.reset();
   detector.reset();

@@ -30,6 +30,9 @@ struct Voice {
   void finish(const Sampler::Job& job);
 
   void reset();
+  // What the next stream is told, from its reset() on. Throws, and changes nothing, as the
+  // constructor does.
+  void set(std::uint64_t seed, std::int64_t pinned_identity, double idle_amount);
 
   TimeBase time;
 

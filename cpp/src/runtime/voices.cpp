@@ -90,6 +90,7 @@ class Share {
   }
 
   std::vector<Voice>& voices() { return voices_; }
+  Sampler& sampler() { return sampler_; }
   const std::array<double, Voices::kStages>& stage_seconds() const { return stage_seconds_; }
   void forget_seconds() { stage_seconds_.fill(0.0); }
 
@@ -145,6 +146,12 @@ class Share {
   void reset(std::size_t voice) {
     voices_[voice].reset();
     sampler_.reset(static_cast<std::int64_t>(voice));
+  }
+
+  void reset(std::size_t voice, const VoiceOptions& options, double idle) {
+    voices_[voice].set(options.seed, options.identity, idle);
+    sampler_.set_seed(static_cast<std::int64_t>(voice), options.seed);
+    reset(voice);
   }
 
  private:
@@ -237,9 +244,11 @@ struct Voices::Impl {
     return static_cast<std::size_t>(after - first.begin() - 1);
   }
 
+  // Its number within its share.
+  std::int64_t place(std::int64_t number) const { return number - first[share_of(number)]; }
+
   Voice& voice(std::int64_t number) const {
-    const std::size_t share = share_of(number);
-    return shares[share]->voices()[static_cast<std::size_t>(number - first[share])];
+    return shares[share_of(number)]->voices()[static_cast<std::size_t>(place(number))];
   }
 
   // "stream 3: ", where there are several.
@@ -301,6 +310,18 @@ std::int64_t Voices::position_samples(std::int64_t voice) const {
 std::int64_t Voices::frames(std::int64_t voice) const { return impl_->voice(voice).frames; }
 float Voices::level_db(std::int64_t voice) const { return impl_->voice(voice).newest_level_db; }
 double Voices::compute_seconds() const { return impl_->compute_seconds; }
+
+void Voices::set_steps(std::int64_t voice, std::int64_t steps) {
+  impl_->shares[impl_->share_of(voice)]->sampler().set_steps(impl_->place(voice), steps);
+}
+
+std::int64_t Voices::steps(std::int64_t voice) const {
+  return impl_->shares[impl_->share_of(voice)]->sampler().steps(impl_->place(voice));
+}
+
+bool Voices::takes_fewer_steps() const {
+  return impl_->shares.front()->sampler().takes_fewer_steps();
+}
 
 const std::array<const char*, Voices::kStages>& Voices::stage_names() {
   static const std::array<const char*, kStages> names = {"log-mel", "encoder", "alignment",
@@ -366,6 +387,12 @@ void Voices::reset(std::int64_t voice) {
   const arithmetic::StandardRounding rounding;
   const std::size_t share = impl_->share_of(voice);
   impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]));
+}
+
+void Voices::reset(std::int64_t voice, const VoiceOptions& options, double idle) {
+  const arithmetic::StandardRounding rounding;
+  const std::size_t share = impl_->share_of(voice);
+  impl_->shares[share]->reset(static_cast<std::size_t>(voice - impl_->first[share]), options, idle);
 }
 
 }  // namespace dt

@@ -215,20 +215,21 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
   return decoder;
 }
 
+}  // namespace
+
 // DDIM (Song et al. 2021, eq. 12 with sigma = 0): eps = (x - sqrt(a_n) x0) / sqrt(1 - a_n), then
 // x = sqrt(a_{n-1}) x0 + sqrt(1 - a_{n-1}) eps, collected by x and x0.
-std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar) {
+std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar, std::int64_t stride) {
   std::vector<DdimStep> steps;
-  for (std::size_t n = alpha_bar.size() - 1; n >= 1; --n) {
-    const double from = alpha_bar[n], to = alpha_bar[n - 1];
+  const auto every = static_cast<std::size_t>(stride);
+  for (std::size_t n = alpha_bar.size(); n > every; n -= every) {
+    const double from = alpha_bar[n - 1], to = alpha_bar[n - 1 - every];
     const double x_scale = std::sqrt((1.0 - to) / (1.0 - from));
     steps.push_back({static_cast<float>(x_scale),
                      static_cast<float>(std::sqrt(to) - x_scale * std::sqrt(from))});
   }
   return steps;
 }
-
-}  // namespace
 
 Model::Model(std::unique_ptr<const ModelWeights> weights) : weights_(std::move(weights)) {}
 
@@ -268,7 +269,6 @@ std::unique_ptr<const ModelWeights> Model::load(const ModelConfig& config, const
   const Loader load(tensors, weights->precision);
   weights->encoder = load_encoder(config, load);
   weights->decoder = load_decoder(config, load);
-  weights->ddim = ddim_steps(config.alpha_bar);
   const auto floats = [](const float* data, std::int64_t size) {
     return std::vector<float>(data, data + size);
   };

@@ -13,6 +13,7 @@ class Limits:
     session_s: float = 0.0  #: of sound in one session; 0 = as long as it likes
     chunk_bytes: int = 64 * 1024 * 1024  #: largest message
     idle_s: float = 60.0  #: without sound coming or frames going
+    unread_s: float = 300.0  #: with frames that the client does not read
     backlog_s: float = 3600.0  #: of sound that has come and is not computed yet
     #: Frames that wait for a slow reader: then its sound waits, and nobody else does.
     unsent_frames: int = 120

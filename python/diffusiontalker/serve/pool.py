@@ -13,16 +13,14 @@ from .. import _core
 from ..bundle import Bundle
 from ..chunks import FloatArray
 
-#: Places of a batch whose settings nobody but its session asked for.
-_SMALL = 1
-#: Empty batches that are kept for the next session with their settings.
-_MOST_SPARE = 8
+#: Most places of a batch. What nobody uses costs next to nothing.
+MOST_PLACES = 256
 _NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
 class VoiceSettings:
-    """What the core knows of a voice from its start; sessions that agree may share a batch."""
+    """What the core knows of a voice from its start."""
 
     seed: int = 0
     identity: int = -1  #: a row of the bundle's library, or -1 to follow the voice
@@ -30,28 +28,22 @@ class VoiceSettings:
 
 
 class Batch:
-    """Voices of equal settings that are stepped together.
+    """Voices that are stepped together, each with its own settings.
 
     A place whose session brings nothing costs next to nothing, so batches may be large.
     """
 
-    def __init__(
-        self, model: _core.Model, settings: VoiceSettings, places: int, threads: int
-    ) -> None:
-        self.settings = settings
+    def __init__(self, model: _core.Model, places: int, threads: int) -> None:
+        usual = VoiceSettings()
         self._core = _core.Voices(
-            model,
-            [settings.seed] * places,
-            [settings.identity] * places,
-            idle=settings.idle,
-            threads=threads,
+            model, [usual.seed] * places, [usual.identity] * places, threads=threads
         )
+        self._nothing = [_NOTHING] * places
         self._free = list(reversed(range(places)))
-        self._used = [False] * places
 
     @property
     def places(self) -> int:
-        return len(self._used)
+        return len(self._nothing)
 
     @property
     def full(self) -> bool:
@@ -59,14 +51,12 @@ class Batch:
 
     @property
     def empty(self) -> bool:
-        return len(self._free) == len(self._used)
+        return len(self._free) == self.places
 
-    def take(self) -> int:
-        """A free place; from the front, so that those in use lie together."""
+    def take(self, settings: VoiceSettings) -> int:
+        """A free place, at its start; from the front, so that those in use lie together."""
         place = self._free.pop()
-        if self._used[place]:
-            self._core.reset(place)
-        self._used[place] = True
+        self._core.reset_as(place, settings.seed, settings.identity, settings.idle)
         return place
 
     def give_back(self, place: int) -> None:
@@ -78,7 +68,7 @@ class Batch:
 
     def step(self, sounds: dict[int, FloatArray]) -> dict[int, FloatArray]:
         """16 kHz samples by place -> the frames that they complete, by place."""
-        chunks = [_NOTHING] * self.places
+        chunks = self._nothing.copy()
         for place, sound in sounds.items():
             chunks[place] = sound
         frames = self._core.step(chunks)
@@ -103,7 +93,7 @@ class Pool:
 
     Args:
         bundle: the model.
-        places: of a batch of the usual settings (seed 0, identity by the voice, full idle motion).
+        places: of a batch.
         threads: that compute a batch at once.
     """
 
@@ -112,29 +102,26 @@ class Pool:
             bundle.core_config(), bundle.core_tensors(), bundle.identity_features()
         )
         self._places, self._threads = places, threads
-        self._usual = VoiceSettings()
-        self._batches = [self._made(self._usual)]
+        self._batches = [self._made()]
 
     @property
     def lookahead_samples(self) -> int:
         """At the core's 16 kHz."""
         return self._model.lookahead_samples
 
-    def _made(self, settings: VoiceSettings) -> Batch:
-        places = _SMALL if settings.seed != self._usual.seed else self._places
-        return Batch(self._model, settings, places, self._threads if places > 1 else 1)
+    def _made(self) -> Batch:
+        return Batch(self._model, self._places, self._threads)
 
     def take(self, settings: VoiceSettings) -> tuple[Batch, int]:
-        """A place with these settings, at its start; builds a batch (about 10 ms) where none is."""
-        for batch in self._batches:
-            if batch.settings == settings and not batch.full:
-                return batch, batch.take()
-        batch = self._made(settings)
-        self._batches.append(batch)
-        return batch, batch.take()
+        """A place with these settings, at its start; makes a batch where none is free."""
+        batch = next((b for b in self._batches if not b.full), None)
+        if batch is None:
+            batch = self._made()
+            self._batches.append(batch)
+        return batch, batch.take(settings)
 
     def give_back(self, batch: Batch, place: int) -> None:
         batch.give_back(place)
-        spare = [b for b in self._batches[1:] if b.empty]
-        for batch in spare[:-_MOST_SPARE]:
-            self._batches.remove(batch)
+        # One that is empty is kept for those who come next.
+        for spare in [b for b in self._batches if b.empty][1:]:
+            self._batches.remove(spare)

@@ -23,9 +23,10 @@ from ..bundle import Bundle
 from ..chunks import FloatArray
 from ..curves import CURVES
 from ..streams import Stream, lookahead_at
+from .asked import Asked
 from .limits import Limits, Refusal
 from .metrics import Metrics
-from .pool import Batch, Pool, VoiceSettings
+from .pool import MOST_PLACES, Batch, Pool
 from .session import Session
 
 # A turn begins no sooner after the last than this a session, and no later than the most.
@@ -33,7 +34,7 @@ _GATHER_S, _MOST_GATHER_S = 0.00015, 0.008
 # A session that brings more than this has a backlog.
 _LIVE_S = 0.1
 # Sound computed in one turn beyond what live sessions bring: a few ms of computing.
-_TURN_S = 1.6
+_TURN_S = 0.8
 _LOOK_EVERY_S = 0.5
 # A session that was ended and hangs in a write is let go so much later.
 _LET_GO_AFTER_S = 2.0
@@ -47,11 +48,9 @@ class Request:
 
     sample_rate: int
     sound_format: str = "s16le"
-    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    asked: Asked = field(default_factory=Asked)
     keep_sound: bool = False
     finish: Callable[[FloatArray], FloatArray] | None = None
-    #: Settings of `Runtime.set`, by keyword.
-    knobs: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Scheduler:
         self.frame_rate: Fraction = bundle.frame_rate
         self.identities = bundle.identities
         self._computing = ThreadPoolExecutor(1, "dt-serve-compute")
-        self._pool = Pool(bundle, places=min(max(limits.sessions, 1), 64), threads=threads)
+        self._pool = Pool(bundle, places=min(max(limits.sessions, 1), MOST_PLACES), threads=threads)
         self._sessions: set[Session] = set()
         self._opening = 0
         self._work = asyncio.Event()
@@ -113,11 +112,11 @@ class Scheduler:
                 CURVES,
             )
             try:
-                stream.knobs.set(**request.knobs)  # type: ignore[arg-type]
+                stream.knobs.set(**request.asked.knobs)  # type: ignore[arg-type]
             except (ValueError, TypeError) as error:
                 raise Refusal("invalid", str(error)) from None
             loop = asyncio.get_running_loop()
-            taking = loop.run_in_executor(self._computing, self._pool.take, request.voice)
+            taking = loop.run_in_executor(self._computing, self._pool.take, request.asked.voice)
             try:
                 place = await asyncio.shield(taking)
             except asyncio.CancelledError:  # the client has left before its place came
@@ -137,6 +136,7 @@ class Scheduler:
             keep_sound=request.keep_sound,
             every=self.every,
             finish=request.finish,
+            shapes=request.asked.shapes,
             wake=self.wake,
         )
         self._sessions.add(session)
@@ -240,15 +240,21 @@ class Scheduler:
             await asyncio.sleep(_LOOK_EVERY_S)
             now_s = time.monotonic()
             for session in list(self._sessions):
-                idle_s = now_s - session.progress_s
-                if idle_s > self.limits.idle_s:
-                    session.fail(
-                        Refusal(
-                            "idle", f"nothing came and nothing went for {self.limits.idle_s:g} s"
-                        )
-                    )
-                if idle_s > self.limits.idle_s + _LET_GO_AFTER_S:
-                    session.abandon()
+                self._look_at(session, now_s)
+
+    def _look_at(self, session: Session, now_s: float) -> None:
+        """Ends it where nothing has happened for too long."""
+        limits = self.limits
+        if session.leaving_s is not None:  # a client may take long to play what it has
+            if now_s - session.leaving_s > limits.unread_s:
+                session.fail(Refusal("idle", f"no frame was read for {limits.unread_s:g} s"))
+                session.abandon()
+            return
+        idle_s = now_s - session.progress_s
+        if idle_s > limits.idle_s:
+            session.fail(Refusal("idle", f"nothing came and nothing went for {limits.idle_s:g} s"))
+        if idle_s > limits.idle_s + _LET_GO_AFTER_S:
+            session.abandon()
 
 
 def compute(jobs: list[_Job]) -> float:

@@ -12,7 +12,8 @@ from .. import bundle as _bundle
 from . import ServeError
 from .limits import Limits, Refusal
 from .metrics import Metrics
-from .rpc.service import FaceService, HealthService, bind, make_server
+from .rpc import make_server
+from .rpc.service import FaceService, HealthService
 from .scheduler import Scheduler
 from .websocket import WebSocketService
 
@@ -27,6 +28,7 @@ class Options:
     bundle: str | None = None  #: folder; None: the embedded model
     host: str = "127.0.0.1"
     grpc_port: int | None = 52000  #: 0: any free one; None: no gRPC
+    carrier: str = "auto"  #: of gRPC's calls: auto, nghttp2, grpcio
     http_port: int | None = 8000  #: WebSocket, ready, metrics
     certificate: str | None = None  #: PEM files
     key: str | None = None
@@ -65,15 +67,13 @@ class Server:
         try:
             if options.grpc_port is not None:
                 self._rpc = make_server(
-                    self._faces, self._health, chunk_bytes=options.limits.chunk_bytes
+                    (self._faces, self._health),
+                    chunk_bytes=options.limits.chunk_bytes,
+                    carrier=options.carrier,
                 )
-                self.grpc_port = bind(
-                    self._rpc,
-                    f"{options.host}:{options.grpc_port}",
-                    options.certificate,
-                    options.key,
+                self.grpc_port = await self._rpc.listen(
+                    options.host, options.grpc_port, options.certificate, options.key
                 )
-                await self._rpc.start()
             if options.http_port is not None:
                 tls = None
                 if options.certificate is not None:

@@ -6,20 +6,22 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .. import clock
+from ..barge_in import BargeIn
 from ..chunks import FloatArray
 from ..curves import CURVES
 from ..scale import is_audio, what_is_wrong
 from ..streams import Stream
-from .barge_in import BargeIn
 from .limits import Limits, Refusal
 from .pool import Batch
+from .shapes import Shapes
 
 #: Bytes of a sample, and how NumPy reads them.
 _FORMATS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
@@ -32,7 +34,7 @@ class Frames:
     """Frames that follow one another, as they leave."""
 
     numbers: range  #: of these frames
-    curves: FloatArray  #: (frames, 52)
+    curves: FloatArray  #: (frames, 52); as they leave: what the session's shapes make of them
     heard_s: float  #: when the sound that the last one needed had come, monotonic seconds
 
 
@@ -46,7 +48,8 @@ class Session:
         sample_rate, sound_format: of the sound to come.
         keep_sound: whether `echo` will be asked for what frames sounded like.
         every: which frames leave: each, every second, ...
-        finish: the last thing done to frames, None for nothing.
+        finish: the last thing done to the curves, None for nothing.
+        shapes: what leaves in the curves' place.
         wake: tells the scheduler that there is something to do.
     """
 
@@ -62,6 +65,7 @@ class Session:
         keep_sound: bool,
         every: int,
         finish: Callable[[FloatArray], FloatArray] | None,
+        shapes: Shapes,
         wake: Callable[[], None],
     ) -> None:
         self.stream = stream
@@ -70,6 +74,7 @@ class Session:
         self._dtype = _FORMATS[sound_format]
         self._limits, self._keep_sound = limits, keep_sound
         self._finish, self._wake, self._every = finish, wake, every
+        self.shapes = shapes
         self._sound = bytearray()  # from sample `_base` on
         self._odd = b""
         self._base = self._taken = self.pushed = 0  # samples
@@ -82,6 +87,7 @@ class Session:
         self.delivered = 0  #: frames, those of the outbox included
         self.closed = self.busy = False
         self.progress_s = time.monotonic()  #: when sound last came or frames last went
+        self.leaving_s: float | None = None  #: since when frames are about to go to the client
         #: Ends what serves this session where it hangs in a write.
         self.abandon: Callable[[], object] = lambda: None
         self.barge_in = BargeIn(CURVES, frame_rate)
@@ -167,6 +173,11 @@ class Session:
         return self.delivered
 
     @property
+    def over(self) -> bool:
+        """Whether it has failed or is closed: nothing is taken any more."""
+        return self.closed or self._failure is not None
+
+    @property
     def waiting(self) -> int:
         """Samples that have come and are not computed."""
         return self.pushed - self._taken
@@ -236,6 +247,7 @@ class Session:
 
     async def frames(self) -> Frames | None:
         """The next frames, as many as are there; None after the last. Raises Refusal."""
+        self.leaving_s = None
         while True:
             if self._failure is not None:
                 raise self._failure
@@ -246,6 +258,9 @@ class Session:
                 if full:
                     self._wake()
                 self.barge_in.sent(frames.curves[-1])
+                self.leaving_s = time.monotonic()
+                if not self.shapes.are_curves:
+                    frames = replace(frames, curves=self.shapes(frames.curves))
                 return frames
             if self._flushed and not self.busy:
                 return None
@@ -253,20 +268,27 @@ class Session:
             await self._ready.wait()
 
     def sent(self) -> None:
-        """Frames have gone to the client."""
+        """Some of the frames that were handed out have gone to the client."""
         self.progress_s = time.monotonic()
+        if self.leaving_s is not None:
+            self.leaving_s = self.progress_s
 
-    def echo(self, frame: int) -> bytes:
-        """The sound from a frame's instant to that of the next that leaves; silence after the end.
+    def echo(self, frames: range) -> list[bytes]:
+        """By frame the sound from its instant to that of the next that leaves; then silence.
 
         Frames are asked for in order, each once; the session was made with `keep_sound`.
         """
-        size = self._dtype.itemsize
-        first = clock.position_of(frame, self.frame_rate, self.sample_rate)
-        end = clock.position_of(frame + self._every, self.frame_rate, self.sample_rate)
-        at = (first - self._base) * size
-        length = (end - first) * size
-        piece = bytes(self._sound[at : at + length])
-        del self._sound[: at + length]
-        self._base = min(end, self.pushed)
-        return piece.ljust(length, b"\0")
+        size, base = self._dtype.itemsize, self._base
+        # `clock.position_of` for many: sample = frame x this over that.
+        times, over = self.sample_rate * self.frame_rate.denominator, self.frame_rate.numerator
+        cuts = [frame * times // over for frame in (*frames, frames[-1] + self._every)]
+        sound = self._sound
+        pieces = [bytes(sound[(a - base) * size : (b - base) * size]) for a, b in pairwise(cuts)]
+        if len(pieces[-1]) < (cuts[-1] - cuts[-2]) * size:  # the end was said within these
+            pieces = [
+                piece.ljust((b - a) * size, b"\0")
+                for piece, a, b in zip(pieces, cuts, cuts[1:], strict=False)
+            ]
+        del sound[: (cuts[-1] - base) * size]
+        self._base = min(cuts[-1], self.pushed)
+        return pieces

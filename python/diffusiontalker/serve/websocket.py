@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import hmac
 import http
+import ipaddress
 import json
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -26,14 +28,13 @@ from websockets.http11 import Response
 
 from .. import clock
 from ..bundle import Bundle
-from ..curves import CURVES
-from ..frames import Bye, Schema, StampedFrame, new_session
+from ..frames import Bye, Schema, new_session
 from ..pace import Pace
 from ..runtime import MAXIMUM_RATE_HZ, MINIMUM_RATE_HZ
-from ..wire import encode
+from ..wire import encode, encode_frames
+from .asked import SETTINGS, asked, is_whole, number, one_of
 from .limits import Refusal
 from .metrics import CONTENT_TYPE
-from .pool import VoiceSettings
 from .scheduler import Request, Scheduler
 from .session import FORMATS, Frames, Session
 
@@ -42,10 +43,10 @@ PATH = "/v1/face"
 #: What frames can come as.
 ENCODINGS = ("json", "msgpack")
 _SUBJECT = "face"
+# Connections beside those with a session: between two, or to be told that all places are taken.
+_SPARE_CONNECTIONS = 100
 _FILL_EVERY_S = 0.02
-_KNOBS = ("gain", "offset", "strength_lower", "strength_upper", "smooth_ms")
-_KEYS = ("type", "token", "sample_rate_hz", "sound", "frames", "identity", "seed", "idle",
-         "fill_after_s", *_KNOBS)  # fmt: skip
+_KEYS = ("type", "token", "sample_rate_hz", "sound", "frames", "fill_after_s", *SETTINGS)
 # WebSocket's own numbers: a message that breaks the rules; try again later; the server leaves.
 _CLOSE = {
     "invalid": 1008,
@@ -88,6 +89,7 @@ class WebSocketService:
     ) -> None:
         self._scheduler, self._bundle, self._token = scheduler, bundle, token
         self._ready = ready
+        self._connections = 0
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
         server: Server = await serve(
@@ -109,7 +111,7 @@ class WebSocketService:
     def _answer_http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         path = request.path.partition("?")[0]
         if path == PATH:
-            return None
+            return self._refusal(request)
         if path == "/v1/health/live":
             return _http(200, "application/json", b'{"status": "live"}\n')
         if path == "/v1/health/ready":
@@ -121,12 +123,31 @@ class WebSocketService:
         known = f"{PATH}, /v1/health/ready, /v1/health/live, /metrics\n"
         return _http(404, "text/plain", b"here are: " + known.encode())
 
+    def _refusal(self, request: HttpRequest) -> Response | None:
+        """What a connection hears that gets no session, or None.
+
+        Without a token whoever reaches the port is served, and any page that the user of this
+        machine looks at reaches it: browsers say whose page it is, and other programs say nothing.
+        """
+        origin = request.headers.get("Origin")
+        if self._token is None and origin is not None and not _is_of_this_machine(origin):
+            return _http(
+                403, "text/plain", b"pages of other sites need a token: dt-serve --token-file\n"
+            )
+        if self._connections >= self._scheduler.limits.sessions + _SPARE_CONNECTIONS:
+            return _http(503, "text/plain", b"too many connections\n")
+        return None
+
     # ---- sessions --------------------------------------------------------------------------------
 
     async def _connection(self, connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while await self._one(connection):
-                pass
+        self._connections += 1
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                while await self._one(connection):
+                    pass
+        finally:
+            self._connections -= 1
 
     async def _one(self, connection: ServerConnection) -> bool:
         """A session from its `begin` on; False where the connection is over."""
@@ -171,35 +192,28 @@ class WebSocketService:
     def _begin(self, message: str | bytes, connection: ServerConnection) -> Begin:
         said = said_in(message, "begin")
         self._check_token(said, connection)
+        try:
+            return self._asked_in(said)
+        except Refusal as refusal:
+            raise Refusal(refusal.kind, f"begin: {refusal}") from None
+
+    def _asked_in(self, said: dict[str, Any]) -> Begin:
         if unknown := [key for key in said if key not in _KEYS]:
-            raise Refusal(
-                "invalid", f"begin: no setting {unknown[0]!r}; there are {', '.join(_KEYS[1:])}"
-            )
+            raise Refusal("invalid", f"no setting {unknown[0]!r}; there are {', '.join(_KEYS[1:])}")
         rate = said.get("sample_rate_hz", 16000)
-        if not _is_whole(rate) or not MINIMUM_RATE_HZ <= rate <= MAXIMUM_RATE_HZ:
+        if not is_whole(rate) or not MINIMUM_RATE_HZ <= rate <= MAXIMUM_RATE_HZ:
             raise Refusal(
                 "invalid",
-                f"begin: sample_rate_hz: expected a whole number from {MINIMUM_RATE_HZ} to "
+                f"sample_rate_hz: expected a whole number from {MINIMUM_RATE_HZ} to "
                 f"{MAXIMUM_RATE_HZ}, got {rate!r}",
             )
-        sound = _one_of("sound", said.get("sound", "s16le"), FORMATS)
-        encoding = _one_of("frames", said.get("frames", "json"), ENCODINGS)
-        names = ("auto", *self._bundle.identities)
-        identity = names.index(_one_of("identity", said.get("identity", "auto"), names)) - 1
-        seed = said.get("seed", 0)
-        if not _is_whole(seed) or not 0 <= seed < 2**64:
-            raise Refusal("invalid", f"begin: seed: expected 0 to 2**64 - 1, got {seed!r}")
-        idle = _number("idle", said.get("idle", 1.0), 0.0, 1.0)
+        sound = one_of("sound", said.get("sound", "s16le"), FORMATS)
+        encoding = one_of("frames", said.get("frames", "json"), ENCODINGS)
         fill = said.get("fill_after_s")
         return Begin(
-            Request(
-                rate,
-                sound,
-                VoiceSettings(seed, identity, idle),
-                knobs={key: said[key] for key in _KNOBS if key in said},
-            ),
+            Request(rate, sound, asked(said, tuple(self._bundle.identities))),
             encoding == "msgpack",
-            None if fill is None else _number("fill_after_s", fill, 0.02, 10.0),
+            None if fill is None else number("fill_after_s", fill, 0.02, 10.0),
         )
 
     def _check_token(self, said: dict[str, Any], connection: ServerConnection) -> None:
@@ -219,7 +233,7 @@ class WebSocketService:
         return Schema(
             subject=_SUBJECT,
             session=number,
-            curves=CURVES,
+            curves=session.shapes.names,
             rate_num=session.frame_rate.numerator,
             rate_den=session.frame_rate.denominator * self._scheduler.every,
             model=self._bundle.name,
@@ -258,7 +272,9 @@ class _Talk:
         self._sequence = 0
 
     async def send_schema(self) -> None:
-        schema = self._service.schema(self._session, self._number, self._start_ns, self._unix_ns)
+        schema = self._schema = self._service.schema(
+            self._session, self._number, self._start_ns, self._unix_ns
+        )
         if self._msgpack:
             await self._connection.send(encode(schema)[1])
             return
@@ -333,29 +349,30 @@ class _Talk:
         else:
             await self._send_json("bye", frames=self._sequence, reason="end of the audio")
 
-    def _encoded(self, frames: Frames) -> list[str | bytes]:
+    def _encoded(self, frames: Frames) -> Sequence[str | bytes]:
         session = self._session
         rate, every = session.frame_rate, self._service.every
-        out: list[str | bytes] = []
-        for number, values in zip(frames.numbers, frames.curves.tolist(), strict=True):
-            position = clock.position_of(number, rate, session.sample_rate)
-            index = number // every
-            if self._msgpack:
-                frame = StampedFrame(
-                    _SUBJECT, self._number, self._sequence, index, rate.numerator,
-                    rate.denominator * every,
-                    position, session.sample_rate,
-                    self._start_ns + position * 1_000_000_000 // session.sample_rate,
-                    0, tuple(values),
-                )  # fmt: skip
-                out.append(encode(frame)[1])
-            else:
-                # Nine digits are enough to get the same float32 back.
-                curves = ",".join([f"{value:.9g}" for value in values])
-                out.append(
-                    f'{{"type":"frame","index":{index},"position":{position},"curves":[{curves}]}}'
-                )
-            self._sequence += 1
+        indices = [number // every for number in frames.numbers]
+        positions = [
+            clock.position_of(number, rate, session.sample_rate) for number in frames.numbers
+        ]
+        first = self._sequence
+        self._sequence += len(indices)
+        if self._msgpack:
+            schema = self._schema
+            captures = [
+                self._start_ns + position * 1_000_000_000 // session.sample_rate
+                for position in positions
+            ]
+            return encode_frames(schema, first, indices, positions, captures, frames.curves)
+        # Nine digits are enough to get the same float32 back.
+        curves = ",".join(["%.9g"] * frames.curves.shape[1])
+        out = []
+        for index, position, values in zip(indices, positions, frames.curves.tolist(), strict=True):
+            said = curves % tuple(values)
+            out.append(
+                f'{{"type":"frame","index":{index},"position":{position},"curves":[{said}]}}'
+            )
         return out
 
 
@@ -372,27 +389,17 @@ def said_in(message: str | bytes, *words: str) -> dict[str, Any]:
     return said
 
 
+def _is_of_this_machine(origin: str) -> bool:
+    """Whether a page with this origin was served from here."""
+    try:
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _http(status: int, kind: str, body: bytes) -> Response:
     headers = Headers(
         [("Content-Type", kind), ("Content-Length", str(len(body))), ("Connection", "close")]
     )
     return Response(status, http.HTTPStatus(status).phrase, headers, body)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(name: str, value: object, low: float, high: float) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= value <= high:  # type: ignore[operator]
-        raise Refusal(
-            "invalid", f"begin: {name}: expected a number from {low:g} to {high:g}, got {value!r}"
-        )
-    return float(value)  # type: ignore[arg-type]
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise Refusal("invalid", f"begin: {name}: expected {' or '.join(known)}, got {value!r}")
-    return str(value)

@@ -327,6 +327,54 @@ TEST(Voices, ResetBeginsAllAgain) {
   EXPECT_GT(pair.voices().compute_seconds(), 0.0);
 }
 
+// A place that changes hands: the next stream has its own seed, identity and idle motion.
+TEST(Voices, ResetTakesAnotherStreamsOptions) {
+  for (const bool head : {false, true}) {
+    const auto model = RandomModel::small_with_context().build();
+    MotionOptions motion;
+    motion.head = head;
+    Voices voices(model, options_of(5), {}, motion, 2);
+    const std::vector<float> audio = speech_like(9000);
+    const auto run = [&](std::int64_t voice) {
+      std::vector<float> frames(
+          static_cast<std::size_t>((voices.frames_due(voice, 9000) + 20) * voices.width()));
+      std::vector<Voices::Chunk> chunks(5);
+      std::vector<std::vector<float>> others(5, std::vector<float>(40 * 55));
+      for (std::size_t v = 0; v < 5; ++v) {
+        chunks[v] = {audio.data(), 300, others[v].data()};
+      }
+      const std::int64_t due = voices.frames_due(voice, 9000);
+      chunks[static_cast<std::size_t>(voice)] = {audio.data(), 9000, frames.data()};
+      voices.step(chunks.data());
+      frames.resize(static_cast<std::size_t>(due * voices.width()));
+      return frames;
+    };
+    run(3);
+    const struct {
+      VoiceOptions options;
+      double idle;
+    } turns[] = {{{77, 2}, 0.5}, {{5, kAutoIdentity}, 1.0}, {{5, 0}, 0.0}, {{0, 1}, 1.0}};
+    for (const auto& turn : turns) {
+      voices.reset(3, turn.options, turn.idle);
+      MotionOptions alone = motion;
+      alone.idle = turn.idle;
+      Runtime runtime(model, turn.options.seed, turn.options.identity, BackendOptions(), alone);
+      std::vector<float> expected(
+          static_cast<std::size_t>(runtime.frames_due(9000) * voices.width()));
+      runtime.step(audio.data(), 9000, expected.data());
+      EXPECT_EQ(run(3), expected);
+      voices.reset(3);  // the same again
+      EXPECT_EQ(run(3), expected);
+    }
+    expect_refusal<std::invalid_argument>([&] { voices.reset(3, {1, 99}, 1.0); },
+                                          {"identity", "99"});
+    expect_refusal<std::invalid_argument>([&] { voices.reset(3, {1, 0}, 1.5); }, {"idle", "1.5"});
+    const std::int64_t before = dt_test::allocations();
+    voices.reset(3, {9, 1}, 0.25);
+    EXPECT_EQ(dt_test::allocations(), before);
+  }
+}
+
 TEST(Voices, RefuseWhatCannotBe) {
   const auto model = RandomModel::small().build();
   expect_refusal<std::invalid_argument>([&] { Voices(model, {}); },

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from diffusiontalker.serve.limits import Limits
 from diffusiontalker.serve.rpc import client, messages
 from diffusiontalker.serve.server import Options, Server
 
+#: What carries gRPC, where a test does not say; `poe serving` goes through all of them.
+CARRIER = os.environ.get("DT_SERVE_GRPC_BY", "auto")
 Floats = NDArray[np.float32]
 _T = TypeVar("_T")
 
@@ -46,6 +49,7 @@ def run(body: Awaitable[_T], seconds: float = 60) -> _T:
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, limits: Limits | None = None, **more: Any) -> AsyncIterator[Server]:
+    more.setdefault("carrier", CARRIER)
     options = Options(
         bundle=str(folder), grpc_port=0, http_port=0, limits=limits or Limits(), **more
     )
@@ -111,10 +115,11 @@ async def talk(
     *,
     rate: int = 16000,
     cut: Callable[[int], int] = lambda _: 640,
+    metadata: Mapping[str, str | bytes] | None = None,
     **header: Any,
 ) -> Heard:
     """Sends sound in chunks of `cut(i)` bytes and reads meanwhile, as clients do."""
-    call = client.Call(channel)
+    call = client.Call(channel, metadata=metadata)
     await call.begin(rate, **header)
     reading = asyncio.create_task(hear(call))
     at, number = 0, 0

@@ -11,13 +11,21 @@ import random_bundle
 
 from diffusiontalker import CURVES
 from diffusiontalker.serve.limits import Limits
-from diffusiontalker.serve.rpc import client, messages
+from diffusiontalker.serve.rpc import CARRIERS, client, has_nghttp2, messages
 from serving import alone, channel_to, hear, is_success, run, serving, sound, talk
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_bundle.write(tmp_path_factory.mktemp("serve") / "bundle").path
+
+
+@pytest.fixture(autouse=True, params=[c for c in CARRIERS if c != "auto"])
+def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it by each that can carry gRPC."""
+    if request.param == "nghttp2" and not has_nghttp2():
+        pytest.skip("built without nghttp2")
+    monkeypatch.setattr("serving.CARRIER", request.param)
 
 
 @pytest.mark.parametrize("rate", [16000, 8000, 44100])

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import random_bundle
+from paths import ROOT
 
 from diffusiontalker.serve.cli import main
+from diffusiontalker.serve.cli.command import options_of, parser
 from diffusiontalker.serve.rpc import client, messages
 from serving import channel_to, is_success, run, serving, sound, talk
 
@@ -125,3 +127,23 @@ def test_tls(folder: Path, tmp_path: Path) -> None:
             assert is_success(await talk(channel, sound(0.2).tobytes()))
 
     run(body())
+
+
+def test_the_manifest_for_kubernetes_is_what_dt_serve_takes(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "kubernetes.yaml").read_text("utf-8")
+    found = re.search(r"args: \[(.*)\]", text)
+    assert found is not None
+    command, *words = [word.strip(' "') for word in found[1].split(",")]
+    assert command == "dt-serve"
+    token = tmp_path / "token"
+    token.write_text("secret")
+    words[words.index("--token-file") + 1] = str(token)
+    options = options_of(parser().parse_args(words))
+    assert f"name: grpc, containerPort: {options.grpc_port}" in text
+    assert f"name: http, containerPort: {options.http_port}" in text
+    grace = re.search(r"terminationGracePeriodSeconds: (\d+)", text)
+    assert grace is not None
+    assert int(grace[1]) > options.drain_s
+    served = (ROOT / "python/diffusiontalker/serve/websocket.py").read_text("utf-8")
+    for path in re.findall(r"path: (\S+?),", text):
+        assert f'"{path}"' in served

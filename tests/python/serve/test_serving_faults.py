@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import pytest
 import random_bundle
@@ -55,7 +56,7 @@ async def stalls(server: Server) -> None:
 
 
 async def does_not_read(server: Server) -> None:
-    """Ten minutes of sound at once, and no frame read: it is let go after the idle time-out."""
+    """Ten minutes of sound at once, and no frame read: it is let go after `unread_s`."""
     async with channel_to(server) as channel:
         call = client.Call(channel)
         await call.begin()
@@ -87,7 +88,11 @@ async def sends_rubbish(server: Server) -> None:
     async with channel_to(server) as channel:
         raw = channel.stream_stream(f"/{messages.A2F_SERVICE}/{messages.A2F_CALL}")()
         await raw.write(b"\xff\xff\xff")
-        assert (await raw.code()).name != "OK"
+        said = messages.AnimationDataStream.FromString(await raw.read())
+        assert said.status.message == "a message came that is no AudioStream"
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await raw.read()
+        assert (await raw.code()).name == "INVALID_ARGUMENT"
 
 
 FAULTS: list[Callable[[Server], Awaitable[None]]] = [
@@ -117,7 +122,7 @@ def test_the_others_notice_nothing(
         assert np.array_equal(heard.curves, alone(folder, pcm))
 
     async def body() -> None:
-        async with serving(folder, Limits(sessions=4, idle_s=1.0)) as server:
+        async with serving(folder, Limits(sessions=4, idle_s=1.0, unread_s=1.0)) as server:
             await asyncio.gather(neighbour(server), fault(server))
             for _ in range(100):
                 if not server.scheduler.sessions:

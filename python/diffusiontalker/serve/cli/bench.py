@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,18 @@ examples:
   dt-serve bench                                    1, 15 and 60 sessions over gRPC
   dt-serve bench --sessions 60,150 --loop uvloop    another event loop
   dt-serve bench --protocol websocket --frames-per-s 30
+  dt-serve bench --protocol grpc,websocket --grpc-by nghttp2,grpcio --loop asyncio,uvloop
   dt-serve bench --json load.json                   all of it as data
 
 A server is started on one core; its clients speak in real time, 20 ms of sound a message, from the
 other cores, each at a phase of its own. Times are from when the last sound that a frame needs was
 sent to when the frame came: beyond the look-ahead, which no frame can be sooner than. "cores" is
 the processor time of the whole server over the duration of the sound, "computing" the part of it
-that makes frames; the rest is transport. "clients behind" is how late the clients were at
-worst: where that is many ms, the machine was busy and the other columns are worse than the server.
+that makes frames, "bare transport" that of a server of its own that takes and sends messages as
+many and as long and computes nothing, measured just before. "clients behind" is how late the
+clients were at worst: where that is many ms, the machine was busy and the other columns are worse
+than the server.
 """
-_PROTOCOLS = ("grpc", "websocket")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,10 +51,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--chunk-ms", type=at_least_one, default=20, metavar="MS", help="a message (default: 20)"
     )
-    made.add_argument("--protocol", choices=_PROTOCOLS, default="grpc", help="(default: grpc)")
     made.add_argument(
-        "--loop", choices=("asyncio", "uvloop"), default="asyncio",
-        help="the server's event loop (default: asyncio)",
+        "--protocol", type=_some_of("grpc", "websocket"), default=("grpc",), metavar="NAME,...",
+        help="grpc, websocket (default: grpc)",
+    )  # fmt: skip
+    made.add_argument(
+        "--grpc-by", type=_some_of("auto", "nghttp2", "grpcio"), default=("auto",),
+        metavar="NAME,...",
+        help="what carries the server's gRPC, as dt-serve takes it (default: auto)",
+    )  # fmt: skip
+    made.add_argument(
+        "--loop", type=_some_of("asyncio", "uvloop"), default=("asyncio",), metavar="NAME,...",
+        help="the server's event loop: asyncio, uvloop (default: asyncio)",
     )  # fmt: skip
     made.add_argument("--frames-per-s", type=at_least_one, metavar="N", help="as dt-serve takes it")
     made.add_argument(
@@ -70,6 +80,18 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(at_least_one(part) for part in text.split(","))
 
 
+def _some_of(*known: str) -> Callable[[str], tuple[str, ...]]:
+    """Words between commas, each one of these."""
+
+    def read(text: str) -> tuple[str, ...]:
+        for word in text.split(","):
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"expected {' or '.join(known)}, got {word!r}")
+        return tuple(text.split(","))
+
+    return read
+
+
 def run(words: Sequence[str]) -> int:
     """Does what the words say; returns the exit code."""
     args = parser().parse_args(words)
@@ -85,11 +107,15 @@ def run(words: Sequence[str]) -> int:
             sessions,
             float(args.seconds),
             args.chunk_ms,
-            args.protocol,
-            args.loop,
+            protocol,
+            carrier,
+            loop,
             args.frames_per_s,
             args.core,
         )
+        for protocol in args.protocol
+        for carrier in (args.grpc_by if protocol == "grpc" else ("auto",))
+        for loop in args.loop
         for sessions in args.sessions
     ]
     rows = []
@@ -115,15 +141,22 @@ def run(words: Sequence[str]) -> int:
 
 
 _HEAD = (
-    "| sessions | frames | missing | failed | first | p50 | p99 | worst | cores | computing "
-    "| clients behind |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "| by | sessions | frames | missing | failed | first | p50 | p99 | worst | cores | computing "
+    "| bare transport | clients behind |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def _line(row: Row) -> str:
+    plan = row.plan
+    by = plan.protocol
+    if by == "grpc" and plan.carrier != "auto":
+        by += f", {plan.carrier}"
+    if plan.loop != "asyncio":
+        by += f", {plan.loop}"
     return (
-        f"| {row.plan.sessions} | {row.frames} | {row.missing} | {row.failed} "
+        f"| {by} | {row.plan.sessions} | {row.frames} | {row.missing} | {row.failed} "
         f"| {row.first_ms:.1f} ms | {row.p50_ms:.1f} ms | {row.p99_ms:.1f} ms "
         f"| {row.worst_ms:.1f} ms | {row.cores:.2f} | {row.computing:.2f} "
+        f"| {row.transport:.2f} "
         f"| {row.client_behind_ms:.0f} ms |"
     )

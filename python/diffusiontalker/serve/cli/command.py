@@ -95,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
         help=f"a session that does nothing is ended after (default: {limits.idle_s:g})",
     )  # fmt: skip
     most.add_argument(
+        "--unread-s", type=_seconds, default=limits.unread_s, metavar="S",
+        help="a session whose client does not read its frames is ended after "
+        f"(default: {limits.unread_s:g})",
+    )  # fmt: skip
+    most.add_argument(
         "--backlog-s", type=_seconds, default=limits.backlog_s, metavar="S",
         help="most seconds of a session's sound that may wait to be computed "
         f"(default: {limits.backlog_s:g})",
@@ -104,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
         help="that sessions have to end when the server leaves (default: 30)",
     )  # fmt: skip
     how = made.add_argument_group("how")
+    how.add_argument(
+        "--grpc-by", choices=("auto", "nghttp2", "grpcio"), default="auto",
+        help="what carries gRPC: our server on nghttp2, where the package was built with it, or "
+        "grpcio's (default: auto, the first that is there)",
+    )  # fmt: skip
     how.add_argument("--log", choices=FORMATS, default="text", help="(default: text)")
     how.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio",
@@ -177,6 +187,7 @@ def options_of(args: argparse.Namespace) -> Options:
         bundle=args.bundle,
         host=args.host,
         grpc_port=args.grpc_port,
+        carrier=args.grpc_by,
         http_port=args.http_port,
         certificate=args.tls_cert,
         key=args.tls_key,
@@ -189,6 +200,7 @@ def options_of(args: argparse.Namespace) -> Options:
             session_s=args.session_s,
             chunk_bytes=args.chunk_bytes,
             idle_s=args.idle_s,
+            unread_s=args.unread_s,
             backlog_s=args.backlog_s,
         ),
     )

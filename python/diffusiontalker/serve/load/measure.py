@@ -9,10 +9,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +22,8 @@ from ... import bundle as _bundle
 from ... import clock, sound
 from ...streams import lookahead_at
 from .. import ServeError
-from ..rpc import client
-from .voices import Result, Speech, Voice
+from . import voices
+from .voices import Result, Speech
 
 _START_S = 20.0
 _SAMPLE_RATE = 16000
@@ -35,10 +37,11 @@ class Plan:
     seconds: float = 15.0
     chunk_ms: int = 20
     protocol: str = "grpc"
+    carrier: str = "auto"
     loop: str = "asyncio"
     frames_per_s: int | None = None
     core: int | None = None  #: of the server; None: the last one
-    channels: int = 4  #: connections that gRPC's sessions share
+    channels: int | None = None  #: connections that gRPC's sessions share; None: one each
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Row:
     worst_ms: float
     cores: float  #: processor time of the whole server over the sound's duration
     computing: float  #: of that the thread that computes
+    transport: float  #: processor time of the transport alone with such messages, likewise
     client_behind_ms: float  #: the clients' own worst lag: the machine, not the server
     errors: tuple[str, ...]
 
@@ -83,35 +87,34 @@ def speech_for(plan: Plan, clip: str) -> Speech:
 
 
 @contextlib.contextmanager
-def server(plan: Plan) -> Iterator[tuple[str, str]]:
-    """A server on its core: where gRPC is, and where HTTP is. Raises ServeError."""
+def _process(plan: Plan, words: Sequence[str], lines: int) -> Iterator[tuple[Any, list[str]]]:
+    """A server on its core, ourselves on the others; and the first lines that it printed."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     core = cores[-1] if plan.core is None else plan.core
     others = [c for c in cores if c != core] or cores
-    words = [
-        sys.executable, "-m", "diffusiontalker.serve.cli", "--grpc-port", "0", "--http-port", "0",
-        "--sessions", str(max(plan.sessions, 1)), "--loop", plan.loop,
-    ]  # fmt: skip
-    if plan.frames_per_s is not None:
-        words += ["--frames-per-s", str(plan.frames_per_s)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})  # inherited by the server and all of its threads
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # a pipe that nobody reads would fill
     try:
         process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
         )
     finally:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, set(others))
     try:
         assert process.stdout is not None
-        assert process.stderr is not None
-        lines = [process.stdout.readline() for _ in range(3)]
-        found = [re.search(r"(127\.0\.0\.1:\d+)", line) for line in lines]
-        if found[0] is None or found[1] is None:
-            raise ServeError(f"the server did not start: {process.stderr.read().strip()[-200:]}")
-        yield found[0][1], found[1][1]
+        said = [process.stdout.readline() for _ in range(lines)]
+        if not said[0]:
+            errors.seek(0)
+            raise ServeError(f"the server did not start: {errors.read().strip()[-200:]}")
+        yield process, said
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -119,8 +122,28 @@ def server(plan: Plan) -> Iterator[tuple[str, str]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+        errors.close()
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, set(cores))
+
+
+@contextlib.contextmanager
+def server(plan: Plan, more: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """A server on its core: where gRPC is, and where HTTP is. Raises ServeError.
+
+    `more`: options of dt-serve.
+    """
+    words = [
+        "diffusiontalker.serve.cli", "--grpc-port", "0", "--http-port", "0",
+        "--sessions", str(max(plan.sessions, 1)), "--loop", plan.loop, "--grpc-by", plan.carrier,
+    ]  # fmt: skip
+    if plan.frames_per_s is not None:
+        words += ["--frames-per-s", str(plan.frames_per_s)]
+    with _process(plan, [*words, *more], 3) as (_, lines):
+        found = [re.search(r"(127\.0\.0\.1:\d+)", line) for line in lines]
+        assert found[0] is not None
+        assert found[1] is not None
+        yield found[0][1], found[1][1]
 
 
 def counted(http: str) -> dict[str, float]:
@@ -132,24 +155,40 @@ def counted(http: str) -> dict[str, float]:
 
 
 async def _talk(plan: Plan, speech: Speech, grpc: str, http: str) -> list[Result]:
-    channels = [client.connect(grpc) for _ in range(min(plan.channels, plan.sessions))]
-    start_s = time.monotonic() + 0.5
-    step_s = speech.chunk_samples / speech.sample_rate
-    # Phases of their own: clients do not speak in step.
-    voices = [Voice(speech, i, start_s + step_s * i / plan.sessions) for i in range(plan.sessions)]
-    if plan.protocol == "grpc":
-        talks = [v.over_grpc(channels[i % len(channels)]) for i, v in enumerate(voices)]
-    else:
-        talks = [v.over_websocket(f"ws://{http}/v1/face") for v in voices]
-    results = await asyncio.gather(*talks)
-    for channel in channels:
-        await channel.close()
-    return list(results)
+    channels = plan.sessions if plan.channels is None else min(plan.channels, plan.sessions)
+    clients, connections = await voices.begin(
+        speech, plan.protocol, plan.sessions, channels, grpc, http
+    )
+    results = await voices.talk(speech, clients, time.monotonic() + 0.2)
+    for connection in connections:
+        connection.close()
+    return results
+
+
+def transport_cores(plan: Plan, speech: Speech) -> float:
+    """Processor time of the transport alone, with messages as many and as long, over the duration
+    of the sound. Raises ServeError."""
+    a_chunk = float(speech.frame_rate * speech.chunk_samples / speech.sample_rate)
+    sound_bytes = int(2 * speech.sample_rate / speech.frame_rate)
+    words = ["diffusiontalker.serve.load.bare", plan.protocol, plan.carrier, plan.loop]
+    with _process(plan, [*words, str(a_chunk), str(sound_bytes)], 1) as (process, lines):
+
+        def spent() -> float:
+            print(file=process.stdin, flush=True)
+            return float(process.stdout.readline())
+
+        address = lines[0].strip()
+        before = spent()
+        results = asyncio.run(_talk(plan, speech, address, address))
+        if all(result.error for result in results):
+            raise ServeError(f"the transport alone: {results[0].error}")
+        return (spent() - before) / speech.seconds
 
 
 def measure(plan: Plan, clip: str) -> Row:
     """Starts a server, loads it, and says how it did. Raises ServeError."""
     speech = speech_for(plan, clip)
+    transport = transport_cores(plan, speech)
     with server(plan) as (grpc, http):
         before = counted(http)
         results = asyncio.run(_talk(plan, speech, grpc, http))
@@ -173,6 +212,7 @@ def measure(plan: Plan, clip: str) -> Row:
         worst_ms=float(late.max()),
         cores=spent("dt_serve_cpu_seconds"),
         computing=spent("dt_serve_compute_cpu_seconds_total"),
+        transport=transport,
         client_behind_ms=1000 * max(result.behind_s for result in results),
         errors=tuple(sorted({result.error for result in results if result.error})),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import grpc
@@ -29,13 +29,15 @@ def connect(address: str, *, certificate: bytes | None = None) -> Any:
 
 
 class Call:
-    """One `ProcessAudioStream`; `raw`: its messages come as bytes."""
+    """One `ProcessAudioStream`; `raw`: its messages come as bytes. docs/serving.md has the
+    metadata."""
 
     def __init__(
         self,
         channel: Any,
         *,
         token: str | None = None,
+        metadata: Mapping[str, str | bytes] | None = None,
         timeout_s: float | None = None,
         raw: bool = False,
     ) -> None:
@@ -44,8 +46,10 @@ class Call:
             _serialized,
             None if raw else messages.AnimationDataStream.FromString,
         )
-        metadata = [] if token is None else [("authorization", f"Bearer {token}")]
-        self.call = made(metadata=metadata, timeout=timeout_s)
+        pairs = list((metadata or {}).items())
+        if token is not None:
+            pairs.append(("authorization", f"Bearer {token}"))
+        self.call = made(metadata=pairs, timeout=timeout_s)
 
     async def begin(self, sample_rate: int = 16000, **header: Any) -> None:
         """Sends the header; `header` are further fields of an AudioStreamHeader."""

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import base64
 import hmac
+import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
-import grpc
-import grpc.aio
+from google.protobuf.message import DecodeError
 
 from ...runtime import MINIMUM_RATE_HZ
-from .. import ServeError
+from ..asked import SETTINGS, Asked, asked
 from ..limits import Refusal
 from ..scheduler import Request, Scheduler
 from ..session import Frames, Session
-from . import messages
+from . import calls, messages
+from .calls import Call, Method
 from .face import BLEND_SHAPES, Face
 
 #: As Audio2Face-3D takes them.
 MAXIMUM_RATE_HZ = 144000
 _CODES = {
-    "invalid": grpc.StatusCode.INVALID_ARGUMENT,
-    "exhausted": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "idle": grpc.StatusCode.DEADLINE_EXCEEDED,
-    "leaving": grpc.StatusCode.UNAVAILABLE,
-    "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
-    "internal": grpc.StatusCode.INTERNAL,
+    "invalid": calls.INVALID_ARGUMENT,
+    "exhausted": calls.RESOURCE_EXHAUSTED,
+    "idle": calls.DEADLINE_EXCEEDED,
+    "leaving": calls.UNAVAILABLE,
+    "unauthenticated": calls.UNAUTHENTICATED,
+    "internal": calls.INTERNAL,
 }
 
+#: Sessions that are opened at the same time.
+_AT_ONCE = 8
+#: From the sentence that refuses a session to the end of its call, where the client still writes.
+_LINGER_S = 0.25
+
 _log = logging.getLogger(__name__)
+_writer = lru_cache(messages.FrameWriter)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class _Opening:
 
     rate: int
     face: Face
+    asked: Asked
 
 
 class FaceService:
@@ -53,60 +61,69 @@ class FaceService:
         token: that clients must show, or None.
     """
 
+    name = messages.A2F_SERVICE
+
     def __init__(self, scheduler: Scheduler, *, token: str | None = None) -> None:
         self._scheduler, self._token = scheduler, token
+        # A crowd comes in a few at a time: those who are here get their frames in between.
+        self._door = asyncio.Semaphore(_AT_ONCE)
 
-    def handler(self) -> Any:
-        """For `grpc.aio.Server.add_generic_rpc_handlers`."""
-        call = grpc.stream_stream_rpc_method_handler(
-            self.process_audio_stream, messages.AudioStream.FromString, None
-        )
-        return grpc.method_handlers_generic_handler(messages.A2F_SERVICE, {messages.A2F_CALL: call})
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {messages.A2F_CALL: self.process_audio_stream}
 
-    async def process_audio_stream(self, _: Any, context: Any) -> None:
+    async def process_audio_stream(self, call: Call) -> None:
         """Reads and writes at once: a client may send all of its sound before it reads."""
         how = "gone"
         session: Session | None = None
-        reading: asyncio.Task[None] | None = None
+        deafen: Callable[[], object] = calls.nothing
         try:
-            self._check_token(context)
-            opening = await self._opening(context)
-            session = await self._scheduler.open(
-                Request(opening.rate, keep_sound=True, finish=opening.face)
-            )
+            self._check_token(call)
+            message = await self._first(call)
+            async with self._door:
+                opening = self._opening(message, call.metadata)
+                session = await self._scheduler.open(
+                    Request(opening.rate, asked=opening.asked, keep_sound=True, finish=opening.face)
+                )
             # A client that neither reads nor leaves holds up a write: nothing else ends that.
             task = asyncio.current_task()
             assert task is not None
             session.abandon = task.cancel
-            reading = asyncio.create_task(_read(context, session))
-            await self._write(context, session, opening)
+            deafen = call.listen(_Ear(session).take)
+            await self._write(call, session, opening)
             how = "done"
         except Refusal as refusal:
             how = refusal.kind
             _log.info("session refused or ended", extra={"how": how, "why": str(refusal)})
-            await _say(context, messages.ERROR, str(refusal))
-            await context.abort(_CODES[refusal.kind], str(refusal))
+            if session is not None:
+                self._scheduler.close(session)
+            await call.write([_status(messages.ERROR, str(refusal))])
+            # A client that still writes when the call is over may never see why (grpc.aio's do).
+            await call.linger(_LINGER_S)
+            call.end(_CODES[refusal.kind], str(refusal))
         finally:
-            if reading is not None:
-                reading.cancel()
+            deafen()
             if session is not None:
                 self._scheduler.close(session)
             self._scheduler.metrics.ended.labels("grpc", how).inc()
 
-    def _check_token(self, context: Any) -> None:
+    def _check_token(self, call: Call) -> None:
         if self._token is None:
             return
-        shown = dict(context.invocation_metadata() or ()).get("authorization", "")
-        if not hmac.compare_digest(str(shown).encode(), f"Bearer {self._token}".encode()):
+        shown = call.metadata.get("authorization", "")
+        if not hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode()):
             raise Refusal("unauthenticated", "expected the metadata 'authorization: Bearer TOKEN'")
 
-    async def _opening(self, context: Any) -> _Opening:
-        """The first message as what it asks for. Raises Refusal."""
+    async def _first(self, call: Call) -> bytes:
         try:
-            message = await asyncio.wait_for(context.read(), self._scheduler.limits.idle_s)
+            return await asyncio.wait_for(call.read(), self._scheduler.limits.idle_s) or b""
         except asyncio.TimeoutError:
             raise Refusal("idle", "no header came") from None
-        if message is grpc.aio.EOF or not message.HasField("audio_stream_header"):
+
+    def _opening(self, came: bytes, metadata: Mapping[str, str]) -> _Opening:
+        """The first message as what it asks for. Raises Refusal."""
+        message = parsed(came)
+        if not message.HasField("audio_stream_header"):
             raise Refusal("invalid", "expected an audio_stream_header first")
         header = message.audio_stream_header
         audio = header.audio_header
@@ -124,83 +141,135 @@ class FaceService:
                 f"audio_header: expected samples_per_second from {MINIMUM_RATE_HZ} to "
                 f"{MAXIMUM_RATE_HZ}, got {rate}",
             )
-        return _Opening(rate, Face(header, float(1 / self._scheduler.frame_rate)))
+        face = Face(header, float(1 / self._scheduler.frame_rate))
+        return _Opening(rate, face, asked_in(metadata, self._scheduler.identities))
 
-    async def _write(self, context: Any, session: Session, opening: _Opening) -> None:
-        await context.write(_header(opening.rate))
+    async def _write(self, call: Call, session: Session, opening: _Opening) -> None:
+        head = [_header(opening.rate, opening.asked)]
         if opening.face.left_out:
-            await _say(
-                context,
-                messages.INFO,
-                f"not honoured by this server: {', '.join(opening.face.left_out)}",
-            )
-        async for frames in _all(session):
-            for message in encoded(session, frames):
-                await context.write(message)
-                session.sent()
+            names = ", ".join(opening.face.left_out)
+            head.append(_status(messages.INFO, f"not honoured by this server: {names}"))
+        await call.write(head)
+        while (frames := await session.frames()) is not None:
+            await call.write(encoded(session, frames), session.sent)
         event = messages.AnimationDataStream()
         event.event.event_type = messages.END_OF_A2F_AUDIO_PROCESSING
         event.event.SetInParent()
-        await context.write(event.SerializeToString())
-        await _say(context, messages.SUCCESS, "")
+        await call.write([event.SerializeToString(), _status(messages.SUCCESS, "")])
 
 
-async def _all(session: Session) -> AsyncIterator[Frames]:
-    while (frames := await session.frames()) is not None:
-        yield frames
-
-
-async def _read(context: Any, session: Session) -> None:
+class _Ear:
     """Takes what comes until the end is said, the client's half closes, or it errs."""
-    try:
-        while (message := await context.read()) is not grpc.aio.EOF:
-            part = message.WhichOneof("part")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def take(self, message: bytes | None) -> bool:
+        """Whether there may be more."""
+        session = self._session
+        if session.over:
+            return False
+        try:
+            if message is None:
+                session.end()
+                return False
+            sound = messages.sound_in(message)
+            if sound is not None:
+                session.push(sound)
+                return True
+            said = parsed(message)
+            part = said.WhichOneof("part")
             if part == "audio_with_emotion":
-                session.push(message.audio_with_emotion.audio_buffer)
-            elif part == "end_of_audio":
-                break
+                session.push(said.audio_with_emotion.audio_buffer)
             elif part == "audio_stream_header":
                 raise Refusal("invalid", "audio_stream_header came twice; begin another call")
-        session.end()
-    except Refusal as refusal:
-        session.fail(refusal)
+            elif part == "end_of_audio":
+                session.end()
+                return False
+        except Refusal as refusal:
+            session.fail(refusal)
+            return False
+        return True
+
+
+def parsed(message: bytes) -> Any:
+    """An AudioStream. Raises Refusal."""
+    try:
+        return messages.AudioStream.FromString(message)
+    except DecodeError:
+        raise Refusal("invalid", "a message came that is no AudioStream") from None
 
 
 def encoded(session: Session, frames: Frames) -> list[bytes]:
     """A message a frame: its weights, and the sound until the next one."""
     rate = session.frame_rate
-    out = []
-    for index, values in zip(frames.numbers, frames.curves.tolist(), strict=True):
-        time_code = index * rate.denominator / rate.numerator
-        message = messages.AnimationDataStream()
-        data = message.animation_data
-        data.skel_animation.blend_shape_weights.add(time_code=time_code, values=values)
-        data.audio.time_code, data.audio.audio_buffer = time_code, session.echo(index)
-        out.append(message.SerializeToString())
-    return out
+    numerator, denominator = rate.numerator, rate.denominator
+    block = memoryview(frames.curves.astype("<f4", copy=False).tobytes())
+    size = block.nbytes // len(frames.numbers)
+    write_frame = _writer(size // 4)
+    return [
+        write_frame(index * denominator / numerator, block[at : at + size], sound)
+        for at, index, sound in zip(
+            range(0, block.nbytes, size), frames.numbers, session.echo(frames.numbers), strict=True
+        )
+    ]
 
 
-def _header(rate: int) -> bytes:
+def asked_in(metadata: Mapping[str, str], identities: tuple[str, ...]) -> Asked:
+    """Settings beyond the protocol's, by metadata: dt-preset, dt-seed, ... Raises Refusal."""
+    given: dict[str, Any] = {}
+    for name in SETTINGS:
+        said = metadata.get(f"dt-{name.replace('_', '-')}")
+        if said is not None:
+            given[name] = _meant(name, said)
+    toml = metadata.get("dt-preset-bin")
+    if toml is not None:
+        try:
+            given["preset"] = base64.b64decode(toml + "=" * (-len(toml) % 4)).decode() + "\n"
+        except ValueError:
+            raise Refusal("invalid", "dt-preset-bin: expected TOML in UTF-8") from None
+    try:
+        return asked(given, identities)
+    except Refusal as refusal:
+        raise Refusal(refusal.kind, f"metadata: {refusal}") from None
+
+
+def _meant(name: str, said: str) -> Any:
+    """A value of metadata as JSON, or the word that it is; of names the words between commas."""
+    if name == "names":
+        return [word.strip() for word in said.split(",")] if "," in said else said
+    if name in ("preset", "identity"):
+        return said
+    try:
+        return json.loads(said)
+    except ValueError:
+        return said
+
+
+def _header(rate: int, asked: Asked) -> bytes:
     message = messages.AnimationDataStream()
     header = message.animation_data_stream_header
     header.audio_header.channel_count = 1
     header.audio_header.samples_per_second = rate
     header.audio_header.bits_per_sample = 16
-    header.skel_animation_header.blend_shapes.extend(BLEND_SHAPES)
+    header.skel_animation_header.blend_shapes.extend(
+        BLEND_SHAPES if asked.shapes.are_curves else asked.shapes.names
+    )
     header.start_time_code_since_epoch = time.time()
     return bytes(message.SerializeToString())
 
 
-async def _say(context: Any, code: int, sentence: str) -> None:
+def _status(code: int, sentence: str) -> bytes:
     message = messages.AnimationDataStream()
     message.status.code, message.status.message = code, sentence
     message.status.SetInParent()
-    with contextlib.suppress(asyncio.InvalidStateError):
-        await context.write(message.SerializeToString())
+    return bytes(message.SerializeToString())
 
 
 class HealthService:
     """`grpc.health.v1`: for the server (empty name) and for the service."""
+
+    name = messages.HEALTH_SERVICE
 
     def __init__(self) -> None:
         self._serving = True
@@ -211,60 +280,25 @@ class HealthService:
         self._serving = False
         self._changed.set()
 
-    def handler(self) -> Any:
-        request = messages.HealthCheckRequest.FromString
-        return grpc.method_handlers_generic_handler(
-            messages.HEALTH_SERVICE,
-            {
-                "Check": grpc.unary_unary_rpc_method_handler(self.check, request, None),
-                "Watch": grpc.unary_stream_rpc_method_handler(self.watch, request, None),
-            },
-        )
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {"Check": self.check, "Watch": self.watch}
 
     def _answer(self) -> bytes:
         status = messages.SERVING if self._serving else messages.NOT_SERVING
         return bytes(messages.HealthCheckResponse(status=status).SerializeToString())
 
-    async def check(self, request: Any, context: Any) -> bytes:
-        if request.service not in ("", messages.A2F_SERVICE):
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"no service {request.service!r} is here"
-            )
-        return self._answer()
+    async def check(self, call: Call) -> None:
+        try:
+            service = messages.HealthCheckRequest.FromString(await call.read() or b"").service
+        except DecodeError:
+            call.end(calls.INVALID_ARGUMENT, "a message came that is no HealthCheckRequest")
+        if service not in ("", messages.A2F_SERVICE):
+            call.end(calls.NOT_FOUND, f"no service {service!r} is here")
+        await call.write([self._answer()])
 
-    async def watch(self, request: Any, context: Any) -> AsyncIterator[bytes]:
-        yield self._answer()
+    async def watch(self, call: Call) -> None:
+        await call.write([self._answer()])
         if self._serving:
             await self._changed.wait()
-            yield self._answer()
-
-
-def make_server(*services: Any, chunk_bytes: int) -> Any:
-    """A gRPC server of these services, without addresses."""
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", chunk_bytes),
-            ("grpc.so_reuseport", 0),
-            # A client that is gone without a word is noticed by its not answering.
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
-    )
-    server.add_generic_rpc_handlers([service.handler() for service in services])
-    return server
-
-
-def bind(server: Any, address: str, certificate: str | None, key: str | None) -> int:
-    """Adds an address, over TLS with two PEM files; returns its port. Raises ServeError."""
-    try:
-        if certificate is None or key is None:
-            bound = server.add_insecure_port(address)
-        else:
-            pair = (Path(key).read_bytes(), Path(certificate).read_bytes())
-            bound = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise ServeError(f"cannot listen at {address}: is another program there?")
-    return int(bound)
+            await call.write([self._answer()])

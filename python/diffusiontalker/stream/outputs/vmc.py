@@ -11,7 +11,7 @@ import numpy as np
 from ...curves import CURVES, pascal_case, remap
 from ...frames import Schema, StampedFrame
 from ...visemes import UNSPOKEN, VISEME_NAMES, viseme_weights
-from ...vrm_presets import PRESETS, preset_weights
+from ...vrm_presets import PRESETS, VRM0_NAMES, preset_weights
 from .udp import UdpOutput
 
 if TYPE_CHECKING:  # imported where it is used: only whoever sends VMC pays for it
@@ -24,7 +24,6 @@ MAX_BUNDLE_BYTES = 1400
 #: How the curves may be named: the first is the default. Receivers compare with case.
 NAME_STYLES = ("perfectsync", "arkit", "vrm", "vrm1", *VISEME_NAMES)
 _UNSPOKEN = [CURVES.index(name) for name in UNSPOKEN]
-_VRM = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
 
 
 def names_of(style: str) -> tuple[str, ...]:
@@ -35,7 +34,7 @@ def names_of(style: str) -> tuple[str, ...]:
         case "arkit":
             return CURVES
         case "vrm":
-            return _VRM
+            return VRM0_NAMES
         case "oculus" | "viseme":
             return (*VISEME_NAMES[style], *UNSPOKEN)
     return PRESETS

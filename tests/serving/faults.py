@@ -1,0 +1,198 @@
+"""What a fault costs the neighbours of whoever makes it: their p99 beside it and without it.
+
+    python tests/serving/faults.py [SESSIONS [SECONDS]]
+
+A dt-serve on one core, and on the others live clients (15, 6 s a round) and whoever misbehaves. A
+round without faults comes first and last. Exit code 0: nobody lost a frame, and each round's p99 is
+under 40 ms beyond the look-ahead or no worse than the quiet rounds'. Linux; part of `poe serving`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffusiontalker.serve.load import voices
+from diffusiontalker.serve.load.measure import Plan, server, speech_for
+from diffusiontalker.serve.rpc import client
+
+DEMO = Path(sys.modules["diffusiontalker"].__file__ or "").parent / "data" / "demo.flac"
+#: Beyond the look-ahead.
+MOST_MS = 40.0
+TEN_MINUTES = 20 * [bytes(960_000)]
+
+Fault = Callable[[str, float], Awaitable[str]]
+
+
+@contextlib.asynccontextmanager
+async def a_call(address: str) -> Any:
+    channel = client.connect(address)
+    try:
+        yield client.Call(channel)
+    finally:
+        await channel.close()
+
+
+async def ended(call: client.Call) -> str:
+    """Reads to the end; how it ended."""
+    frames = 0
+    with contextlib.suppress(Exception):
+        async for message in call.messages():
+            frames += message.HasField("animation_data")
+    return f"{frames} frames, {(await call.code()).name}"
+
+
+async def nothing(_: str, seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return ""
+
+
+async def vanishes(address: str, seconds: float) -> str:
+    times, until_s = 0, time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        async with a_call(address) as call:
+            await call.begin()
+            await call.send(bytes(16_000))
+            await call.read()
+        times += 1
+        await asyncio.sleep(0.05)
+    return f"{times} times"
+
+
+async def stalls(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+        await call.send(bytes(3200))
+        return await ended(call)
+
+
+async def header_twice(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+        await call.begin()
+        return await ended(call)
+
+
+async def no_header(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.send(bytes(3200))
+        return await ended(call)
+
+
+async def odd_bytes(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+        for _ in range(20 * int(seconds)):
+            await call.send(bytes(333))
+            await asyncio.sleep(0.05)
+        await call.end()
+        return await ended(call)
+
+
+async def ten_minutes_at_once(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+
+        async def write() -> None:
+            for part in TEN_MINUTES:
+                await call.send(part)
+            await call.end()
+
+        writing = asyncio.create_task(write())
+        how = await ended(call)
+        await writing
+        return how
+
+
+async def does_not_read(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+        for part in TEN_MINUTES:
+            await call.send(part)
+        await call.end()
+        await asyncio.sleep(seconds)
+        return f"left after {seconds:g} s"
+
+
+async def reads_slowly(address: str, seconds: float) -> str:
+    async with a_call(address) as call:
+        await call.begin()
+        for part in TEN_MINUTES:
+            await call.send(part)
+        until_s, frames = time.monotonic() + seconds, 0
+        while time.monotonic() < until_s:
+            await call.read()
+            frames += 1
+            await asyncio.sleep(0.03)
+        call.cancel()
+        return f"read {frames} frames, left"
+
+
+async def a_thousand_at_once(address: str, seconds: float) -> str:
+    channel = client.connect(address)
+
+    async def one() -> str:
+        call = client.Call(channel)
+        with contextlib.suppress(Exception):
+            await call.begin()
+            await call.send(bytes(6400))
+            await call.end()
+        await ended(call)
+        return str((await call.code()).name)
+
+    codes = await asyncio.gather(*[one() for _ in range(1000)])
+    await channel.close()
+    return ", ".join(f"{codes.count(code)} {code}" for code in sorted(set(codes)))
+
+
+FAULTS: list[Fault] = [
+    nothing, vanishes, stalls, header_twice, no_header, odd_bytes, ten_minutes_at_once,
+    does_not_read, reads_slowly, a_thousand_at_once, nothing,
+]  # fmt: skip
+
+
+async def a_round(fault: Fault, address: str, plan: Plan) -> tuple[str, float, float, int]:
+    """How the fault went, the neighbours' p50 and p99, ms, and their missing frames."""
+    speech = speech_for(plan, str(DEMO))
+    clients, connections = await voices.begin(
+        speech, "grpc", plan.sessions, plan.sessions, address, address
+    )
+    wrong = asyncio.create_task(fault(address, speech.seconds))
+    results = await voices.talk(speech, clients, time.monotonic() + 0.2)
+    for connection in connections:
+        connection.close()
+    how = await wrong
+    late = np.array([value for result in results for value in result.late_s]) * 1000
+    missing = sum(speech.frames - len(result.late_s) for result in results)
+    return how, float(np.percentile(late, 50)), float(np.percentile(late, 99)), missing
+
+
+def main(sessions: int = 15, seconds: int = 6) -> int:
+    plan = Plan(sessions=sessions, seconds=seconds)
+    limits = ["--sessions", str(2 * sessions), "--idle-s", str(max(seconds - 3, 1))]
+    good = True
+    quiet_ms: list[float] = []
+    print("| fault | and it got | neighbours' p50 | p99 | frames lost |\n|---|---|---|---|---|")
+    with server(plan, limits) as (address, _):
+        for fault in FAULTS:
+            how, p50, p99, missing = asyncio.run(a_round(fault, address, plan))
+            name = fault.__name__.replace("_", " ")
+            print(f"| {name} | {how} | {p50:.1f} ms | {p99:.1f} ms | {missing} |", flush=True)
+            if fault is nothing:
+                quiet_ms.append(p99)
+            good &= missing == 0 and p99 < max(MOST_MS, 1.5 * max(quiet_ms))
+    print("ok" if good else "FAILED")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.exit(main(*[int(word) for word in sys.argv[1:]]))
