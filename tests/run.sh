@@ -10,14 +10,15 @@
 #                                   digests instructions unreal python tensorrt, and, run only when
 #                                   named, faults (13 minutes), notebook (Jupyter), exports
 #                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster),
-#                                   serving (other people's clients; needs npm)
+#                                   serving (other people's clients; needs npm), fuzz (20 minutes;
+#                                   clang), cross (ziglang; wine, qemu), supply (audit, SBOM, wheel)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
-named="faults notebook exports browser ray serving"
+named="faults notebook exports browser ray serving fuzz cross supply"
 stages=${*:-$every}
 
 for stage in $stages; do
