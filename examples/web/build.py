@@ -76,8 +76,8 @@ def json_include() -> Path:
     """The folder of nlohmann/json.hpp: PyPI's package, or the system's."""
     places = [Path(sys.prefix) / "include", Path("/usr/include"), Path("/usr/local/include")]
     found = importlib.util.find_spec("nlohmann_json")
-    if found is not None and found.origin is not None:
-        places.insert(0, Path(found.origin).parent / "include")
+    if found is not None:
+        places[:0] = [Path(place) / "include" for place in found.submodule_search_locations or []]
     for place in places:
         if (place / "nlohmann" / "json.hpp").is_file():
             return place

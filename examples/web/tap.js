@@ -13,6 +13,7 @@ class Tap extends AudioWorkletProcessor {
   #filling = null;
   #at = 0;
   #lost = 0;
+  #next = null; // frame of the context that the next sample has
   #ending = false;
   #over = false;
 
@@ -32,17 +33,12 @@ class Tap extends AudioWorkletProcessor {
   process([[input]]) {
     if (this.#over) return false;
     if (!this.#worker) return true;
-    // Where nothing is connected, silence goes on: the clock is the context's.
+    // Where nothing is connected, silence goes on; and a browser may leave a call out while the graph
+    // is changed: the clock is the context's.
     const count = input?.length ?? 128;
-    if (this.#at === 0) this.#filling = this.#free.pop() ?? null;
-    if (this.#filling) {
-      if (input) this.#filling.set(input, this.#at);
-      else this.#filling.fill(0, this.#at, this.#at + count);
-    } else {
-      this.#lost += count;
-    }
-    this.#at += count;
-    if (this.#at === this.#block || this.#ending) this.#hand(currentFrame + count);
+    for (this.#next ??= currentFrame; this.#next < currentFrame; ) this.#add(null, Math.min(count, currentFrame - this.#next));
+    this.#add(input, count);
+    if (this.#ending && this.#at) this.#hand();
     if (this.#ending) {
       this.#worker.postMessage({ end: true, lost: this.#lost });
       this.#over = true;
@@ -50,8 +46,19 @@ class Tap extends AudioWorkletProcessor {
     return !this.#over;
   }
 
-  /** `frame`: of the context, behind the last sample. */
-  #hand(frame) {
+  #add(input, count) {
+    if (this.#at === 0) this.#filling = this.#free.pop() ?? null;
+    const taken = Math.min(count, this.#block - this.#at);
+    if (!this.#filling) this.#lost += taken;
+    else if (input) this.#filling.set(taken < count ? input.subarray(0, taken) : input, this.#at);
+    else this.#filling.fill(0, this.#at, this.#at + taken);
+    this.#at += taken;
+    this.#next += taken;
+    if (this.#at === this.#block) this.#hand();
+    if (taken < count) this.#add(input && input.subarray(taken), count - taken);
+  }
+
+  #hand() {
     const samples = this.#filling;
     const count = this.#at;
     this.#filling = null;
@@ -59,7 +66,7 @@ class Tap extends AudioWorkletProcessor {
     if (!samples) return;
     const lost = this.#lost;
     this.#lost = 0;
-    this.#worker.postMessage({ samples, count, lost, frame }, [samples.buffer]);
+    this.#worker.postMessage({ samples, count, lost, frame: this.#next }, [samples.buffer]);
   }
 }
 

@@ -277,7 +277,8 @@ def floats(packed: str) -> np.ndarray:
 
 def drop_outs(heard: np.ndarray) -> int:
     """Samples of silence in what a microphone gave that is never silent."""
-    spoken = heard[int(np.argmax(heard != 0)) :]
+    begins = int(np.argmax(heard != 0)) + 24000  # it stutters until its buffers are full
+    spoken = heard[begins:]
     return int((np.convolve(spoken == 0, np.ones(32), "valid") >= 32).sum())
 
 
