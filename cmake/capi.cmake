@@ -1,4 +1,5 @@
 # The C library (cpp/capi), what reads a bundle for it, and what is installed.
+enable_language(C)  # for the example in C alone
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -80,7 +81,7 @@ target_link_libraries(wav_to_csv PRIVATE dt_flags diffusiontalker_static)
 target_compile_definitions(wav_to_csv PRIVATE
   DT_BUNDLE_FOLDER="../${CMAKE_INSTALL_DATADIR}/diffusiontalker/default")
 add_executable(wav_to_csv_c examples/c/wav_to_csv.c)
-target_link_libraries(wav_to_csv_c PRIVATE diffusiontalker)
+target_link_libraries(wav_to_csv_c PRIVATE dt_flags diffusiontalker)
 
 install(TARGETS diffusiontalker diffusiontalker_static EXPORT DiffusionTalkerTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -100,6 +101,8 @@ write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/DiffusionTalkerCon
   COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/DiffusionTalkerConfig.cmake"
   "${CMAKE_CURRENT_BINARY_DIR}/DiffusionTalkerConfigVersion.cmake" DESTINATION ${dt_cmake})
+# From the folder of the .pc file up to the prefix, however deep the libraries lie.
+file(RELATIVE_PATH DT_PREFIX_FROM_PC "/P/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/P")
 configure_file(cmake/diffusiontalker.pc.in "${CMAKE_CURRENT_BINARY_DIR}/diffusiontalker.pc" @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/diffusiontalker.pc"
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

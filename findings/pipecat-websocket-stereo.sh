@@ -75,7 +75,9 @@ async def took(channels: int, port: int) -> float:
 
 
 async def main() -> bool:
-    one, two = await took(1, PORT), await took(2, PORT + 1)
+    # The best of three: a busy machine sends later, and never sooner.
+    one = min([await took(1, PORT + number) for number in range(3)])
+    two = min([await took(2, PORT + 3 + number) for number in range(3)])
     print(f"{SECONDS} s of sound, one channel:  sent in {one:.2f} s")
     print(f"{SECONDS} s of sound, two channels: sent in {two:.2f} s")
     return abs(one - SECONDS) < 0.6 and abs(two - 2 * SECONDS) < 1.2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
+    CancelFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
@@ -231,6 +232,14 @@ def test_the_face_lives_on_between_utterances_if_asked() -> None:
             first = next(at_s for at_s, kind, _ in log if kind == "sound")
             assert min(silent) > first
             assert 5 < len(silent) < 15  # until it rests
+
+
+def test_a_cancel_ends_at_once() -> None:
+    said = utterance(speech(4.0, RATE), RATE * 4)
+    log = played([*said, lambda s: s.heard_s > 0.5, CancelFrame()], idle_between=True)
+    heard_s = sum(len(data) for _, kind, data in log if kind == "sound") / 2 / RATE
+    assert 0.5 < heard_s < 2.0
+    assert "bye" not in [kind for _, kind, _ in log]
 
 
 def test_sound_that_no_face_can_be_made_for_is_heard() -> None:

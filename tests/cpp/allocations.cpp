@@ -65,6 +65,9 @@ bool FailingAllocation::failed() const { return until_failure == kFailed; }
 
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
+// std::stable_sort asks so.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
 void* operator new(std::size_t size, std::align_val_t align) { return counted(size, align); }
 void* operator new[](std::size_t size, std::align_val_t align) { return counted(size, align); }
 void operator delete(void* p) noexcept { give_back(p); }

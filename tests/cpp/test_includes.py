@@ -50,7 +50,7 @@ RUNTIME = {
     "kernels": Room(
         "dt/kernels.h dt/refusal.h kernels/vec kernels/body",
         beyond="immintrin.h arm_neon.h intrin.h processthreadsapi.h"
-        " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h",
+        " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h wasm_simd128.h",
     ),
     "weights": Room(
         "dt/log_mel.h dt/model.h dt/options.h dt/refusal.h dt/time_base.h arithmetic kernels"

@@ -25,10 +25,10 @@ def built(folder: Path, epoch: str) -> Path:
     source.mkdir(parents=True)
     packed = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", str(source)], input=packed.stdout, check=True)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder)]
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(source)],
-        check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch},
-    )  # fmt: skip
+        [*build, str(source)], check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}
+    )
     return next(folder.glob("*.whl"))
 
 

@@ -122,7 +122,7 @@ std::vector<const Kernels*> available() {
        {cpu.amx ? amx_kernels() : nullptr, cpu.avx512vnni ? avx512vnni_kernels() : nullptr,
         cpu.avx512 ? avx512_kernels() : nullptr, cpu.avxvnni ? avxvnni_kernels() : nullptr,
         cpu.avx2 ? avx2_kernels() : nullptr, cpu.neondot ? neondot_kernels() : nullptr,
-        neon_kernels(), scalar_kernels()}) {
+        neon_kernels(), wasmrelaxed_kernels(), wasm_kernels(), scalar_kernels()}) {
     if (kernels != nullptr) {
       found.push_back(kernels);
     }

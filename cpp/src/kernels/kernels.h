@@ -98,6 +98,8 @@ const Kernels* avx512vnni_kernels();
 const Kernels* amx_kernels();
 const Kernels* neon_kernels();
 const Kernels* neondot_kernels();
+const Kernels* wasm_kernels();
+const Kernels* wasmrelaxed_kernels();
 
 // The kernels called `name`; "" means the environment's DT_KERNEL, and without it the best. Throws
 // std::invalid_argument, naming what is available.

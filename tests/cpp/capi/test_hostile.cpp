@@ -222,12 +222,12 @@ TEST(Hostile, ArgumentsThatCannotBe) {
   state.struct_size = 0xffffffffU;
   EXPECT_EQ(dt_get_state(r, 0, &state, &error), DT_NEWER_VERSION);
   EXPECT_EQ(dt_set(r, 0, nullptr, &error), DT_INVALID_ARGUMENT);
-  const std::string stars(2000, '*');
+  const std::string stars = std::string(2000, '*') + "q";
   const std::string sets = "*[*[!a-*]*[]*";
   for (const dt_entry& entry :
        {dt_entry{nullptr, 1.0}, dt_entry{"", 1.0}, dt_entry{"mouth", std::nan("")},
         dt_entry{"mouth", 1e300}, dt_entry{"head", 1.0}, dt_entry{"headYaw", 1.0},
-        dt_entry{(stars + "q").c_str(), 1.0}, dt_entry{sets.c_str(), -1.0}, dt_entry{"[", 1.0},
+        dt_entry{stars.c_str(), 1.0}, dt_entry{sets.c_str(), -1.0}, dt_entry{"[", 1.0},
         dt_entry{"\xff\xfe\n", 1.0}}) {
     dt_settings settings;
     dt_settings_init(&settings);

@@ -15,7 +15,7 @@ import pytest
 import random_bundle
 
 from diffusiontalker.serve.limits import Limits
-from diffusiontalker.serve.rpc import client, messages
+from diffusiontalker.serve.rpc import client, messages, service
 from diffusiontalker.serve.server import Server
 from serving import alone, channel_to, hear, is_success, run, serving, sound, talk
 
@@ -138,9 +138,11 @@ def test_the_others_notice_nothing(
 CROWD = int(os.environ.get("DT_SERVING_CROWD", "200"))
 
 
-def test_a_crowd_at_once(folder: Path) -> None:
+def test_a_crowd_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as the limit are served, the rest are told to come again."""
     pcm = sound(0.2).tobytes()
+    # All of them are in this process: their last words may take long.
+    monkeypatch.setattr(service, "_LINGER_S", 20.0)
 
     async def body() -> None:
         async with (

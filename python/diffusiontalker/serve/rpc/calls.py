@@ -41,8 +41,9 @@ class Call(Protocol):
     async def write(self, messages: Sequence[bytes], gone: Callable[[], None] = nothing) -> None:
         """Sends; waits where the client does not read. `gone`: some are on their way."""
 
-    async def linger(self, seconds: float) -> None:
-        """Takes no notice of what still comes, until the client's half is closed or time is up."""
+    async def linger(self, seconds: float, is_last: Callable[[bytes], bool]) -> None:
+        """Takes no notice of what still comes, until it is the last message, the client's half is
+        closed, or time is up."""
 
     def end(self, code: int, sentence: str) -> NoReturn:
         """Ends the call by raising `Ended`."""

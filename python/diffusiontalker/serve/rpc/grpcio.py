@@ -56,15 +56,16 @@ class _Call:
         except asyncio.InvalidStateError:  # the call is over
             raise asyncio.CancelledError from None
 
-    async def linger(self, seconds: float) -> None:
+    async def linger(self, seconds: float, is_last: Callable[[bytes], bool]) -> None:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._rest(), seconds)
+            await asyncio.wait_for(self._rest(is_last), seconds)
 
-    async def _rest(self) -> None:
+    async def _rest(self, is_last: Callable[[bytes], bool]) -> None:
         if self._reading is not None:
             await asyncio.wait({self._reading})
-        while await self._context.read() is not grpc.aio.EOF:
-            pass
+        while (message := await self._context.read()) is not grpc.aio.EOF:
+            if is_last(message):
+                return
 
     def end(self, code: int, sentence: str) -> NoReturn:
         raise Ended(code, sentence)

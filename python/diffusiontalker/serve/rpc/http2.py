@@ -105,10 +105,12 @@ class _Call:
             gone()  # some
         gone()
 
-    async def linger(self, seconds: float) -> None:
+    async def linger(self, seconds: float, is_last: Callable[[bytes], bool]) -> None:
         until_s = time.monotonic() + seconds
         self._take = None
         while not self._closed and not self.gone and (left_s := until_s - time.monotonic()) > 0:
+            if any(message is not None and is_last(message) for message in self._came):
+                return
             self._came.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._change(), left_s)

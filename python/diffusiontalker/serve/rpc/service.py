@@ -38,7 +38,7 @@ _CODES = {
 #: Sessions that are opened at the same time.
 _AT_ONCE = 8
 #: From the sentence that refuses a session to the end of its call, where the client still writes.
-_LINGER_S = 0.25
+_LINGER_S = 1.0
 
 _log = logging.getLogger(__name__)
 _writer = lru_cache(messages.FrameWriter)
@@ -99,7 +99,7 @@ class FaceService:
                 self._scheduler.close(session)
             await call.write([_status(messages.ERROR, str(refusal))])
             # A client that still writes when the call is over may never see why (grpc.aio's do).
-            await call.linger(_LINGER_S)
+            await call.linger(_LINGER_S, _says_end)
             call.end(_CODES[refusal.kind], str(refusal))
         finally:
             deafen()
@@ -156,6 +156,10 @@ class FaceService:
         event.event.event_type = messages.END_OF_A2F_AUDIO_PROCESSING
         event.event.SetInParent()
         await call.write([event.SerializeToString(), _status(messages.SUCCESS, "")])
+
+
+def _says_end(message: bytes) -> bool:
+    return message[:1] == b"\x1a"  # the field of end_of_audio
 
 
 class _Ear:
