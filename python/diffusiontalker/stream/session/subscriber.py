@@ -43,6 +43,7 @@ class Subscriber:
         that asks for them, and then to no other. Raises StreamError.
         """
         held = None if keys is None else read_receiver(keys)
+        reached = with_address(endpoint)
         self.endpoint = endpoint
         self.schema: Schema | None = None
         self.subject: str | None = None  #: the face that is followed
@@ -69,11 +70,6 @@ class Subscriber:
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        try:
-            reached = with_address(endpoint)
-        except StreamError:
-            self.close()
-            raise
         self._socket.setsockopt(zmq.IPV6, 1 if "[" in reached else 0)
         self._socket.setsockopt(zmq.SUBSCRIBE, wire.subscription(subject))
         if held is not None:
