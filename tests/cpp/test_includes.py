@@ -106,8 +106,8 @@ STAGES = [n for n in RUNTIME if not n.startswith("dt/") and n not in ABOVE_THE_S
 # The engine-free part of the Unreal plugin.
 PLUGIN = {
     "dt/net": Room(
-        beyond="arpa/inet.h fcntl.h netdb.h netinet/in.h netinet/tcp.h poll.h sys/socket.h"
-        " unistd.h winsock2.h ws2tcpip.h"
+        beyond="arpa/inet.h fcntl.h netdb.h netinet/in.h netinet/tcp.h poll.h sodium.h"
+        " sys/socket.h tweetnacl.h unistd.h windows.h winsock2.h ws2tcpip.h"
     ),
     "dt/wire": Room(),
     "dt/face": Room("dt/net dt/wire"),
