@@ -2,8 +2,8 @@
 
     python tests/supply/lock.py    as the index has them now, torch kept where it is
 
-pip solves it for the Python that runs this, without installing. CI runs Debian 12's, 3.11.2: use that
-one here (pymdown-extensions 13 wants 3.11.5, so a newer 3.11 writes what CI cannot install).
+pip solves it for the Python that runs this, without installing. CI has Debian 12's, 3.11.2: use
+that (pymdown-extensions 13 wants 3.11.5, so a newer 3.11 writes what CI cannot install).
 """
 
 from __future__ import annotations
