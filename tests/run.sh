@@ -8,16 +8,23 @@
 #   sh tests/run.sh                 everything
 #   sh tests/run.sh python          only the named stages: lint types contracts docs cpp sanitizers
 #                                   digests instructions unreal python tensorrt, and, run only when
-#                                   named, faults (13 minutes), notebook (Jupyter), exports
+#                                   named, faults (10 minutes), simulated (6 minutes), soak (half an hour),
+#                                   notebook (Jupyter), exports
 #                                   (Node and Blender), browser (Debian's chromium), ray (a Ray cluster),
-#                                   serving (other people's clients; needs npm)
+#                                   serving (other people's clients; needs npm), agents (pipecat,
+#                                   LiveKit, TalkingHead; npm and chromium for the page), library (a
+#                                   fresh clone's C library, installed, and hosts in C, C++ and Rust),
+#                                   godot (Debian's godot3-server), mono (Debian's mono-mcs, mono-runtime),
+#                                   web (the browser package; node, npm and chromium),
+#                                   fuzz (20 minutes; clang), cross (ziglang; wine, qemu), supply
+#                                   (audit, SBOM, wheel)
 #
 # PYTHON chooses the interpreter (python3), DT_VENV the environment's folder (.venv-test).
 set -eu
 cd "$(dirname "$0")/.."
 venv=${DT_VENV:-.venv-test}
 every="lint types contracts docs cpp sanitizers digests instructions unreal python tensorrt"
-named="faults notebook exports browser ray serving"
+named="faults simulated soak notebook exports browser ray serving agents library godot mono web fuzz cross supply"
 stages=${*:-$every}
 
 for stage in $stages; do

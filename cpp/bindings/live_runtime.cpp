@@ -30,14 +30,25 @@ class PyLiveRuntime {
     }
     const std::int64_t ready = wait(timeout_s);
     FloatArray frames = frames_array(std::min(ready, max_frames), live_.width());
+    py::array_t<std::uint8_t> steps(frames.shape(0));
     // With the GIL held, so that nobody else has taken them since.
-    const dt::LiveRuntime::Batch batch = live_.take(frames.shape(0), frames.mutable_data());
+    const dt::LiveRuntime::Batch batch =
+        live_.take(frames.shape(0), frames.mutable_data(), steps.mutable_data());
     if (batch.count == frames.shape(0)) {
-      return py::make_tuple(batch.first_frame, frames);
+      return py::make_tuple(batch.first_frame, frames, steps);
     }
     // Another thread polled during the wait and took some of them.
     const py::slice taken(0, batch.count, 1);
-    return py::make_tuple(batch.first_frame, py::object(frames[taken]));
+    return py::make_tuple(batch.first_frame, py::object(frames[taken]), py::object(steps[taken]));
+  }
+
+  void set_overload(const std::string& overload) {
+    if (overload != "keep" && overload != "skip" && overload != "steps") {
+      throw py::value_error("overload: expected keep, skip or steps, got '" + overload + "'");
+    }
+    live_.set_overload(overload == "skip"    ? dt::Overload::kSkip
+                       : overload == "steps" ? dt::Overload::kSteps
+                                             : dt::Overload::kKeep);
   }
 
   // The worker never asks for the GIL, so joining it needs no release; keeping it keeps push() out.
@@ -87,7 +98,10 @@ void bind_live_runtime(py::module_& m) {
       .def("push", &PyLiveRuntime::push, py::arg("samples"),
            "float32 (n,) at 16 kHz -> samples taken; the rest is dropped and counted.")
       .def("poll", &PyLiveRuntime::poll, py::arg("max_frames") = 64, py::arg("timeout_s") = 0.0,
-           "(index of the first frame, frames (n, width)), waiting for the first of them.")
+           "(index of the first frame, frames (n, width), the sampling steps of each, 0 for one "
+           "that was skipped), waiting for the first of them.")
+      .def("set_overload", &PyLiveRuntime::set_overload, py::arg("overload"),
+           "\"keep\", \"skip\" or \"steps\": what is done where sound comes too fast.")
       .def("finish", [](PyLiveRuntime& l) { l.live().finish(); })
       .def(
           "stop", [](PyLiveRuntime& l) { l.live().stop(); },

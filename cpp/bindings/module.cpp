@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m) {
   dt_python::bind_model(m);
   dt_python::bind_live_runtime(m);
   dt_python::bind_knobs(m);
+  dt_python::bind_resampler(m);
   dt_python::bind_voice_detector(m);
   dt_python::bind_voices(m);
   dt_python::bind_alignment(m);

@@ -21,6 +21,7 @@ void bind_options(py::module_& m);
 void bind_model(py::module_& m);
 void bind_live_runtime(py::module_& m);
 void bind_knobs(py::module_& m);
+void bind_resampler(py::module_& m);
 void bind_voice_detector(py::module_& m);
 void bind_voices(py::module_& m);
 void bind_alignment(py::module_& m);

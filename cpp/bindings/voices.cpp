@@ -87,6 +87,11 @@ class PyVoices {
     return (voices_.*property)(voice);
   }
 
+  void set_steps(std::int64_t voice, std::int64_t steps) {
+    const Turn turn(&busy_);
+    voices_.set_steps(voice, steps);
+  }
+
   std::int64_t size() const { return voices_.size(); }
   std::int64_t width() const { return voices_.width(); }
   py::dict stage_seconds() {
@@ -173,6 +178,11 @@ void bind_voices(py::module_& m) {
           "level_db",
           [](PyVoices& v, std::int64_t stream) { return v.get(&dt::Voices::level_db, stream); },
           py::arg("stream") = 0)
+      .def(
+          "set_steps",
+          [](PyVoices& v, std::int64_t steps, std::int64_t stream) { v.set_steps(stream, steps); },
+          py::arg("steps"), py::arg("stream") = 0,
+          "Sampling steps of a stream's frames to come: a divisor of the model's, or 0 for none.")
       .def_property_readonly("compute_seconds", &PyVoices::compute_seconds)
       .def_property_readonly("stage_seconds", &PyVoices::stage_seconds);
 }

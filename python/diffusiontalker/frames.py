@@ -20,6 +20,8 @@ FLAG_CLOSING = 1
 FLAG_NEUTRAL = 2
 #: Frame flag: audio or frames were lost between the frame before and this one.
 FLAG_GAP = 4
+#: Frame flag: the sender was overloaded and made it with fewer sampling steps.
+FLAG_FEWER_STEPS = 8
 
 
 @dataclass(frozen=True)

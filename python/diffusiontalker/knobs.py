@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -48,7 +47,7 @@ class Knobs:
     def __init__(self, names: Sequence[str], frame_rate: Fraction) -> None:
         self._names = tuple(names)
         curves = len([name for name in names if name in CURVES])
-        self._core = _core.Knobs(len(names), curves, float(1 / frame_rate))
+        self._core = _core.Knobs(self._names, curves, float(1 / frame_rate))
         self.settings = Settings()
 
     def set(
@@ -69,10 +68,16 @@ class Knobs:
         }
         changed = {name: value for name, value in given.items() if value is not None}
         settings = replace(self.settings, **changed)  # type: ignore[arg-type]
-        gains = self._by_value("gain", settings.gain, 1.0)
-        gains[self._members("lower")] *= np.float32(settings.strength_lower)
-        gains[self._members("upper")] *= np.float32(settings.strength_upper)
-        self._core.set(gains, self._by_value("offset", settings.offset, 0.0), settings.smooth_ms)
+        for what, entries in (("gain", settings.gain), ("offset", settings.offset)):
+            for key in entries:
+                self._refuse_what_is_none(what, key)
+        self._core.set(
+            list(settings.gain.items()),
+            list(settings.offset.items()),
+            settings.strength_lower,
+            settings.strength_upper,
+            settings.smooth_ms,
+        )
         self.settings = settings
 
     def push(self, frames: FloatArray) -> FloatArray:
@@ -84,30 +89,15 @@ class Knobs:
         """Forgets the frames, keeps the settings."""
         self._core.reset()
 
-    def _by_value(self, what: str, given: Mapping[str, float], neutral: float) -> FloatArray:
-        """One number a value. Of keys that name the same value, the narrowest counts."""
-        numbers = np.full(len(self._names), neutral, np.float32)
-        chosen = [(self._chosen(what, key), number) for key, number in given.items()]
-        for members, number in sorted(chosen, key=lambda pair: -len(pair[0])):
-            numbers[members] = number
-        return numbers
-
-    def _members(self, group: str) -> list[int]:
-        return [i for i, name in enumerate(self._names) if name in GROUPS[group]]
-
-    def _chosen(self, what: str, key: str) -> list[int]:
-        """The values that a group, a name or a pattern means. Raises ValueError for none."""
-        if key in GROUPS:
-            chosen = self._members(key)
-        else:
-            chosen = [i for i, name in enumerate(self._names) if fnmatchcase(name, key)]
-        if chosen:
-            return chosen
+    def _refuse_what_is_none(self, what: str, key: str) -> None:
+        """ValueError for what is no group, name or pattern of this face's values."""
+        if self._core.chosen(key):
+            return
         if key == "head" or key in HEAD:
             raise ValueError(
                 f"{what}: {key!r}: head rotation comes with head=True only (dt-stream: --head)"
             )
-        known = [group for group in GROUPS if self._members(group)]
+        known = [group for group in GROUPS if self._core.chosen(group)]
         close = _close(key, known, self._names)
         hint = f"did you mean {', '.join(close)}?" if close else f"groups are {', '.join(known)}"
         raise ValueError(f"{what}: {key!r} is no group, curve or pattern of curves; {hint}")

@@ -9,6 +9,8 @@ from collections import deque
 
 #: Silence takes the place of sound that is late by so long, seconds.
 FILL_AFTER_S = 0.1
+#: What may be done where sound comes faster than it can be computed (`Runtime.start`).
+OVERLOADS = ("keep", "skip", "steps")
 # A stream that nobody polled for longer (a program that was stopped, a machine that slept) is not
 # caught up with: its clock goes on from where it is.
 _MOST_FILLED_S = 2.0

@@ -22,7 +22,7 @@ from .chunks import Chunk, FloatArray, about, as_float32
 from .clock import CORE_RATE_HZ
 from .curves import CURVES, HEAD
 from .knobs import Settings
-from .pace import FILL_AFTER_S, Pace
+from .pace import FILL_AFTER_S, OVERLOADS, Pace
 from .past import Past
 from .resample import delay_samples
 from .scale import is_audio
@@ -61,6 +61,8 @@ class Frame:
     time_s: float  #: index / frame_rate, in seconds on the input's own clock
     position: int  #: floor(time x sample rate): the input sample that sounds at that instant
     curves: FloatArray  #: (52,), or (55,) with the head: values in `curve_names` order
+    #: Made with fewer sampling steps than the model has, by `start(overload="steps")`.
+    fewer_steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class RuntimeStats:
     level_db: float  #: level of the newest analysis window, dBFS
     filled_samples: int = 0  #: silence put in where no sound came, at the input rate (live only)
     skipped_samples: int = 0  #: sound that came too late to be heard, left out (live only)
+    skipped_frames: int = 0  #: frames that `start(overload=...)` left out (live only)
+    frames_of_fewer_steps: int = 0  #: frames delivered that it made with fewer steps (live only)
 
 
 class Runtime:
@@ -236,6 +240,8 @@ class Runtime:
         self._heard: Callable[[int, FloatArray], None] | None = None
         self._past = Past()
         self._coming: _Cast | None = None
+        self._overload = OVERLOADS[0]
+        self._skipped_frames = self._frames_of_fewer_steps = 0
         self._first_frame = self._next_frame = 0
         self._before = (0, 0, 0, 0.0)
 
@@ -338,6 +344,8 @@ class Runtime:
             level_db=level_db if live is None else live.level_db,
             filled_samples=self._pace.filled,
             skipped_samples=self._pace.skipped,
+            skipped_frames=self._skipped_frames,
+            frames_of_fewer_steps=self._frames_of_fewer_steps,
         )
 
     def _counted(self, live: _core.LiveRuntime) -> tuple[int, int, int, float]:
@@ -575,6 +583,7 @@ class Runtime:
         fill_after_s: float | None = FILL_AFTER_S,
         realtime: bool = False,
         heard: Callable[[int, FloatArray], None] | None = None,
+        overload: str = "keep",
     ) -> None:
         """Begins a live stream from its start: a worker thread computes what `push` brings in.
 
@@ -590,9 +599,18 @@ class Runtime:
                 as from a speech service.
             heard: called with the position and the samples of all sound that joins the stream, by
                 the thread that pushes or the one that polls; it must not wait.
+            overload: where sound comes faster than it can be computed. "keep": every frame is
+                computed, as late as it gets (when 4 s of sound wait, what comes is dropped), and no
+                bit depends on the load. "skip": with over 0.4 s waiting, frames are left out until
+                50 ms wait; the sound is heard all the same and every frame keeps its time. "steps":
+                before that, half of the sampling steps and then a quarter are taken (from 0.1 and
+                0.2 s on), and all of them again a second or two after the load is gone
+                (`Frame.fewer_steps`, docs/reliability.md). Both for sound that is pushed as it is
+                captured: what is pushed ahead of its time waits too.
 
         Raises:
-            ValueError: `fill_after_s` is out of range.
+            ValueError: `fill_after_s` is out of range; `overload` is none, or "steps" on TensorRT,
+                whose engines hold all steps.
             RuntimeError: a live stream runs already.
         """
         self._refuse_live("start")
@@ -600,10 +618,14 @@ class Runtime:
             raise RuntimeError("start: live use is for one voice; leave `streams` out")
         if fill_after_s is not None and not 0.02 <= fill_after_s <= 10:
             raise ValueError(f"fill_after_s: expected 0.02 to 10 or None, got {fill_after_s!r}")
+        if overload not in OVERLOADS:
+            raise ValueError(f"overload: expected {', '.join(OVERLOADS)}, got {overload!r}")
+        live = self._new_live()
+        live.set_overload(overload)
         self.reset()
         self._pace = Pace(self._rate, fill_after_s, realtime=realtime)
-        self._heard = heard
-        self._live = self._new_live()
+        self._heard, self._overload = heard, overload
+        self._live = live
 
     def _new_live(self) -> _core.LiveRuntime:
         return _core.LiveRuntime(
@@ -761,10 +783,11 @@ class Runtime:
             left_s = deadline - time.monotonic()
             if self._coming is not None and self._take_over(live, self._coming):
                 live = self._running("poll")
-            first, curves = live.poll(timeout_s=min(max(left_s, 0.0), _FILL_EVERY_S))
+            first, curves, steps = live.poll(timeout_s=min(max(left_s, 0.0), _FILL_EVERY_S))
             first += self._first_frame
             if first < self._next_frame:  # of a cast that has come further than the one before
-                curves = curves[self._next_frame - first :]
+                behind = self._next_frame - first
+                curves, steps = curves[behind:], steps[behind:]
                 first = self._next_frame
             if len(curves) or left_s <= _FILL_EVERY_S or live.finished:
                 break
@@ -772,16 +795,23 @@ class Runtime:
             self._next_frame = first + len(curves)
         if self._total is not None:
             curves = curves[: max(self._total - first, 0)]
-        self._stream.delivered += len(curves)
         self._stream.knobs.push(curves)
-        return [self._frame(first + i, frame) for i, frame in enumerate(curves)]
+        frames = [
+            self._frame(first + i, frame, taken < self._model.sample_steps)
+            for i, (frame, taken) in enumerate(zip(curves, steps.tolist(), strict=False))
+            if taken
+        ]
+        self._skipped_frames += len(curves) - len(frames)
+        self._frames_of_fewer_steps += sum(frame.fewer_steps for frame in frames)
+        self._stream.delivered += len(frames)
+        return frames
 
     def _take_over(self, live: _core.LiveRuntime, coming: _Cast) -> bool:
         """Lets a cast that has come as far as the stream take its place; True when it did."""
         # Its frames before the stream's next one are thrown away, but for the last few.
         behind = self._next_frame - coming.first_frame - coming.polled
         while behind > 0:
-            first, curves = coming.live.poll(min(behind, 64))
+            first, curves, _ = coming.live.poll(min(behind, 64))
             if not len(curves):
                 return False
             behind -= first + len(curves) - coming.polled
@@ -791,6 +821,8 @@ class Runtime:
         with self._feeding:
             self._before = self._counted(live)
             self._live, self._first_frame, self._coming = coming.live, coming.first_frame, None
+            # Not before: it had 3 s to catch up with.
+            self._live.set_overload(self._overload)
         live.stop()
         return True
 
@@ -833,13 +865,14 @@ class Runtime:
     ) -> None:
         self.stop()
 
-    def _frame(self, index: int, curves: FloatArray) -> Frame:
+    def _frame(self, index: int, curves: FloatArray, fewer_steps: bool) -> Frame:
         rate = self.frame_rate
         return Frame(
             index,
             index * rate.denominator / rate.numerator,
             clock.position_of(index, rate, self._rate),
             curves,
+            fewer_steps,
         )
 
     def _running(self, call: str) -> _core.LiveRuntime:

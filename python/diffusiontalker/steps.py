@@ -34,10 +34,10 @@ async def steps(
     while owed:
         yield owed.popleft()
     while (chunk := await item()) is not _END:
-        frames = await _whole(owed, partial(step, chunk))
+        frames = await undivided(owed, partial(step, chunk))
         if is_worth(frames):
             yield frames
-    frames = await _whole(owed, flush)
+    frames = await undivided(owed, flush)
     if is_worth(frames):
         yield frames
 
@@ -70,7 +70,7 @@ async def _next_of(iterator: Any) -> Any:
     return await anext(iterator, _END)
 
 
-async def _whole(owed: deque[_Frames], call: Callable[[], _Frames]) -> _Frames:
+async def undivided(owed: deque[_Frames], call: Callable[[], _Frames]) -> _Frames:
     """`call` on a thread. A cancel waits for it: nobody meets a runtime in the middle of a step."""
     # A future, not a task: an event loop that closes cancels every task, and would not wait.
     under_way = asyncio.get_running_loop().run_in_executor(None, call)

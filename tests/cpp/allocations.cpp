@@ -1,4 +1,4 @@
-// Replaces the global operator new in the test program, to count.
+// Replaces the global operator new in the test program, to count, and to fail when asked to.
 #include "allocations.h"
 
 #include <atomic>
@@ -8,9 +8,15 @@
 namespace {
 
 thread_local std::int64_t count = 0;
-std::atomic<std::int64_t> of_all_threads{0};
+std::atomic<std::int64_t> of_all_threads{0}, given_back{0};
+constexpr std::int64_t kNever = -1, kFailed = -2;
+thread_local std::int64_t until_failure = kNever;
 
 void* counted(std::size_t size) {
+  if (until_failure >= 0 && until_failure-- == 0) {
+    until_failure = kFailed;
+    throw std::bad_alloc();
+  }
   ++count;
   of_all_threads.fetch_add(1, std::memory_order_relaxed);
   if (void* p = std::malloc(size == 0 ? 1 : size)) {
@@ -30,9 +36,16 @@ void* counted(std::size_t size, std::align_val_t alignment) {
   return aligned;
 }
 
-void free_aligned(void* p) {
+void give_back(void* p) {
   if (p != nullptr) {
-    std::free(static_cast<void**>(p)[-1]);
+    given_back.fetch_add(1, std::memory_order_relaxed);
+    std::free(p);
+  }
+}
+
+void give_back_aligned(void* p) {
+  if (p != nullptr) {
+    give_back(static_cast<void**>(p)[-1]);
   }
 }
 
@@ -42,18 +55,26 @@ namespace dt_test {
 
 std::int64_t allocations() { return count; }
 std::int64_t allocations_of_all_threads() { return of_all_threads.load(); }
+std::int64_t allocated_now() { return of_all_threads.load() - given_back.load(); }
+
+FailingAllocation::FailingAllocation(std::int64_t number) { until_failure = number; }
+FailingAllocation::~FailingAllocation() { until_failure = kNever; }
+bool FailingAllocation::failed() const { return until_failure == kFailed; }
 
 }  // namespace dt_test
 
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
+// std::stable_sort asks so.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
 void* operator new(std::size_t size, std::align_val_t align) { return counted(size, align); }
 void* operator new[](std::size_t size, std::align_val_t align) { return counted(size, align); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { free_aligned(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { free_aligned(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { free_aligned(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { free_aligned(p); }
+void operator delete(void* p) noexcept { give_back(p); }
+void operator delete[](void* p) noexcept { give_back(p); }
+void operator delete(void* p, std::size_t) noexcept { give_back(p); }
+void operator delete[](void* p, std::size_t) noexcept { give_back(p); }
+void operator delete(void* p, std::align_val_t) noexcept { give_back_aligned(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { give_back_aligned(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { give_back_aligned(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { give_back_aligned(p); }

@@ -8,4 +8,18 @@ namespace dt_test {
 std::int64_t allocations();
 std::int64_t allocations_of_all_threads();
 
+// While it lives, the `number`-th allocation of the calling thread from now on fails (0: the
+// first).
+class FailingAllocation {
+ public:
+  explicit FailingAllocation(std::int64_t number);
+  ~FailingAllocation();
+  FailingAllocation(const FailingAllocation&) = delete;
+  FailingAllocation& operator=(const FailingAllocation&) = delete;
+  bool failed() const;  // whether it has come to that
+};
+
+// What all threads have allocated and not given back.
+std::int64_t allocated_now();
+
 }  // namespace dt_test

@@ -35,21 +35,33 @@ RUNTIME = {
     "dt/options.h": Room(),
     "dt/kernels.h": Room(),
     "dt/backend.h": Room(),
-    "dt/model.h": Room("dt/options.h"),
-    "dt/live_runtime.h": Room("dt/backend.h dt/model.h"),
+    "dt/refusal.h": Room(),
+    "dt/curve_names.h": Room(),
+    "dt/model.h": Room("dt/options.h dt/refusal.h"),
+    "dt/bundle.h": Room("dt/model.h dt/refusal.h"),
+    "dt/overload.h": Room(),
+    "dt/live_runtime.h": Room("dt/backend.h dt/model.h dt/overload.h"),
     "dt/voices.h": Room("dt/backend.h dt/model.h"),
     "dt/runtime.h": Room("dt/backend.h dt/kernels.h dt/live_runtime.h dt/model.h"),
+    "refusal": Room("dt/refusal.h"),
     "arithmetic": Room(beyond="intrin.h xmmintrin.h"),
     "kernels/vec": Room(),
     "kernels/body": Room(),
     "kernels": Room(
-        "dt/kernels.h kernels/vec kernels/body",
+        "dt/kernels.h dt/refusal.h kernels/vec kernels/body",
         beyond="immintrin.h arm_neon.h intrin.h processthreadsapi.h"
-        " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h",
+        " sys/auxv.h sys/syscall.h sys/sysctl.h unistd.h wasm_simd128.h",
     ),
-    "weights": Room("dt/log_mel.h dt/model.h dt/options.h dt/time_base.h arithmetic kernels"),
+    "weights": Room(
+        "dt/log_mel.h dt/model.h dt/options.h dt/refusal.h dt/time_base.h arithmetic kernels"
+    ),
+    "weights/bundle": Room(
+        "dt/bundle.h dt/curve_names.h dt/log_mel.h dt/model.h dt/options.h dt/refusal.h"
+        " dt/time_base.h arithmetic weights",
+        beyond="nlohmann/",
+    ),
     "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h arithmetic"),
-    "features": Room("dt/log_mel.h dt/model.h dt/time_base.h kernels weights"),
+    "features": Room("dt/log_mel.h dt/model.h dt/refusal.h dt/time_base.h kernels weights"),
     "sampler/backend.h": Room("dt/backend.h dt/model.h"),
     "sampler/cpu": Room("dt/model.h kernels sampler/backend.h weights"),
     "sampler/tensorrt/shared_library.h": Room(beyond="dlfcn.h windows.h"),
@@ -63,16 +75,21 @@ RUNTIME = {
         beyond="NvInferRuntime.h cuda_runtime_api.h",
     ),
     "sampler": Room(
-        "dt/backend.h dt/model.h dt/noise.h arithmetic kernels weights"
+        "dt/backend.h dt/model.h dt/noise.h dt/refusal.h arithmetic kernels weights"
         " sampler/backend.h sampler/cpu sampler/tensorrt"
     ),
-    "curves": Room("dt/model.h dt/noise.h dt/options.h dt/time_base.h arithmetic"),
+    "curves": Room(
+        "dt/curve_names.h dt/model.h dt/noise.h dt/options.h dt/refusal.h dt/time_base.h arithmetic"
+    ),
     "picture": Room(),
     "picture/shading": Room("picture", beyond="immintrin.h intrin.h math.h"),
     "runtime": Room(
-        "dt/backend.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/runtime.h dt/time_base.h"
-        " dt/voices.h arithmetic audio curves features sampler weights"
+        "dt/backend.h dt/curve_names.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/overload.h"
+        " dt/refusal.h dt/runtime.h dt/time_base.h dt/voices.h arithmetic audio curves features"
+        " sampler weights"
     ),
+    # Its header is C.
+    "capi": Room("dt/bundle.h dt/refusal.h runtime", beyond="stddef.h stdint.h"),
     "bindings": Room(ANY, beyond="nghttp2/ pybind11/"),
     "bench": Room(ANY, beyond="random_model.h valgrind/callgrind.h"),
 }
@@ -80,9 +97,10 @@ RUNTIME_FOLDERS = {
     "cpp/include": "",
     "cpp/src": "",
     "cpp/bindings": "bindings",
+    "cpp/capi": "capi",
     "cpp/bench": "bench",
 }
-ABOVE_THE_STAGES = {"runtime", "bindings", "bench"}
+ABOVE_THE_STAGES = {"runtime", "capi", "bindings", "bench"}
 STAGES = [n for n in RUNTIME if not n.startswith("dt/") and n not in ABOVE_THE_STAGES]
 
 # The engine-free part of the Unreal plugin.

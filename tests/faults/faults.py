@@ -1,12 +1,14 @@
 """Breaks what stands around a running dt-stream, which must go on and say what happened.
 
-    tests/faults/run --random MINUTES [--seed N]   faults at random; the seed repeats them
+    tests/faults/run --table [--rows NAME,...]     each fault once, as a table (docs/reliability.md)
+    tests/faults/run --random MINUTES [--seed N]   rows of the table in random order
+    tests/faults/run --around MINUTES [--seed N]   faults at random around one stream
     tests/faults/run --paused-receivers TIMES      receivers stopped for a while and woken
 
-Runs the dt-stream of the interpreter in $PYTHON (python3). With --random its voice is a virtual
-microphone (PulseAudio) that is unplugged now and then; receivers are killed, stopped and woken,
-strangers knock, and dt-stream itself is stopped and woken. Exit code 0: nobody died who was not
-killed, frames came all the time, and every fault was told. Linux.
+Runs the dt-stream of the interpreter in $PYTHON (python3). A seed repeats what is drawn. With
+--around its voice is a virtual microphone (PulseAudio) that is unplugged now and then; receivers
+are killed, stopped and woken, strangers knock, and dt-stream itself is stopped and woken. Exit code
+0: nobody died who was not killed, frames came all the time, and every fault was told. Linux.
 """
 
 from __future__ import annotations
@@ -17,159 +19,20 @@ import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import msgpack
-import zmq
+from around import CLIP, Failure, Receiver, Stream, free_port
+from rows import HARDWARE, ROWS, judged
+from virtual_microphone import VirtualMicrophone
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "integration"))
-from processes import command  # noqa: E402
-from virtual_microphone import VirtualMicrophone  # noqa: E402
-
-CLIP = TESTS.parent / "python" / "diffusiontalker" / "data" / "demo.flac"
-PLAIN = TESTS / "integration" / "plain_subscriber.py"
 # Longer than any time-out that a receiver or the sender might have had for the other.
 PAUSE_S = 5.0
 # Frames come 60 a second; a machine that is busy may hold them up for so long.
 MOST_SILENCE_S = 3.0
-
-
-class Failure(Exception):
-    """What went wrong, in a line."""
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Stream:
-    """A dt-stream and a subscriber in this process that hears all of it."""
-
-    def __init__(self, folder: Path, env: dict[str, str], *options: str) -> None:
-        self.endpoint = f"tcp://127.0.0.1:{free_port()}"
-        self.log = folder / "dt-stream.log"
-        self.errors = folder / "dt-stream.err"
-        self.frames = 0
-        self.last_s = time.monotonic()
-        self.longest_s = 0.0
-        self.bye = ""
-        self._done = threading.Event()
-        with self.log.open("w") as out, self.errors.open("w") as err:
-            self.process = subprocess.Popen(
-                [*command("dt-stream"), *options, "--plain", "--bind", self.endpoint],
-                env=env, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        listener = zmq.Context.instance().socket(zmq.SUB)
-        listener.setsockopt(zmq.RCVTIMEO, 100)
-        listener.setsockopt(zmq.LINGER, 0)
-        listener.connect(self.endpoint)
-        listener.subscribe(b"dt/")
-        while not self._done.is_set():
-            try:
-                _, payload = listener.recv_multipart()
-            except zmq.Again:
-                continue
-            fields = msgpack.unpackb(payload)
-            if fields[1] == "frame":
-                now_s = time.monotonic()
-                if self.frames:
-                    self.longest_s = max(self.longest_s, now_s - self.last_s)
-                self.frames, self.last_s = self.frames + 1, now_s
-            elif fields[1] == "bye":
-                self.bye = fields[4]
-        listener.close()
-
-    def wait_for_frames(self, count: int, patience_s: float = 60.0) -> None:
-        """Until `count` more have come. Raises Failure."""
-        wanted, deadline = self.frames + count, time.monotonic() + patience_s
-        while self.frames < wanted:
-            self.check()
-            if time.monotonic() > deadline:
-                raise Failure(f"no {count} frames in {patience_s:.0f} s")
-            time.sleep(0.05)
-
-    def check(self) -> None:
-        if self.process.poll() is not None:
-            raise Failure(
-                f"dt-stream ended with {self.process.returncode}: {self.errors.read_text()[-500:]}"
-            )
-
-    def leave(self) -> None:
-        """Ctrl-C: exit code 0 and a bye. Raises Failure."""
-        self.check()
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(60)
-        time.sleep(0.5)
-        self._done.set()
-        self._thread.join()
-        if code != 0 or self.bye != "stopped by the user":
-            raise Failure(f"at Ctrl-C: exit code {code}, bye {self.bye!r}")
-        if "Traceback" in self.errors.read_text():
-            raise Failure(f"a traceback: {self.errors.read_text()[-500:]}")
-
-    def kill(self) -> None:
-        self._done.set()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.wait()
-
-
-class Receiver:
-    """dt-watch, or a stranger's subscriber (plain_subscriber.py)."""
-
-    def __init__(self, name: str, endpoint: str, folder: Path, env: dict[str, str]) -> None:
-        self.name = name
-        self.out = folder / f"{name}-{time.monotonic_ns()}.log"
-        arguments = {
-            "dt-watch": [*command("dt-watch"), endpoint, "--json"],
-            "plain": [sys.executable, str(PLAIN), endpoint, "100000"],
-        }[name]
-        with self.out.open("w") as out:
-            self.process = subprocess.Popen(
-                arguments, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL
-            )
-
-    def check(self) -> None:
-        if self.process.poll() is not None:
-            said = self.out.read_text()[-300:]
-            raise Failure(f"{self.name} died, {self.process.returncode}: {said}")
-
-    def pause(self, seconds: float) -> None:
-        """Stops it for a while and wakes it; it must live, and receive."""
-        self.process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.wake()
-
-    def wake(self) -> None:
-        had = self.out.stat().st_size
-        self.process.send_signal(signal.SIGCONT)
-        deadline = time.monotonic() + 30
-        while self.out.stat().st_size == had:
-            self.check()
-            if time.monotonic() > deadline:
-                raise Failure(f"{self.name} was woken and receives nothing")
-            time.sleep(0.02)
-        time.sleep(0.5)
-        self.check()
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
 
 def paused_receivers(times: int, folder: Path) -> None:
@@ -309,26 +172,60 @@ class RandomFaults:
         print(summary)
 
 
+def table(names: Iterable[str]) -> None:
+    """Rows of the table, a line each as they are done. Raises Failure for the first that fails."""
+    print("| fault | done | seen | lost | recovery |\n|---|---|---|---|---|", flush=True)
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="dt-faults-") as folder:
+            try:
+                print(judged(name, ROWS[name](Path(folder))), flush=True)
+            except Failure as failure:
+                raise Failure(f"{name}: {failure}") from None
+
+
+def drawn(minutes: float, seed: int) -> Iterator[str]:
+    """Names of rows in random order, all of them before one comes again, until time is up."""
+    order, begun = random.Random(seed), time.monotonic()
+    while True:
+        for name in order.sample(sorted(ROWS), len(ROWS)):
+            if time.monotonic() - begun > minutes * 60:
+                return
+            yield name
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", action="store_true")
     what.add_argument("--random", type=float, metavar="MINUTES")
+    what.add_argument("--around", type=float, metavar="MINUTES")
     what.add_argument("--paused-receivers", type=int, metavar="TIMES")
-    parser.add_argument("--seed", type=int, help="repeats a run of --random")
+    parser.add_argument("--rows", default=",".join(ROWS), metavar="NAME,...", help="of the table")
+    parser.add_argument("--seed", type=int, help="repeats a run of --random or --around")
     args = parser.parse_args()
-    if args.random and not all(map(shutil.which, ("pulseaudio", "pactl", "paplay"))):
-        print("faults: --random needs pulseaudio, pactl and paplay", file=sys.stderr)
+    names = args.rows.split(",")
+    if unknown := [name for name in names if name not in ROWS]:
+        print(f"faults: --rows {unknown[0]}: expected some of {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    heard = args.around or args.random or set(names) & set(HARDWARE)
+    if heard and not all(map(shutil.which, ("pulseaudio", "pactl", "paplay"))):
+        print("faults: a microphone needs pulseaudio, pactl and paplay", file=sys.stderr)
         return 2
     seed = random.SystemRandom().randrange(10**9) if args.seed is None else args.seed
     with tempfile.TemporaryDirectory(prefix="dt-faults-") as folder:
         try:
-            if args.random is None:
-                paused_receivers(args.paused_receivers, Path(folder))
-            else:
+            if args.random is not None or args.around is not None:
                 print(f"seed {seed}", flush=True)
-                RandomFaults(seed, Path(folder)).run(args.random)
+            if args.table:
+                table(names)
+            elif args.random is not None:
+                table(drawn(args.random, seed))
+            elif args.around is not None:
+                RandomFaults(seed, Path(folder)).run(args.around)
+            else:
+                paused_receivers(args.paused_receivers, Path(folder))
         except Failure as failure:
-            print(f"faults: {failure}" + (f" (seed {seed})" if args.random else ""))
+            print(f"faults: {failure}" + (f" (seed {seed})" if args.random or args.around else ""))
             return 1
     print("survived")
     return 0

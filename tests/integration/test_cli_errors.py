@@ -128,7 +128,19 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("--demo", "--bind", "tcp://127.0.0.1:99999"), "expected a port"),
         (("--demo", "--bind", "tcp://0.0.0.0:5560"), "0.0.0.0:5560.*--allow-remote"),
         (("--demo", "--bind", "tcp://*:5560"), "--allow-remote"),
-        (("--demo", "--bind", "tcp://203.0.113.9:5560", "--allow-remote"), "cannot bind"),
+        (("--demo", "--bind", "tcp://*:5560", "--allow-remote"), "--keys FOLDER.*--insecure"),
+        (
+            ("--demo", "--bind", "tcp://203.0.113.9:5560", "--allow-remote", "--insecure"),
+            "cannot bind",
+        ),
+        (("--demo", "--insecure"), "--insecure .*needs --allow-remote"),
+        (
+            ("--demo", "--allow-remote", "--insecure", "--keys", "x"),
+            "--insecure goes without --keys",
+        ),
+        (("--demo", "--keys", "nowhere"), "--keys nowhere: no such folder.*keygen"),
+        (("--demo", "--receiver", "anna"), "--receiver names somebody for dt-stream keygen"),
+        (("keygen", "keys", "--receiver", "../a"), "--receiver ../a: expected letters"),
         (("--demo", "--fast", "--bind", "tcp://127.0.0.1:5560"), "--fast publishes nothing"),
         (("--demo", "--identity", "nobody"), "'auto' or one of ann, bob, cat, got 'nobody'"),
         (("--demo", "--backend", "abacus"), "abacus"),
@@ -161,7 +173,7 @@ def test_options_that_make_no_sense(tmp_path: Path, bundle: Path) -> None:
         (("--pcm", "s16le:500:1", "-", "--fast"), "8000 to 192000 Hz, got 500"),
         (("--pcm", "s16le:16000:0", "-", "--fast"), "1 to 64 channels, got 0"),
         (("--pcm", "s16le:16000:1", "none.raw", "--fast"), "cannot open none.raw"),
-        (("speech.wav",), "'speech.wav': expected devices, doctor, identities or replay"),
+        (("speech.wav",), "'speech.wav': expected devices, doctor, identities, keygen or replay"),
     ):
         more = () if "speech.wav" in arguments else ("--bundle", bundle)
         line = error_line(run("dt-stream", *arguments, *more))

@@ -193,22 +193,32 @@ def test_blenders_script_sets_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         blender_live.start(demo)
 
 
-def test_godots_script_reads_the_packets_that_are_sent() -> None:
+def test_godots_addon_reads_the_packets_that_are_sent() -> None:
     """Its names are those of a packet, in order; its steps over the head lead to the values."""
-    script = (EXAMPLES / "face_receiver.gd").read_text("utf-8")
-    names = re.search(r"const NAMES = \[(.*?)\]", script, re.S)
+    addon = EXAMPLES / "godot" / "addons" / "diffusiontalker"
+    names = re.search(r"const CURVES = \[(.*?)\]", (addon / "values.gd").read_text("utf-8"), re.S)
     assert names is not None
     assert tuple(re.findall(r'"(\w+)"', names[1])) == CURVES
-    assert f"const PORT = {livelink.DEFAULT_PORT}\n" in script
-    assert f"get_u8() != {livelink.VERSION}:" in script
+    for version in "34":
+        node = (EXAMPLES / f"godot/addons/diffusiontalker_godot{version}/face.gd").read_text(
+            "utf-8"
+        )
+        assert re.search(rf"\bport\b.* = {livelink.DEFAULT_PORT}\n", node)
+    script = (addon / "packet.gd").read_text("utf-8")
+    assert f"const VERSION = {livelink.VERSION}\n" in script
     values = [i / 64 for i in range(livelink.VALUES)]
     packet = livelink.encode("device", "Zoë", 7, 0.5, Fraction(60), values)
     at = 1
     for _ in range(2):  # the two texts
         at += 4 + struct.unpack_from(">i", packet, at)[0]
-    at += int(re.search(r"get_position\(\) \+ (\d+)\) # frame", script)[1])  # type: ignore[index]
-    assert packet[at] == livelink.VALUES
-    assert list(struct.unpack_from(">52f", packet, at + 1)) == values[:52]
+    # What the script reads between the texts and the values, and what it asks to be there.
+    steps = script[script.index("before the frame's time") : script.index("var all = []")]
+    sizes = {"get_32": 4, "get_float": 4, "get_u8": 1}
+    read = sum(sizes[name] for name in re.findall(r"buffer\.(get_32|get_float|get_u8)\(", steps))
+    assert re.search(r"< (\d+):\n.*before the frame's time", script)[1] == str(read)  # type: ignore[index]
+    at += read
+    assert packet[at - 1] == livelink.VALUES
+    assert list(struct.unpack_from(">52f", packet, at)) == values[:52]
 
 
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,15 @@ def test_paused_receivers_live() -> None:
 
 
 @pytest.mark.slow
-def test_a_minute_of_random_faults() -> None:
+def test_random_faults_around_a_stream() -> None:
     for tool in ("pulseaudio", "pactl", "paplay"):
         need(shutil.which(tool) is not None, f"{tool} is missing")
-    assert faults("--random", 1).startswith("seed ")
+    assert faults("--around", 0.6).startswith("seed ")
+
+
+@pytest.mark.slow
+def test_rows_of_the_table() -> None:
+    said = faults("--table", "--rows", "disk-full,clock-stepped")
+    assert [line.split(" | ")[0] for line in said.splitlines()[2:-1]] == [
+        "| disk-full", "| clock-stepped",
+    ]  # fmt: skip

@@ -133,77 +133,79 @@ def test_lookahead(rate: Fraction, columns: int, samples: int) -> None:
     assert bundle.lookahead_samples(rate, columns) == samples
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
-        ({"format_version": 4}, ["format_version", "1 or 2 or 3", "got 4"]),
-        ({"identities__keys": True}, ["format_version", "3 for a library with keys", "got 1"]),
-        ({"identities__keys": 1}, ["identities.keys", "true or false", "got 1"]),
-        (
-            {"identities__keys": True, "format_version": 3},
-            ["tensor identity.keys", "(3, 32)", "none"],
-        ),
-        ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
-        ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
-        ({"frame_rate": [60, 0]}, ["frame_rate"]),
-        ({"frame_rate": 60.0}, ["frame_rate", "60.0"]),
-        ({"frame_rate": [25, 1]}, ["lookahead_samples", "840", "947"]),
-        ({"audio__sample_rate": 22050}, ["audio.sample_rate", "16000", "22050"]),
-        ({"audio": None}, ["audio.sample_rate", "None"]),
-        ({"encoder__type": "hubert"}, ["encoder.type", "causal_conv", "hubert"]),
-        ({"encoder__channels": "many"}, ["encoder.channels", "whole number", "many"]),
-        ({"encoder__channels": 48}, ["tensor encoder.input.weight", "(48, 80, 3)", "(32, 80, 3)"]),
-        ({"encoder__dilations": [1, 0]}, ["encoder.dilations"]),
-        ({"encoder__lookahead_columns": 3}, ["lookahead_samples", "787", "947"]),
-        ({"decoder__layers": 3}, ["decoder.layers", "2", "3"]),
-        ({"decoder": None}, ["decoder.hidden"]),
-        ({"diffusion__sample_steps": 5}, ["diffusion.sample_steps", "divisor of 32", "5"]),
-        ({"diffusion__alpha_bar": [0.9] * 8}, ["diffusion.alpha_bar"]),
-        ({"diffusion__noise_scale": {"jaw": 0.5}}, ["diffusion.noise_scale", "jaw"]),
-        ({"diffusion__noise_scale": {"jawOpen": 1.5}}, ["diffusion.noise_scale.jawOpen", "1.5"]),
-        ({"identities__names": ["ann", "ann", "cat"]}, ["identities.names", "distinct"]),
-        ({"identities__names": ["ann", "bob"]}, ["tensor identity.embeddings", "(2, 32)"]),
-        ({"identities__default": "dora"}, ["identities.default", "dora"]),
-        ({"identities__unknown_cosine": 1.5}, ["identities.unknown_cosine", "1.5"]),
-        ({"identities__unknown_cosine": "0.4"}, ["identities.unknown_cosine", "'0.4'"]),
-        ({"gate": {"treshold": 1}}, ["gate", "treshold"]),
-        ({"gate": {"hold_ms": -1}}, ["gate.hold_ms", "a number from 0 to 10000", "-1"]),
-        ({"gate": {"margin_db": True}}, ["gate.margin_db", "a number from 0 to 200", "True"]),
-        ({"frame_rate": [101, 1]}, ["frame_rate", "1 to 100 Hz", "[101, 1]"]),
-        ({"postprocess": {"jawopen": {}}}, ["postprocess", "jawopen"]),
-        ({"postprocess": {"jawOpen": {"gian": 2}}}, ["postprocess.jawOpen", "gian"]),
-        ({"postprocess": {"jawOpen": {"gain": "2"}}}, ["postprocess.jawOpen.gain", "'2'"]),
-        ({"postprocess": {"jawOpen": {"gated": 1}}}, ["postprocess.jawOpen", "gated"]),
-        (
-            {"postprocess": {"jawOpen": {"smoothing_ms": -1}}},
-            ["postprocess.jawOpen.smoothing_ms", "0 to 10000", "-1"],
-        ),
-        ({"weights__sha256": "0"}, ["weights.sha256"]),
-        ({"training": None}, ["training"]),
-    ],
-)
+#: Changes to a manifest, and words of the refusal; the C library is held to them too.
+WRONG_MANIFESTS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"format": "gguf"}, ["format:", "diffusiontalker-bundle", "gguf"]),
+    ({"format_version": 4}, ["format_version", "1 or 2 or 3", "got 4"]),
+    ({"identities__keys": True}, ["format_version", "3 for a library with keys", "got 1"]),
+    ({"identities__keys": 1}, ["identities.keys", "true or false", "got 1"]),
+    (
+        {"identities__keys": True, "format_version": 3},
+        ["tensor identity.keys", "(3, 32)", "none"],
+    ),
+    ({"curves": list(CURVES[:51])}, ["curves", "52", "51"]),
+    ({"curves": [*CURVES[1::-1], *CURVES[2:]]}, ["curves[0]", "eyeBlinkLeft"]),
+    ({"frame_rate": [60, 0]}, ["frame_rate"]),
+    ({"frame_rate": 60.0}, ["frame_rate", "60.0"]),
+    ({"frame_rate": [25, 1]}, ["lookahead_samples", "840", "947"]),
+    ({"audio__sample_rate": 22050}, ["audio.sample_rate", "16000", "22050"]),
+    ({"audio": None}, ["audio.sample_rate", "None"]),
+    ({"encoder__type": "hubert"}, ["encoder.type", "causal_conv", "hubert"]),
+    ({"encoder__channels": "many"}, ["encoder.channels", "whole number", "many"]),
+    ({"encoder__channels": 48}, ["tensor encoder.input.weight", "(48, 80, 3)", "(32, 80, 3)"]),
+    ({"encoder__dilations": [1, 0]}, ["encoder.dilations"]),
+    ({"encoder__lookahead_columns": 3}, ["lookahead_samples", "787", "947"]),
+    ({"decoder__layers": 3}, ["decoder.layers", "2", "3"]),
+    ({"decoder": None}, ["decoder.hidden"]),
+    ({"diffusion__sample_steps": 5}, ["diffusion.sample_steps", "divisor of 32", "5"]),
+    ({"diffusion__alpha_bar": [0.9] * 8}, ["diffusion.alpha_bar"]),
+    ({"diffusion__noise_scale": {"jaw": 0.5}}, ["diffusion.noise_scale", "jaw"]),
+    ({"diffusion__noise_scale": {"jawOpen": 1.5}}, ["diffusion.noise_scale.jawOpen", "1.5"]),
+    ({"identities__names": ["ann", "ann", "cat"]}, ["identities.names", "distinct"]),
+    ({"identities__names": ["ann", "bob"]}, ["tensor identity.embeddings", "(2, 32)"]),
+    ({"identities__default": "dora"}, ["identities.default", "dora"]),
+    ({"identities__unknown_cosine": 1.5}, ["identities.unknown_cosine", "1.5"]),
+    ({"identities__unknown_cosine": "0.4"}, ["identities.unknown_cosine", "'0.4'"]),
+    ({"gate": {"treshold": 1}}, ["gate", "treshold"]),
+    ({"gate": {"hold_ms": -1}}, ["gate.hold_ms", "a number from 0 to 10000", "-1"]),
+    ({"gate": {"margin_db": True}}, ["gate.margin_db", "a number from 0 to 200", "True"]),
+    ({"frame_rate": [101, 1]}, ["frame_rate", "1 to 100 Hz", "[101, 1]"]),
+    ({"postprocess": {"jawopen": {}}}, ["postprocess", "jawopen"]),
+    ({"postprocess": {"jawOpen": {"gian": 2}}}, ["postprocess.jawOpen", "gian"]),
+    ({"postprocess": {"jawOpen": {"gain": "2"}}}, ["postprocess.jawOpen.gain", "'2'"]),
+    ({"postprocess": {"jawOpen": {"gated": 1}}}, ["postprocess.jawOpen", "gated"]),
+    (
+        {"postprocess": {"jawOpen": {"smoothing_ms": -1}}},
+        ["postprocess.jawOpen.smoothing_ms", "0 to 10000", "-1"],
+    ),
+    ({"weights__sha256": "0"}, ["weights.sha256"]),
+    ({"training": None}, ["training"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG_MANIFESTS)
 def test_a_wrong_manifest_is_refused(
     folder: Path, changes: dict[str, Any], words: list[str]
 ) -> None:
     refused(folder, changes, words)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"format_version": 1}, ["format_version", "2 for an encoder with a context", "got 1"]),
-        ({"encoder__context": None}, ["no tensor beyond", "encoder.context."]),
-        ({"encoder__context": [32]}, ["encoder.context", "an object", "[32]"]),
-        ({"encoder__context__width": None}, ["encoder.context.width", "whole number", "None"]),
-        ({"encoder__context__heads": 3}, ["encoder.context.heads", "divisor of 32", "3"]),
-        ({"encoder__context__layers": 0}, ["encoder.context.layers", "1 to 64", "0"]),
-        ({"encoder__context__layers": 3}, ["tensor encoder.context.layers.2.", "none"]),
-        ({"encoder__context__hidden": 64.0}, ["encoder.context.hidden", "64.0"]),
-        ({"encoder__context__window": 6}, ["layers.0.distance", "(2, 6)", "(2, 5)"]),
-        ({"encoder__context__windows": 5}, ["encoder.context", "only width", "windows"]),
-    ],
-)
+#: The same of a bundle with a context.
+WRONG_CONTEXTS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"format_version": 1}, ["format_version", "2 for an encoder with a context", "got 1"]),
+    ({"encoder__context": None}, ["no tensor beyond", "encoder.context."]),
+    ({"encoder__context": [32]}, ["encoder.context", "an object", "[32]"]),
+    ({"encoder__context__width": None}, ["encoder.context.width", "whole number", "None"]),
+    ({"encoder__context__heads": 3}, ["encoder.context.heads", "divisor of 32", "3"]),
+    ({"encoder__context__layers": 0}, ["encoder.context.layers", "1 to 64", "0"]),
+    ({"encoder__context__layers": 3}, ["tensor encoder.context.layers.2.", "none"]),
+    ({"encoder__context__hidden": 64.0}, ["encoder.context.hidden", "64.0"]),
+    ({"encoder__context__window": 6}, ["layers.0.distance", "(2, 6)", "(2, 5)"]),
+    ({"encoder__context__windows": 5}, ["encoder.context", "only width", "windows"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG_CONTEXTS)
 def test_a_wrong_context_is_refused(
     tmp_path: Path, changes: dict[str, Any], words: list[str]
 ) -> None:

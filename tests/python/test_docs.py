@@ -33,6 +33,9 @@ ELSEWHERE = {
     "tables/runs": "made by dt-train table1",
     ".venv/": "made by venv",
     "build/": "made by cmake",
+    "P/": "where a reader installs the C library",
+    "built/": "made by examples/web/build.py",
+    "diffusiontalker/runtime": "a name of the npm package",
     "other.toml": "a configuration of the reader's",
     "openai/whisper-tiny.en": "a name on Hugging Face",
     "blender/build-visemes-from-arkit.py": "a file of TalkingHead's repository",
@@ -253,6 +256,7 @@ def test_every_document_and_public_module_is_on_the_site() -> None:
 
 #: Modules of the package that no program imports.
 INSIDE = {
+    "barge_in",
     "batch",
     "bench",
     "chunks",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from test_runtime import drain, run, speech_like
 
-from diffusiontalker import Frame, Runtime, Settings
+from diffusiontalker import Frame, Runtime, Settings, _core
 from diffusiontalker.bundle import Bundle
-from diffusiontalker.curves import CURVES, GROUPS, UPPER_FACE, indices
+from diffusiontalker.curves import CURVES, GROUPS, HEAD, UPPER_FACE, indices
 
 FloatArray = NDArray[np.float32]
 
@@ -193,3 +195,20 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
     other = Runtime(bundle_at_60)
     other.set(gain={"mouth": 0.5})
     np.testing.assert_array_equal(run(rt, audio), run(other, audio))
+
+
+def test_groups_mean_what_the_runtime_takes_them_for() -> None:
+    """The rules are the C library's as well (cpp/src/curves/knob_settings.cpp)."""
+    names = (*CURVES, *HEAD)
+    knobs = _core.Knobs(names, len(CURVES), 1 / 60)
+    for group, members in GROUPS.items():
+        assert [names[i] for i in knobs.chosen(group)] == [n for n in names if n in members]
+    assert not _core.Knobs(CURVES, len(CURVES), 1 / 60).chosen("head")
+
+
+@given(pattern=st.text("*?[]!-aeyBlinkjOpL", max_size=12))
+def test_patterns_are_those_of_the_shell(pattern: str) -> None:
+    names = ("eyeBlinkLeft", "jawOpen", "a", "-", "]", "[", "!", "")
+    knobs = _core.Knobs(names, len(names), 1 / 60)
+    chosen = [names[i] for i in knobs.chosen(pattern)]
+    assert chosen == [name for name in names if fnmatchcase(name, pattern)]

@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--subjects", default="Face")
     parser.add_argument("--idle", action="store_true", help="announce, but send no frames")
+    parser.add_argument("--keys", help="make keys in this folder, and ask for them")
     parser.add_argument("--stay", action="store_true", help="after the goodbye, until stdin closes")
     options = parser.parse_args()
     wire = load("wire")
@@ -62,6 +63,15 @@ def main() -> int:
         socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
         # As long as a client under a sanitizer may get no processor.
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30000)
+    admission = None
+    if options.keys:
+        keys = load("stream.outputs.keys")
+        keys.make(options.keys)
+        own = keys.read_sender(f"{options.keys}/sender")
+        admission = load("stream.outputs.admission").Admission(context, own.receivers)
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, own.secret)
+        socket.setsockopt(zmq.ZAP_DOMAIN, b"dt")
     socket.bind(f"tcp://127.0.0.1:{options.port}")
     print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
 
@@ -94,6 +104,8 @@ def main() -> int:
             if line == "stop\n":
                 break
             return 0
+        if admission is not None:
+            admission.serve()
         if options.socket == "XPUB":
             while socket.poll(0):
                 socket.recv()
@@ -123,6 +135,8 @@ def main() -> int:
     if options.stay:
         sys.stdin.read()
     socket.close()
+    if admission is not None:
+        admission.close()
     context.term()
     return 0
 

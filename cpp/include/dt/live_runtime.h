@@ -6,6 +6,7 @@
 
 #include "dt/backend.h"
 #include "dt/model.h"
+#include "dt/overload.h"
 
 namespace dt {
 
@@ -39,7 +40,14 @@ class LiveRuntime {
     std::int64_t first_frame;
     std::int64_t count;
   };
-  Batch take(std::int64_t max_frames, float* frames);
+  // `steps`, where given, gets the sampling steps that each frame was made with; 0: the overload
+  // policy skipped it, and its values are those before it.
+  Batch take(std::int64_t max_frames, float* frames, std::uint8_t* steps = nullptr);
+
+  // What is done from now on where sound comes faster than it can be computed; Overload::kKeep at
+  // first. For sound that comes as it is captured: what is pushed ahead of its time waits too.
+  // Throws std::invalid_argument for fewer steps on a backend that runs all of them at once.
+  void set_overload(Overload overload);
 
   void finish();          // no more audio comes: the worker computes the rest and flushes
   bool finished() const;  // everything after finish() has been taken

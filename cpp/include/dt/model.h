@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dt/options.h"
+#include "dt/refusal.h"
 
 namespace dt {
 
@@ -101,6 +102,10 @@ class Model {
   // same shape, what voices are compared with. Throws std::invalid_argument with what, where,
   // expected, got.
   Model(const ModelConfig& config, const TensorMap& tensors, const TensorView& identity_features);
+  // The same without exceptions: null, and why in `refusal`, where they do not make a model.
+  static std::shared_ptr<const Model> make(const ModelConfig& config, const TensorMap& tensors,
+                                           const TensorView& identity_features,
+                                           MaybeRefusal* refusal);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -115,6 +120,12 @@ class Model {
 
  private:
   friend struct ModelWeights;  // of(model), for the stages of this library
+  explicit Model(std::unique_ptr<const ModelWeights> weights);
+  static std::unique_ptr<const ModelWeights> load(const ModelConfig& config,
+                                                  const TensorMap& tensors,
+                                                  const TensorView& identity_features,
+                                                  MaybeRefusal* refusal);
+
   std::unique_ptr<const ModelWeights> weights_;
 };
 

@@ -40,6 +40,15 @@ class Runtime {
 
   void reset();
 
+  // Sampling steps of the frames to come: the model's, or a divisor of them for less work and
+  // curves that are a little others; 0: nothing is sampled. The sound is heard and time goes on
+  // then, and what step() writes are the curves before. reset() keeps it. Throws
+  // std::invalid_argument for another number, and for fewer steps on a backend that runs all of
+  // them at once.
+  void set_steps(std::int64_t steps);
+  std::int64_t steps() const;
+  bool takes_fewer_steps() const;  // whether the backend can leave some out
+
   std::int64_t width() const;                         // of a frame: curves, and the head's values
   std::int64_t identity() const;                      // the row in use now
   const std::vector<float>& identity_scores() const;  // latest cosine with each row

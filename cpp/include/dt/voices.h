@@ -52,6 +52,11 @@ class Voices {
   float level_db(std::int64_t voice) const;
   double compute_seconds() const;  // spent in step() and flush(), by this thread's clock
 
+  // See Runtime, of one voice.
+  void set_steps(std::int64_t voice, std::int64_t steps);
+  std::int64_t steps(std::int64_t voice) const;
+  bool takes_fewer_steps() const;
+
   // The same by stage, of all threads together, in the order of the pipeline.
   static constexpr std::size_t kStages = 5;
   static const std::array<const char*, kStages>& stage_names();

@@ -67,6 +67,12 @@ class RingBuffer {
     return taken;
   }
 
+  // The reader's side: samples that wait to be read, a gap's that has been reached included.
+  std::int64_t waiting() const {
+    return written_.load(std::memory_order_acquire) - read_.load(std::memory_order_relaxed) +
+           gap_samples_.load(std::memory_order_acquire);
+  }
+
   // Samples dropped whose zeros the reader has not been shown yet. Once the writer has ended and
   // read() gives nothing more, they are what is missing at the end.
   std::int64_t missing() const { return missing_.load(std::memory_order_acquire); }

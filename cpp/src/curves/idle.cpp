@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 #include "dt/noise.h"
+#include "dt/refusal.h"
 
 namespace dt {
 namespace {
@@ -303,8 +303,8 @@ IdleMotion::Slot IdleMotion::slot(const ModelConfig& config, const char* name) c
 
 void IdleMotion::check_amount(double amount) {
   if (!(amount >= 0.0 && amount <= 1.0)) {
-    throw std::invalid_argument("idle: expected a value from 0 to 1, got " +
-                                std::to_string(amount));
+    raise({Refusal::Kind::kArgument,
+           "idle: expected a value from 0 to 1, got " + std::to_string(amount)});
   }
 }
 

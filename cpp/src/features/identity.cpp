@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "dt/model.h"
+#include "dt/refusal.h"
 #include "dt/time_base.h"
 
 namespace dt {
@@ -70,9 +70,9 @@ IdentityMatcher::IdentityMatcher(std::shared_ptr<const Model> model, std::int64_
 
 void IdentityMatcher::check(std::int64_t pinned) const {
   if (pinned < kAutoIdentity || pinned >= weights_.identities) {
-    throw std::invalid_argument("identity: expected a row from 0 to " +
-                                std::to_string(weights_.identities - 1) +
-                                ", or -1 to follow the voice, got " + std::to_string(pinned));
+    raise({Refusal::Kind::kArgument,
+           "identity: expected a row from 0 to " + std::to_string(weights_.identities - 1) +
+               ", or -1 to follow the voice, got " + std::to_string(pinned)});
   }
 }
 

@@ -1,11 +1,12 @@
 #include "kernels/kernels.h"
 
+#include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "dt/kernels.h"
+#include "dt/refusal.h"
 
 #if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
 #include <intrin.h>
@@ -121,7 +122,7 @@ std::vector<const Kernels*> available() {
        {cpu.amx ? amx_kernels() : nullptr, cpu.avx512vnni ? avx512vnni_kernels() : nullptr,
         cpu.avx512 ? avx512_kernels() : nullptr, cpu.avxvnni ? avxvnni_kernels() : nullptr,
         cpu.avx2 ? avx2_kernels() : nullptr, cpu.neondot ? neondot_kernels() : nullptr,
-        neon_kernels(), scalar_kernels()}) {
+        neon_kernels(), wasmrelaxed_kernels(), wasm_kernels(), scalar_kernels()}) {
     if (kernels != nullptr) {
       found.push_back(kernels);
     }
@@ -131,24 +132,33 @@ std::vector<const Kernels*> available() {
 
 }  // namespace
 
-const Kernels& find_kernels(const char* name) {
+const Kernels* find_kernels(const char* name, char* refusal) {
   const char* from_environment = std::getenv("DT_KERNEL");
   const bool asked = *name != '\0';
   const std::string wanted = asked || from_environment == nullptr ? name : from_environment;
   static const std::vector<const Kernels*> found = available();
   if (wanted.empty()) {
-    return *found.front();
+    return found.front();
   }
   std::string names;
   for (const Kernels* kernels : found) {
     if (wanted == kernels->name) {
-      return *kernels;
+      return kernels;
     }
     names += (names.empty() ? "" : ", ") + std::string(kernels->name);
   }
-  throw std::invalid_argument(std::string(asked ? "kernel" : "environment variable DT_KERNEL") +
-                              ": expected one of " + names + " on this machine, got '" + wanted +
-                              "'");
+  std::snprintf(refusal, kKernelsRefusal, "%s: expected one of %s on this machine, got '%s'",
+                asked ? "kernel" : "environment variable DT_KERNEL", names.c_str(), wanted.c_str());
+  return nullptr;
+}
+
+const Kernels& find_kernels(const char* name) {
+  char refusal[kKernelsRefusal];
+  const Kernels* found = find_kernels(name, refusal);
+  if (found == nullptr) {
+    raise({Refusal::Kind::kArgument, refusal});
+  }
+  return *found;
 }
 
 std::vector<std::string> available_kernels() {

@@ -98,9 +98,14 @@ const Kernels* avx512vnni_kernels();
 const Kernels* amx_kernels();
 const Kernels* neon_kernels();
 const Kernels* neondot_kernels();
+const Kernels* wasm_kernels();
+const Kernels* wasmrelaxed_kernels();
 
 // The kernels called `name`; "" means the environment's DT_KERNEL, and without it the best. Throws
 // std::invalid_argument, naming what is available.
 const Kernels& find_kernels(const char* name);
+// The same without exceptions: null, and why (in the 512 bytes of `refusal`), where there are none.
+constexpr std::int64_t kKernelsRefusal = 512;
+const Kernels* find_kernels(const char* name, char* refusal);
 
 }  // namespace dt

@@ -1,15 +1,31 @@
 #include "runtime/crew.h"
 
+#if !defined(DT_ONE_THREAD)
+
+// A program that was built without exceptions ends where a thread cannot be had.
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define DT_TRY try
+#define DT_CATCH_ALL catch (...)
+#define DT_RETHROW throw
+#define DT_THIS_ERROR std::current_exception()
+#else
+#define DT_TRY
+#define DT_CATCH_ALL if constexpr (false)
+#define DT_RETHROW
+#define DT_THIS_ERROR nullptr
+#endif
+
 namespace dt {
 
 Crew::Crew(std::int64_t size) {
-  try {
+  DT_TRY {
     for (std::int64_t number = 1; number < size; ++number) {
       threads_.emplace_back([this, number] { wait_for_work(number); });
     }
-  } catch (...) {
+  }
+  DT_CATCH_ALL {
     leave();  // the system has no more threads: those that began must not outlive this
-    throw;
+    DT_RETHROW;
   }
 }
 
@@ -68,12 +84,13 @@ void Crew::wait_for_work(std::int64_t number) {
 }
 
 void Crew::call(std::int64_t number) {
-  try {
-    (*work_)(number);
-  } catch (...) {
+  DT_TRY { (*work_)(number); }
+  DT_CATCH_ALL {
     const std::lock_guard<std::mutex> lock(mutex_);
-    error_ = std::current_exception();
+    error_ = DT_THIS_ERROR;
   }
 }
 
 }  // namespace dt
+
+#endif

@@ -1,15 +1,39 @@
 // Threads that wait for work in equal parts.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <functional>
+
+// WebAssembly without its threads has no header for them either.
+#if defined(__wasm__) && !defined(_REENTRANT)
+#define DT_ONE_THREAD
+#else
+#include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+#endif
 
 namespace dt {
+
+#if defined(DT_ONE_THREAD)
+
+class Crew {
+ public:
+  explicit Crew(std::int64_t size) : size_(size) {}
+  // Calls work(0) to work(size - 1), one after the other.
+  void run(const std::function<void(std::int64_t)>& work) {
+    for (std::int64_t number = 0; number < size_; ++number) {
+      work(number);
+    }
+  }
+
+ private:
+  std::int64_t size_;
+};
+
+#else
 
 class Crew {
  public:
@@ -36,5 +60,7 @@ class Crew {
   std::exception_ptr error_;
   std::vector<std::thread> threads_;
 };
+
+#endif
 
 }  // namespace dt

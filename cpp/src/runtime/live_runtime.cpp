@@ -44,13 +44,17 @@ std::int64_t at_least_one(const char* what, std::int64_t value) {
 class FrameQueue {
  public:
   FrameQueue(std::int64_t capacity, std::int64_t width)
-      : capacity_(capacity), width_(width), frames_(static_cast<std::size_t>(capacity * width)) {}
+      : capacity_(capacity),
+        width_(width),
+        frames_(static_cast<std::size_t>(capacity * width)),
+        steps_(static_cast<std::size_t>(capacity)) {}
 
-  void push(const float* frames, std::int64_t count) {
+  void push(const float* frames, std::int64_t count, std::int64_t steps) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       for (std::int64_t f = 0; f < count; ++f, ++end_) {
         std::copy(frames + f * width_, frames + (f + 1) * width_, slot(end_));
+        steps_[static_cast<std::size_t>(end_ % capacity_)] = static_cast<std::uint8_t>(steps);
       }
       if (end_ - begin_ > capacity_) {
         dropped_ += end_ - begin_ - capacity_;
@@ -60,11 +64,14 @@ class FrameQueue {
     changed_.notify_all();
   }
 
-  LiveRuntime::Batch take(std::int64_t max_frames, float* out) {
+  LiveRuntime::Batch take(std::int64_t max_frames, float* out, std::uint8_t* steps) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const LiveRuntime::Batch batch = {begin_, std::min(max_frames, end_ - begin_)};
     for (std::int64_t f = 0; f < batch.count; ++f, ++begin_) {
       std::copy(slot(begin_), slot(begin_) + width_, out + f * width_);
+      if (steps != nullptr) {
+        steps[f] = steps_[static_cast<std::size_t>(begin_ % capacity_)];
+      }
     }
     return batch;
   }
@@ -109,6 +116,7 @@ class FrameQueue {
   std::condition_variable changed_;
   std::int64_t capacity_, width_;
   std::vector<float> frames_;
+  std::vector<std::uint8_t> steps_;
   std::int64_t begin_ = 0, end_ = 0, dropped_ = 0;
   bool closed_ = false;
 };
@@ -123,7 +131,8 @@ struct LiveRuntime::Impl {
         runtime(model, seed, pinned_identity, backend, motion),
         ring(at_least_one("ring_capacity_samples", ring_capacity)),
         queue(at_least_one("frame_capacity", frame_capacity), runtime.width()),
-        samples(static_cast<std::size_t>(kReadSamples)) {
+        samples(static_cast<std::size_t>(kReadSamples)),
+        policy(Overload::kKeep, model->sample_steps()) {
     // What a full read makes due, and what flush() owes for the look-ahead.
     const TimeBase& time = ModelWeights::of(*model).time;
     curves.resize(static_cast<std::size_t>(
@@ -151,8 +160,10 @@ struct LiveRuntime::Impl {
       while (!stopping.load()) {
         // Asked first: samples pushed before finish() are then surely seen by the read.
         const bool last = finishing.load();
+        const std::int64_t waiting = ring.waiting();
         const std::int64_t count = ring.read(samples.data(), kReadSamples);
         if (count > 0) {
+          choose_steps(waiting, count);
           step(count);
         } else if (last) {
           finish();
@@ -173,10 +184,23 @@ struct LiveRuntime::Impl {
     const std::int64_t due = runtime.frames_due(count);
     runtime.step(samples.data(), count, curves.data());
     publish();
-    queue.push(curves.data(), due);
+    queue.push(curves.data(), due, runtime.steps());
+  }
+
+  void choose_steps(std::int64_t waiting, std::int64_t count) {
+    const Overload wanted = overload.load();
+    if (wanted != in_force) {
+      in_force = wanted;
+      policy = OverloadPolicy(wanted, model->sample_steps());
+      runtime.set_steps(model->sample_steps());
+    }
+    if (in_force != Overload::kKeep) {
+      runtime.set_steps(policy.steps(waiting, count));
+    }
   }
 
   void finish() {
+    runtime.set_steps(model->sample_steps());
     std::fill(samples.begin(), samples.end(), 0.0F);
     for (std::int64_t missing = ring.missing(); missing > 0 && !stopping.load();) {
       const std::int64_t count = std::min(missing, kReadSamples);
@@ -186,7 +210,7 @@ struct LiveRuntime::Impl {
     const std::int64_t owed = runtime.frames_owed();
     runtime.flush(curves.data());
     publish();
-    queue.push(curves.data(), owed);
+    queue.push(curves.data(), owed, runtime.steps());
     flushed.store(true);
     queue.close();
   }
@@ -204,6 +228,9 @@ struct LiveRuntime::Impl {
   RingBuffer ring;
   FrameQueue queue;
   std::vector<float> samples, curves;  // the worker's
+  OverloadPolicy policy;               // the worker's
+  Overload in_force = Overload::kKeep;
+  std::atomic<Overload> overload{Overload::kKeep};
 
   std::mutex lifecycle;  // of the worker: starting and joining it
   std::mutex nap;
@@ -254,8 +281,16 @@ std::int64_t LiveRuntime::wait(double timeout_s) {
   return ready;
 }
 
-LiveRuntime::Batch LiveRuntime::take(std::int64_t max_frames, float* frames) {
-  return impl_->queue.take(max_frames, frames);
+LiveRuntime::Batch LiveRuntime::take(std::int64_t max_frames, float* frames, std::uint8_t* steps) {
+  return impl_->queue.take(max_frames, frames, steps);
+}
+
+void LiveRuntime::set_overload(Overload overload) {
+  if (overload == Overload::kSteps && !impl_->runtime.takes_fewer_steps()) {
+    throw std::invalid_argument(
+        "overload: this backend runs all sampling steps at once; expected keep or skip");
+  }
+  impl_->overload.store(overload);
 }
 
 void LiveRuntime::finish() {
@@ -274,6 +309,8 @@ void LiveRuntime::reset() {
   const std::lock_guard<std::mutex> lock(impl_->lifecycle);
   impl_->join();
   impl_->runtime.reset();
+  impl_->in_force = Overload::kKeep;  // so that the worker begins its policy anew
+  impl_->runtime.set_steps(impl_->model->sample_steps());
   impl_->ring.reset();
   impl_->queue.reset();
   impl_->finishing = impl_->stopping = impl_->flushed = impl_->failed = false;

@@ -1,10 +1,10 @@
 #include "dt/runtime.h"
 
 #include <memory>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "dt/refusal.h"
 #include "dt/voices.h"
 
 namespace dt {
@@ -28,7 +28,7 @@ std::int64_t Runtime::frames_owed() const { return impl_->voices.frames_owed(0);
 
 void Runtime::step(const float* samples, std::int64_t count, float* frames) {
   if (impl_->voices.flushed(0)) {
-    throw std::logic_error("step: the stream was flushed; call reset() to begin another");
+    raise({Refusal::Kind::kState, "step: the stream was flushed; call reset() to begin another"});
   }
   const Voices::Chunk chunk = {samples, count, frames};
   impl_->voices.step(&chunk);
@@ -40,6 +40,10 @@ void Runtime::flush(float* frames) {
 }
 
 void Runtime::reset() { impl_->voices.reset(); }
+
+void Runtime::set_steps(std::int64_t steps) { impl_->voices.set_steps(0, steps); }
+std::int64_t Runtime::steps() const { return impl_->voices.steps(0); }
+bool Runtime::takes_fewer_steps() const { return impl_->voices.takes_fewer_steps(); }
 
 std::int64_t Runtime::width() const { return impl_->voices.width(); }
 std::int64_t Runtime::identity() const { return impl_->voices.identity(0); }

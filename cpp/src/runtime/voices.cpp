@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <functional>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "arithmetic/rounding.h"
+#include "dt/refusal.h"
 #include "dt/runtime.h"
 #include "features/encoder.h"
 #include "runtime/crew.h"
@@ -43,7 +43,7 @@ std::int64_t first_bad_sample(const float* samples, std::int64_t count) {
     text << sample;
   }
   text << "; expected finite values, full scale is 1.0";
-  throw std::invalid_argument(text.str());
+  raise({Refusal::Kind::kArgument, text.str()});
 }
 
 // Adds the time it lives to a counter of seconds.
@@ -90,6 +90,7 @@ class Share {
   }
 
   std::vector<Voice>& voices() { return voices_; }
+  Sampler& sampler() { return sampler_; }
   const std::array<double, Voices::kStages>& stage_seconds() const { return stage_seconds_; }
   void forget_seconds() { stage_seconds_.fill(0.0); }
 
@@ -236,16 +237,18 @@ struct Voices::Impl {
 
   std::size_t share_of(std::int64_t voice) const {
     if (voice < 0 || voice >= size) {
-      throw std::invalid_argument("stream: expected 0 to " + std::to_string(size - 1) + ", got " +
-                                  std::to_string(voice));
+      raise({Refusal::Kind::kArgument, "stream: expected 0 to " + std::to_string(size - 1) +
+                                           ", got " + std::to_string(voice)});
     }
     const auto after = std::upper_bound(first.begin(), first.end(), voice);
     return static_cast<std::size_t>(after - first.begin() - 1);
   }
 
+  // Its number within its share.
+  std::int64_t place(std::int64_t number) const { return number - first[share_of(number)]; }
+
   Voice& voice(std::int64_t number) const {
-    const std::size_t share = share_of(number);
-    return shares[share]->voices()[static_cast<std::size_t>(number - first[share])];
+    return shares[share_of(number)]->voices()[static_cast<std::size_t>(place(number))];
   }
 
   // "stream 3: ", where there are several.
@@ -264,8 +267,8 @@ namespace {
 
 std::int64_t at_least_one(const char* what, std::int64_t value) {
   if (value < 1) {
-    throw std::invalid_argument(std::string(what) + ": expected at least 1, got " +
-                                std::to_string(value));
+    raise({Refusal::Kind::kArgument,
+           std::string(what) + ": expected at least 1, got " + std::to_string(value)});
   }
   return value;
 }
@@ -308,6 +311,18 @@ std::int64_t Voices::frames(std::int64_t voice) const { return impl_->voice(voic
 float Voices::level_db(std::int64_t voice) const { return impl_->voice(voice).newest_level_db; }
 double Voices::compute_seconds() const { return impl_->compute_seconds; }
 
+void Voices::set_steps(std::int64_t voice, std::int64_t steps) {
+  impl_->shares[impl_->share_of(voice)]->sampler().set_steps(impl_->place(voice), steps);
+}
+
+std::int64_t Voices::steps(std::int64_t voice) const {
+  return impl_->shares[impl_->share_of(voice)]->sampler().steps(impl_->place(voice));
+}
+
+bool Voices::takes_fewer_steps() const {
+  return impl_->shares.front()->sampler().takes_fewer_steps();
+}
+
 const std::array<const char*, Voices::kStages>& Voices::stage_names() {
   static const std::array<const char*, kStages> names = {"log-mel", "encoder", "alignment",
                                                          "sampler", "curves"};
@@ -327,8 +342,8 @@ std::array<double, Voices::kStages> Voices::stage_seconds() const {
 void Voices::step(const Chunk* chunks) {
   for (std::int64_t v = 0; v < impl_->size; ++v) {
     if (chunks[v].count > 0 && impl_->voice(v).flushed) {
-      throw std::logic_error("step: " + impl_->name(v) +
-                             "the stream was flushed; call reset() to begin another");
+      raise({Refusal::Kind::kState,
+             "step: " + impl_->name(v) + "the stream was flushed; call reset() to begin another"});
     }
     const std::int64_t bad = first_bad_sample(chunks[v].samples, chunks[v].count);
     if (bad < chunks[v].count) {
@@ -346,8 +361,8 @@ void Voices::step(const Chunk* chunks) {
 void Voices::flush(const bool* ending, float* const* frames) {
   for (std::int64_t v = 0; v < impl_->size; ++v) {
     if (ending[v] && impl_->voice(v).flushed) {
-      throw std::logic_error("flush: " + impl_->name(v) +
-                             "the stream was flushed; call reset() to begin another");
+      raise({Refusal::Kind::kState,
+             "flush: " + impl_->name(v) + "the stream was flushed; call reset() to begin another"});
     }
   }
   const Stopwatch stopwatch(&impl_->compute_seconds);

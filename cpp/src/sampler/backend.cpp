@@ -1,10 +1,12 @@
 #include "sampler/backend.h"
 
-#include <stdexcept>
 #include <utility>
 
+#include "dt/refusal.h"
 #include "sampler/cpu/backend_cpu.h"
+#if !defined(DT_WITHOUT_TENSORRT)
 #include "sampler/tensorrt/tensorrt_sampler.h"
+#endif
 
 namespace dt {
 
@@ -13,10 +15,13 @@ std::unique_ptr<Backend> make_backend(const BackendOptions& options,
   if (options.name == "cpu") {
     return std::make_unique<CpuBackend>(std::move(model), voices);
   }
+#if !defined(DT_WITHOUT_TENSORRT)
   if (options.name == "tensorrt") {
     return std::make_unique<TensorRtBackend>(std::move(model), options, voices);
   }
-  throw std::invalid_argument("backend: expected cpu or tensorrt, got '" + options.name + "'");
+#endif
+  raise(
+      {Refusal::Kind::kArgument, "backend: expected cpu or tensorrt, got '" + options.name + "'"});
 }
 
 }  // namespace dt

@@ -25,12 +25,16 @@ class Backend {
     const float* identity;
     const float* noise;
     float* x0;
+    std::int64_t stride = 1;  // every stride-th sampling step is run; a divisor of their number
   };
 
   // Of different voices. Carries one recurrent state for each voice and sampling step, so any split
   // of a voice's frames, and whatever other voices come along, gives the same values.
   virtual void sample(const Job* jobs, std::int64_t count) = 0;
   virtual void reset(std::int64_t voice) = 0;
+
+  // Whether a job's stride may be other than 1.
+  virtual bool strides() const { return false; }
 };
 
 // For `voices` voices. Throws std::invalid_argument for a name that is no backend's,

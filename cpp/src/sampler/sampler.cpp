@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstddef>
+
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "dt/backend.h"
 #include "dt/model.h"
 #include "dt/noise.h"
+#include "dt/refusal.h"
 #include "weights/model.h"
 
 namespace dt {
@@ -18,17 +21,35 @@ Sampler::Sampler(std::shared_ptr<const Model> model, std::vector<std::uint64_t> 
       seeds_(std::move(seeds)),
       backend_(make_backend(backend, model_, static_cast<std::int64_t>(seeds_.size()))),
       next_frame_(seeds_.size(), 0),
+      steps_(seeds_.size(), model_->sample_steps()),
+      newest_(seeds_.size() * static_cast<std::size_t>(model_->curve_count()), 0.0F),
       noise_(static_cast<std::size_t>(kMostSampledFrames * model_->curve_count())) {
   batch_.reserve(static_cast<std::size_t>(kMostSampledFrames));
 }
 
 void Sampler::reset(std::int64_t voice) {
+  const std::int64_t curves = model_->curve_count();
   next_frame_[static_cast<std::size_t>(voice)] = 0;
+  std::fill_n(&newest_[static_cast<std::size_t>(voice * curves)], curves, 0.0F);
   backend_->reset(voice);
 }
 
 void Sampler::set_seed(std::int64_t voice, std::uint64_t seed) {
   seeds_[static_cast<std::size_t>(voice)] = seed;
+}
+
+void Sampler::set_steps(std::int64_t voice, std::int64_t steps) {
+  const std::int64_t all = model_->sample_steps();
+  if (steps < 0 || (steps > 0 && all % steps != 0)) {
+    raise({Refusal::Kind::kArgument, "steps: expected 0 or a divisor of " + std::to_string(all) +
+                                         ", got " + std::to_string(steps)});
+  }
+  if (steps != 0 && steps != all && !backend_->strides()) {
+    raise({Refusal::Kind::kArgument, "steps: expected 0 or " + std::to_string(all) +
+                                         " on this backend, which runs them all at once, got " +
+                                         std::to_string(steps)});
+  }
+  steps_[static_cast<std::size_t>(voice)] = steps;
 }
 
 void Sampler::push(const Job* jobs, std::int64_t count) {
@@ -38,6 +59,10 @@ void Sampler::push(const Job* jobs, std::int64_t count) {
   frames_ = 0;
   for (std::int64_t j = 0; j < count; ++j) {
     Job rest = jobs[j];
+    if (steps(rest.voice) == 0) {
+      hold(rest);
+      continue;
+    }
     while (rest.frames > 0) {
       Job part = rest;
       part.frames = std::min(rest.frames, kMostSampledFrames - frames_);
@@ -63,11 +88,22 @@ void Sampler::add(const Job& part) {
   const float* scale = scales.empty() ? nullptr : scales.data();
   const auto voice = static_cast<std::size_t>(part.voice);
   float* noise = &noise_[static_cast<std::size_t>(frames_ * count)];
-  batch_.push_back({part.voice, part.frames, part.audio, part.identity, noise, part.curves});
+  batch_.push_back({part.voice, part.frames, part.audio, part.identity, noise, part.curves,
+                    model_->sample_steps() / steps_[voice]});
   for (std::int64_t f = 0; f < part.frames; ++f, noise += count) {
     normal_noise(seeds_[voice], next_frame_[voice]++, static_cast<int>(count), noise, scale);
   }
   frames_ += part.frames;
+}
+
+// Time goes on without the network: the noise of a later frame is its own.
+void Sampler::hold(const Job& job) {
+  const std::int64_t count = model_->curve_count();
+  next_frame_[static_cast<std::size_t>(job.voice)] += job.frames;
+  for (std::int64_t f = 0; f < job.frames; ++f) {
+    std::copy_n(&newest_[static_cast<std::size_t>(job.voice * count)], count,
+                job.curves + f * count);
+  }
 }
 
 // Samples the batch and takes its values out of standardised units.
@@ -83,6 +119,7 @@ void Sampler::run() {
         curves[c] = curves[c] * weights.std[i] + weights.mean[i];
       }
     }
+    std::copy_n(curves - count, count, &newest_[static_cast<std::size_t>(job.voice * count)]);
   }
   batch_.clear();
   frames_ = 0;

@@ -32,14 +32,23 @@ class Sampler {
   void reset(std::int64_t voice);
   void set_seed(std::int64_t voice, std::uint64_t seed);  // before reset()
 
+  // Sampling steps of a voice's frames to come: a divisor of the model's, or 0: nothing is sampled,
+  // and the curves before stand in the frames' place. reset() keeps it. Throws
+  // std::invalid_argument.
+  void set_steps(std::int64_t voice, std::int64_t steps);
+  bool takes_fewer_steps() const { return backend_->strides(); }
+  std::int64_t steps(std::int64_t voice) const { return steps_[static_cast<std::size_t>(voice)]; }
+
  private:
   void add(const Job& part);
+  void hold(const Job& job);
   void run();
 
   std::shared_ptr<const Model> model_;
   std::vector<std::uint64_t> seeds_;
   std::unique_ptr<Backend> backend_;
-  std::vector<std::int64_t> next_frame_;  // a voice
+  std::vector<std::int64_t> next_frame_, steps_;  // a voice
+  std::vector<float> newest_;                     // (voices, curves): the last frame sampled
   // What goes to the backend at once, its frames together, and where each job's begin.
   std::vector<Backend::Job> batch_;
   std::int64_t frames_ = 0;

@@ -1,195 +1,46 @@
 #include "weights/model.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "arithmetic/rounding.h"
-#include "dt/options.h"
+#include "dt/refusal.h"
 #include "kernels/kernels.h"
+#include "weights/tensors.h"
 
 namespace dt {
 namespace {
 
-template <typename Expected, typename Got>
-[[noreturn]] void refuse(const std::string& where, const Expected& expected, const Got& got) {
-  std::ostringstream text;
-  text << "model: " << where << ": expected " << expected << ", got " << got;
-  throw std::invalid_argument(text.str());
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::ostringstream text;
-  text << "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text << (i == 0 ? "" : ", ") << shape[i];
-  }
-  text << (shape.size() == 1 ? ",)" : ")");
-  return text.str();
-}
-
-void check_range(const std::string& where, double value, Range range) {
-  // Written so that NaN fails too.
-  if (!(value >= range.low && value <= range.high)) {
-    std::ostringstream expected;
-    expected << "a value from " << range.low << " to " << range.high;
-    refuse("config " + where, expected.str(), value);
-  }
-}
-
-template <typename T>
-void check_range(const std::string& where, const std::vector<T>& values, Range range) {
-  for (const T value : values) {
-    check_range(where, static_cast<double>(value), range);
-  }
-}
-
-template <typename T>
-void check_range(const std::string& where, T value, Range range) {
-  check_range(where, static_cast<double>(value), range);
-}
-
-// Every setting of `options` that has a range; `before` and `after` stand around its name.
-template <typename Options>
-void check_ranges(const Options& options, const std::string& before = "",
-                  const std::string& after = "") {
-  Options::each([&](const char* name, auto member, auto... range) {
-    if constexpr (sizeof...(range) == 1) {
-      check_range(before + name + after, options.*member, range...);
-    }
-  });
-}
-
-void check_context(const ContextConfig& c) {
-  check_ranges(c, "context ");
-  if (c.width % c.heads != 0) {
-    refuse("config context heads", "a divisor of width " + std::to_string(c.width), c.heads);
-  }
-}
-
-void check_steps(const ModelConfig& c) {
-  const auto steps = static_cast<std::int64_t>(c.alpha_bar.size());
-  if (steps < 1 || c.train_steps % steps != 0) {
-    refuse("config alpha_bar",
-           "as many values as divide train_steps " + std::to_string(c.train_steps), steps);
-  }
-  for (std::size_t n = 0; n < c.alpha_bar.size(); ++n) {
-    const double above = n == 0 ? 1.0 : c.alpha_bar[n - 1];
-    if (!(c.alpha_bar[n] > 0.0 && c.alpha_bar[n] < above)) {
-      refuse("config alpha_bar[" + std::to_string(n) + "]",
-             "values that fall from below 1 to above 0", c.alpha_bar[n]);
-    }
-  }
-}
-
-void check_gate(const GateOptions& g) {
-  check_ranges(g, "gate ");
-  check_range("gate floor_maximum_db", g.floor_maximum_db, {g.floor_minimum_db, 100.0});
-  check_range("gate threshold_maximum_db", g.threshold_maximum_db, {g.threshold_minimum_db, 100.0});
-}
-
-void check_curves(const ModelConfig& c) {
-  check_range("curves", static_cast<double>(c.curves.size()), {1, 4096});
-  if (!c.noise_scale.empty() && c.noise_scale.size() != c.curves.size()) {
-    refuse("config noise_scale", "none or one a curve (" + std::to_string(c.curves.size()) + ")",
-           c.noise_scale.size());
-  }
-  if (c.curve_options.size() != c.curves.size()) {
-    refuse("config curve_options", c.curves.size(), c.curve_options.size());
-  }
-  for (std::size_t i = 0; i < c.curves.size(); ++i) {
-    const CurveOptions& o = c.curve_options[i];
-    check_ranges(o, "postprocess ", " of " + c.curves[i]);
-    if (o.minimum > o.maximum) {
-      refuse("config postprocess of " + c.curves[i], "minimum <= maximum", o.minimum);
-    }
-  }
-}
-
-void check_config(const ModelConfig& c) {
-  check_ranges(c);
-  check_range("frame_rate",
-              static_cast<double>(c.frame_rate_num) / static_cast<double>(c.frame_rate_den),
-              kFrameRateHz);
-  if (c.context) {
-    check_context(*c.context);
-  }
-  check_steps(c);
-  check_gate(c.gate);
-  check_ranges(c.idle, "idle ");
-  if (c.precision != "int8" && c.precision != "float32") {
-    refuse("config precision", "int8 or float32", "'" + c.precision + "'");
-  }
-  check_curves(c);
-}
-
-std::int64_t elements_of(const std::vector<std::int64_t>& shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape) {
-    count *= size;
-  }
-  return count;
-}
-
-const float* checked(const std::string& name, const TensorView& tensor,
-                     const std::vector<std::int64_t>& shape) {
-  if (tensor.shape != shape) {
-    refuse("tensor " + name, "shape " + shape_text(shape), "shape " + shape_text(tensor.shape));
-  }
-  if (tensor.data == nullptr) {
-    refuse("tensor " + name, "floats", "int8 values");
-  }
-  const std::int64_t count = elements_of(shape);
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!std::isfinite(tensor.data[i])) {
-      refuse("tensor " + name, "finite values",
-             std::to_string(tensor.data[i]) + " at element " + std::to_string(i));
-    }
-  }
-  return tensor.data;
-}
-
-// Finds and checks tensors by name, and turns them into what the stages hold.
+// Finds tensors by name, which were checked, and turns them into what the stages hold.
 class Loader {
  public:
   Loader(const TensorMap& tensors, Precision precision)
       : tensors_(tensors), precision_(precision) {}
 
-  const float* get(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    return checked(name, find(name, shape), shape);
-  }
+  const float* get(const std::string& name) const { return tensors_.find(name)->second.data; }
 
   // Weights of a product, (rows, ...): floats, or int8 values with the tensor `name`.scale, which
-  // has a value for each block of a row. `blocks` has the blocks' widths; none: a row is one block.
+  // has a value for each of the `blocks` of a row.
   Elements weights(const std::string& name, const std::vector<std::int64_t>& shape,
-                   std::vector<std::int64_t> blocks = {}) const {
-    const TensorView& tensor = find(name, shape);
+                   std::int64_t blocks = 1) const {
+    const TensorView& tensor = tensors_.find(name)->second;
     Elements elements;
     elements.row_stride = elements_of(shape) / shape[0];
-    if (tensor.values == nullptr) {
-      elements.floats = checked(name, tensor, shape);
-      return elements;
+    elements.floats = tensor.data;
+    if (tensor.values != nullptr) {
+      elements.values = tensor.values;
+      elements.scales = get(name + ".scale");
+      elements.scale_stride = blocks;
     }
-    if (tensor.shape != shape) {
-      refuse("tensor " + name, "shape " + shape_text(shape), "shape " + shape_text(tensor.shape));
-    }
-    if (blocks.empty()) {
-      blocks = {elements.row_stride};
-    }
-    elements.values = tensor.values;
-    elements.scales = scales(name + ".scale", tensor.values, shape[0], blocks);
-    elements.scale_stride = static_cast<std::int64_t>(blocks.size());
     return elements;
   }
 
   AlignedFloats vector(const std::string& name, std::int64_t size) const {
-    return pack_bias(get(name, {size}), 1, size);
+    return pack_bias(get(name), 1, size);
   }
 
   NormWeights norm(const std::string& name, std::int64_t size) const {
@@ -214,7 +65,7 @@ class Loader {
   LinearWeights linear(const std::string& name, std::int64_t rows, std::int64_t depth,
                        std::int64_t groups = 1) const {
     return {packed(weights(name + ".weight", {groups * rows, depth}), groups, rows, depth),
-            pack_bias(get(name + ".bias", {groups * rows}), groups, rows)};
+            pack_bias(get(name + ".bias"), groups, rows)};
   }
 
   ConvWeights conv(const std::string& name, std::int64_t out, std::int64_t in,
@@ -227,32 +78,6 @@ class Loader {
   }
 
  private:
-  const TensorView& find(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) {
-      refuse("tensor " + name, "shape " + shape_text(shape), "no such tensor");
-    }
-    return found->second;
-  }
-
-  // A scale a block of each row of `values`: above 0, or 0 where the block is zeros.
-  const float* scales(const std::string& name, const std::int8_t* values, std::int64_t rows,
-                      const std::vector<std::int64_t>& blocks) const {
-    const auto count = static_cast<std::int64_t>(blocks.size());
-    const float* data = get(name, {rows, count});
-    for (std::int64_t i = 0; i < rows * count; ++i) {
-      const std::int64_t width = blocks[static_cast<std::size_t>(i % count)];
-      const bool zeros = std::all_of(values, values + width, [](std::int8_t v) { return v == 0; });
-      if (!(data[i] > 0.0F || (data[i] == 0.0F && zeros))) {
-        std::ostringstream got;
-        got << data[i] << " at element " << i;
-        refuse("tensor " + name, "scales above 0, or 0 for a row of zeros", got.str());
-      }
-      values += width;
-    }
-    return data;
-  }
-
   const TensorMap& tensors_;
   Precision precision_;
 };
@@ -279,7 +104,7 @@ ContextWeights load_context(const ContextConfig& c, std::int64_t channels, const
     ContextWeights::Layer layer;
     layer.attention_norm = load.norm(name + ".attention_norm", c.width);
     layer.qkv = load.linear(name + ".qkv", c.width, c.width, 3);
-    layer.distance = by_slot(load.get(name + ".distance", {c.heads, c.window}), c.heads, c.window);
+    layer.distance = by_slot(load.get(name + ".distance"), c.heads, c.window);
     layer.out = load.linear(name + ".out", c.width, c.width);
     layer.mlp_norm = load.norm(name + ".mlp_norm", c.width);
     layer.fc1 = load.linear(name + ".fc1", c.hidden, c.width);
@@ -366,12 +191,10 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
     const std::int64_t depth = i == 0 ? width : hidden;
     // Audio, identity, step and x_t have scales of their own.
     const Elements input =
-        load.weights("decoder.gru.weight_ih" + layer, {gates, depth},
-                     i == 0 ? std::vector<std::int64_t>{audio, audio, c.step_dim, curves}
-                            : std::vector<std::int64_t>{});
+        load.weights("decoder.gru.weight_ih" + layer, {gates, depth}, i == 0 ? 4 : 1);
     GruWeights gru;
     if (i == 0) {
-      const float* table = load.get("decoder.steps.weight", {c.train_steps, c.step_dim});
+      const float* table = load.get("decoder.steps.weight");
       decoder.audio = load.packed(columns_of(input, 0, 0), 3, hidden, audio);
       decoder.identity = load.packed(columns_of(input, audio, 1), 3, hidden, audio);
       decoder.step_table = step_table(c, table);
@@ -383,8 +206,8 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
     }
     gru.recurrent = load.packed(load.weights("decoder.gru.weight_hh" + layer, {gates, hidden}), 3,
                                 hidden, hidden);
-    gru.input_bias = pack_bias(load.get("decoder.gru.bias_ih" + layer, {gates}), 3, hidden);
-    gru.recurrent_bias = pack_bias(load.get("decoder.gru.bias_hh" + layer, {gates}), 3, hidden);
+    gru.input_bias = pack_bias(load.get("decoder.gru.bias_ih" + layer), 3, hidden);
+    gru.recurrent_bias = pack_bias(load.get("decoder.gru.bias_hh" + layer), 3, hidden);
     decoder.layers.push_back(std::move(gru));
   }
   decoder.head = load.matrix("decoder.head.weight", curves, hidden);
@@ -392,12 +215,15 @@ DecoderWeights load_decoder(const ModelConfig& c, const Loader& load) {
   return decoder;
 }
 
+}  // namespace
+
 // DDIM (Song et al. 2021, eq. 12 with sigma = 0): eps = (x - sqrt(a_n) x0) / sqrt(1 - a_n), then
 // x = sqrt(a_{n-1}) x0 + sqrt(1 - a_{n-1}) eps, collected by x and x0.
-std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar) {
+std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar, std::int64_t stride) {
   std::vector<DdimStep> steps;
-  for (std::size_t n = alpha_bar.size() - 1; n >= 1; --n) {
-    const double from = alpha_bar[n], to = alpha_bar[n - 1];
+  const auto every = static_cast<std::size_t>(stride);
+  for (std::size_t n = alpha_bar.size(); n > every; n -= every) {
+    const double from = alpha_bar[n - 1], to = alpha_bar[n - 1 - every];
     const double x_scale = std::sqrt((1.0 - to) / (1.0 - from));
     steps.push_back({static_cast<float>(x_scale),
                      static_cast<float>(std::sqrt(to) - x_scale * std::sqrt(from))});
@@ -405,40 +231,57 @@ std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar) {
   return steps;
 }
 
-}  // namespace
+Model::Model(std::unique_ptr<const ModelWeights> weights) : weights_(std::move(weights)) {}
 
 Model::Model(const ModelConfig& config, const TensorMap& tensors,
              const TensorView& identity_features) {
+  MaybeRefusal refusal;
+  weights_ = load(config, tensors, identity_features, &refusal);
+  raise_if(refusal);
+}
+
+std::shared_ptr<const Model> Model::make(const ModelConfig& config, const TensorMap& tensors,
+                                         const TensorView& identity_features,
+                                         MaybeRefusal* refusal) {
+  auto weights = load(config, tensors, identity_features, refusal);
+  return weights == nullptr ? nullptr : std::shared_ptr<const Model>(new Model(std::move(weights)));
+}
+
+std::unique_ptr<const ModelWeights> Model::load(const ModelConfig& config, const TensorMap& tensors,
+                                                const TensorView& identity_features,
+                                                MaybeRefusal* refusal) {
   const arithmetic::StandardRounding rounding;  // floats are quantised here
-  check_config(config);
-  auto weights = std::make_unique<ModelWeights>(config, find_kernels(config.kernel.c_str()));
+  *refusal = check_config(config);
+  if (*refusal) {
+    return nullptr;
+  }
+  char no_kernels[kKernelsRefusal];
+  const Kernels* kernels = find_kernels(config.kernel.c_str(), no_kernels);
+  if (kernels == nullptr) {
+    *refusal = Refusal{Refusal::Kind::kArgument, no_kernels};
+    return nullptr;
+  }
+  *refusal = check_tensors(config, tensors, identity_features);
+  if (*refusal) {
+    return nullptr;
+  }
+  auto weights = std::make_unique<ModelWeights>(config, *kernels);
   const Loader load(tensors, weights->precision);
   weights->encoder = load_encoder(config, load);
   weights->decoder = load_decoder(config, load);
-  weights->ddim = ddim_steps(config.alpha_bar);
-  const auto floats = [&load](const std::string& name, std::int64_t size) {
-    const float* data = load.get(name, {size});
+  const auto floats = [](const float* data, std::int64_t size) {
     return std::vector<float>(data, data + size);
   };
-  weights->pooled_mean = floats("identity.pooled_mean", config.channels);
-  weights->mean = floats("statistics.mean", weights->curves());
-  weights->std = floats("statistics.std", weights->curves());
-
-  if (identity_features.shape.size() != 2 || identity_features.shape[0] < 1) {
-    refuse("identity_features", "shape (identities, " + std::to_string(config.channels) + ")",
-           "shape " + shape_text(identity_features.shape));
-  }
+  weights->pooled_mean = floats(load.get("identity.pooled_mean"), config.channels);
+  weights->mean = floats(load.get("statistics.mean"), weights->curves());
+  weights->std = floats(load.get("statistics.std"), weights->curves());
   weights->identities = identity_features.shape[0];
-  const float* rows =
-      checked("identity_features", identity_features, {weights->identities, config.channels});
-  weights->identity_features.assign(rows, rows + weights->identities * config.channels);
-  const float* keys = tensors.count("identity.keys") != 0
-                          ? load.get("identity.keys", {weights->identities, config.channels})
-                          : rows;
-  weights->identity_keys.assign(keys, keys + weights->identities * config.channels);
-  check_range("default_identity", config.default_identity,
-              {0.0, static_cast<double>(weights->identities - 1)});
-  weights_ = std::move(weights);
+  const std::int64_t values = weights->identities * config.channels;
+  weights->identity_features = floats(identity_features.data, values);
+  const bool own_keys = tensors.count("identity.keys") != 0;
+  weights->identity_keys =
+      floats(own_keys ? load.get("identity.keys") : identity_features.data, values);
+  return weights;
 }
 
 Model::~Model() = default;

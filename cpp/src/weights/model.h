@@ -83,6 +83,9 @@ struct DdimStep {
   float x_scale, x0_scale;
 };
 
+// In the order of sampling, of every stride-th noise level; the last step has none.
+std::vector<DdimStep> ddim_steps(const std::vector<double>& alpha_bar, std::int64_t stride = 1);
+
 struct ModelWeights {
   ModelWeights(const ModelConfig& checked_config, const Kernels& chosen_kernels)
       : config(checked_config),
@@ -99,7 +102,6 @@ struct ModelWeights {
   LogMel log_mel;
   EncoderWeights encoder;
   DecoderWeights decoder;
-  std::vector<DdimStep> ddim;  // in the order of sampling; the last step has none
   std::int64_t identities = 0;
   std::vector<float> identity_features;  // (identities, channels)
   std::vector<float> identity_keys;      // likewise: what voices are compared with

@@ -52,7 +52,9 @@ class Journal:
     def add(self, entries: Iterable[Entry]) -> None:
         """Writes them down; they are safe on return. Raises OSError."""
         lines = [json.dumps({"version": _VERSION, **asdict(entry)}) + "\n" for entry in entries]
-        self._store.append_journal(self._first + "".join(lines).encode())
+        text = self._first + "".join(lines).encode()
+        self._first = b"\n"  # should the disk take half of it
+        self._store.append_journal(text)
         self._first = b""
 
     def place(self, entry: Entry) -> None:

@@ -56,10 +56,14 @@ def _csv(path: str, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     reader = csv.DictReader(
         io.StringIO(text), delimiter="\t" if path.lower().endswith(".tsv") else ",", strict=True
     )
-    names = [name.strip() for name in reader.fieldnames or ()]
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise StreamError(f"{path}, line 1: {error}") from None
     if "audio" not in names:
+        got = " ".join(", ".join(names).split())[:200]
         raise StreamError(
-            f"{path}: expected a header with a column audio, got {', '.join(names) or 'nothing'}; "
+            f"{path}: expected a header with a column audio, got {got or 'nothing'}; "
             "beside it may stand out, identity, seed"
         )
     _refuse_misspelt(path, names)

@@ -184,6 +184,9 @@ def read(path: str | Path | None = None) -> Bundle:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(f"bundle {folder}: {MANIFEST} is missing") from None
+    except OSError as error:
+        why = error.strerror or error
+        raise BundleError(f"bundle {folder}: {MANIFEST} cannot be read: {why}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON: {error}") from None
     manifests.check(folder, manifest)

@@ -190,6 +190,9 @@ def _read(folder: Path, m: dict[str, Any]) -> dict[str, NDArray[Any]]:
         blob = _contents(folder / WEIGHTS)
     except FileNotFoundError:
         raise BundleError(f"bundle {folder}: {WEIGHTS} is missing") from None
+    except OSError as error:
+        why = error.strerror or error
+        raise BundleError(f"bundle {folder}: {WEIGHTS} cannot be read: {why}") from None
     digest = hashlib.sha256(blob).hexdigest()
     if digest != at(m, "weights.sha256"):
         raise refusal(

@@ -83,6 +83,22 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
 
+class Allowance:
+    """So many a second on average, and so many at once after a rest."""
+
+    def __init__(self, a_second: float, at_once: int) -> None:
+        self._a_second, self._at_once = a_second, float(at_once)
+        self._left = float(at_once)
+        self._now_s: float | None = None
+
+    def spend(self, now_s: float) -> float:
+        """Takes one; the seconds to wait before it may be used."""
+        rested_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
+        self._now_s = now_s
+        self._left = min(self._at_once, self._left + rested_s * self._a_second) - 1.0
+        return max(0.0, -self._left / self._a_second)
+
+
 def _header(scope: Any, name: bytes) -> str:
     found = [value for key, value in scope["headers"] if key == name]
     return found[0].decode("latin-1") if len(found) == 1 else ""

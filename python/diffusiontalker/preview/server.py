@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +33,7 @@ from .. import head as heads
 from .. import presets
 from ..presets import Preset, PresetError
 from . import PreviewError, pipe
-from .guard import Guard
+from .guard import Allowance, Guard
 from .hub import Hub, Page
 from .messages import (
     MOST_BYTES,
@@ -51,6 +52,9 @@ from .second import SecondFace
 PAGE = Path(__file__).parent / "page"
 # Ten tabs and some to spare; each costs a queue.
 _MOST_PAGES = 32
+# A page that wants more than a slider gives waits, and its connection with it.
+_CONTROLS_A_SECOND = 100.0
+_CONTROLS_AT_ONCE = 200
 # Below the stream, which must come first where there are few cores.
 _NICENESS = 5
 # Facts that are over once they were said.
@@ -210,12 +214,17 @@ def application(desk: Desk) -> Starlette:
 
 
 async def _listen(socket: WebSocket, tab: Page, desk: Desk) -> None:
-    """Does what a page wants until it goes."""
+    """Does what a page wants until it goes, no faster than a hand can want it."""
+    allowance = Allowance(_CONTROLS_A_SECOND, _CONTROLS_AT_ONCE)
     with contextlib.suppress(WebSocketDisconnect):
         while True:
-            text = await socket.receive_text()
+            await asyncio.sleep(allowance.spend(time.monotonic()))
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
             try:
-                desk.do(text)
+                # A control is text; what is packed is no JSON, and is refused as such.
+                desk.do(message.get("text") or message.get("bytes") or b"")
             except PreviewError as error:
                 tab.tell(json.dumps({"say": "refused", "text": str(error)}))
 

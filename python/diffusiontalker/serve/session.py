@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from .. import clock
+from ..barge_in import BargeIn
 from ..chunks import FloatArray
 from ..curves import CURVES
 from ..scale import is_audio, what_is_wrong
 from ..streams import Stream
-from .barge_in import BargeIn
 from .limits import Limits, Refusal
 from .pool import Batch
 from .shapes import Shapes

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hmac
 import http
+import ipaddress
 import json
 import logging
 import ssl
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -41,6 +43,8 @@ PATH = "/v1/face"
 #: What frames can come as.
 ENCODINGS = ("json", "msgpack")
 _SUBJECT = "face"
+# Connections beside those with a session: between two, or to be told that all places are taken.
+_SPARE_CONNECTIONS = 100
 _FILL_EVERY_S = 0.02
 _KEYS = ("type", "token", "sample_rate_hz", "sound", "frames", "fill_after_s", *SETTINGS)
 # WebSocket's own numbers: a message that breaks the rules; try again later; the server leaves.
@@ -85,6 +89,7 @@ class WebSocketService:
     ) -> None:
         self._scheduler, self._bundle, self._token = scheduler, bundle, token
         self._ready = ready
+        self._connections = 0
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
         server: Server = await serve(
@@ -106,7 +111,7 @@ class WebSocketService:
     def _answer_http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         path = request.path.partition("?")[0]
         if path == PATH:
-            return None
+            return self._refusal(request)
         if path == "/v1/health/live":
             return _http(200, "application/json", b'{"status": "live"}\n')
         if path == "/v1/health/ready":
@@ -118,12 +123,31 @@ class WebSocketService:
         known = f"{PATH}, /v1/health/ready, /v1/health/live, /metrics\n"
         return _http(404, "text/plain", b"here are: " + known.encode())
 
+    def _refusal(self, request: HttpRequest) -> Response | None:
+        """What a connection hears that gets no session, or None.
+
+        Without a token whoever reaches the port is served, and any page that the user of this
+        machine looks at reaches it: browsers say whose page it is, and other programs say nothing.
+        """
+        origin = request.headers.get("Origin")
+        if self._token is None and origin is not None and not _is_of_this_machine(origin):
+            return _http(
+                403, "text/plain", b"pages of other sites need a token: dt-serve --token-file\n"
+            )
+        if self._connections >= self._scheduler.limits.sessions + _SPARE_CONNECTIONS:
+            return _http(503, "text/plain", b"too many connections\n")
+        return None
+
     # ---- sessions --------------------------------------------------------------------------------
 
     async def _connection(self, connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while await self._one(connection):
-                pass
+        self._connections += 1
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                while await self._one(connection):
+                    pass
+        finally:
+            self._connections -= 1
 
     async def _one(self, connection: ServerConnection) -> bool:
         """A session from its `begin` on; False where the connection is over."""
@@ -363,6 +387,15 @@ def said_in(message: str | bytes, *words: str) -> dict[str, Any]:
         got = "sound" if isinstance(message, bytes) else repr(message[:60])
         raise Refusal("invalid", f"expected {wanted}, got {got}")
     return said
+
+
+def _is_of_this_machine(origin: str) -> bool:
+    """Whether a page with this origin was served from here."""
+    try:
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _http(status: int, kind: str, body: bytes) -> Response:

@@ -42,7 +42,7 @@ class AvDecoder:
         )  # fmt: skip
         try:
             file.seek(0)
-            self._container: Any = av.open(file, format=form)
+            self._container: Any = av.open(_Gentle(file), format=form)
         except self._errors as error:
             raise SoundError(said(error)) from None
         try:
@@ -100,6 +100,24 @@ class AvDecoder:
         """Closes the container; the file belongs to the caller."""
         with contextlib.suppress(*self._errors):
             self._container.close()
+
+
+class _Gentle:
+    """A file that refuses to seek by a number: PyAV prints what is raised while it asks FFmpeg."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.name = str(getattr(file, "name", "sound"))
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+    def seekable(self) -> bool:
+        return True
 
 
 def said(error: Exception) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import clock
+from ..curves import remap
 from ..frames import FLAG_GAP, Schema
 from ..sound.growing_wav import HEADER_BYTES
 from . import form
@@ -27,6 +28,8 @@ IndexArray = NDArray[np.int64]
 # Takes that are named where one was expected.
 _MOST_NAMED = 8
 _WIDTH = 4  # bytes of a sample
+# Rates stay below: what the wire carries.
+_MOST = 2**31
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,16 @@ def _schema(manifest: dict[str, Any], folder: Path) -> Schema:
             )
         fields[field.name] = tuple(map(str, value)) if isinstance(value, list) else value
     schema = Schema(**fields)
-    if min(schema.rate_num, schema.rate_den, schema.audio_rate) < 1 or not schema.curves:
-        raise TakeError(f"{folder / form.MANIFEST}: schema: expected rates above 0 and curves")
+    where = f"{folder / form.MANIFEST}: schema"
+    rates = (schema.rate_num, schema.rate_den, schema.audio_rate)
+    if not all(1 <= rate < _MOST for rate in rates) or not schema.curves:
+        raise TakeError(f"{where}: expected rates from 1 to {_MOST - 1} and curves")
+    if len(set(schema.curves)) < len(schema.curves):
+        raise TakeError(f"{where}: expected distinct names of curves")
+    try:
+        remap(np.zeros((0, len(schema.curves)), np.float32), schema.curves)
+    except ValueError as error:
+        raise TakeError(f"{where}: {error}") from None
     return schema
 
 
@@ -262,7 +273,7 @@ def _sound(
     said = _mapping(manifest.get("sound"))
     first = said.get("first_sample", 0)
     path = folder / form.SOUND
-    if not said or not isinstance(first, int):
+    if not said or not isinstance(first, int) or not 0 <= first < 2**62:
         return 0, 0
     size = path.stat().st_size if path.exists() else 0
     samples = max(0, size - HEADER_BYTES) // _WIDTH

@@ -33,8 +33,10 @@ def read(path: Path) -> Motion:
         raise TakeError(f"{path}: expected text that dt-stream --out wrote") from None
     try:
         return _csv(text) if path.suffix.lower() == ".csv" else _json_lines(text)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise TakeError(f"{path}: expected what dt-stream --out writes: {error}") from None
+    except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError,
+            csv.Error) as error:  # fmt: skip
+        said = " ".join(str(error).split())
+        raise TakeError(f"{path}: expected what dt-stream --out writes: {said}") from None
 
 
 def _csv(text: str) -> Motion:

@@ -97,7 +97,7 @@ def built(name: str, variant: Variant) -> Path:
         "cmake", "-S", str(REPOSITORY), "-B", str(folder), "--log-level=WARNING",
         "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={variant.compiler}",
         f"-DCMAKE_CXX_FLAGS_RELEASE={variant.flags}", "-DDT_TESTS=OFF", "-DDT_DIGEST=ON",
-        "-DDT_TENSORRT=OFF", "-DDT_WERROR=ON", *variant.cmake,
+        "-DDT_TENSORRT=OFF", "-DDT_CAPI=OFF", "-DDT_WERROR=ON", *variant.cmake,
     )  # fmt: skip
     jobs = str(os.cpu_count() or 1)
     run("cmake", "--build", str(folder), "--target", "dt_digest", "--parallel", jobs)

@@ -1,9 +1,9 @@
 #include "model_file.h"
 
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -17,11 +17,17 @@ namespace dt_digest {
 namespace {
 
 std::vector<char> read_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");  // WASI's C++ library has no files of its own
+  if (file == nullptr) {
     throw std::runtime_error(path + ": cannot be read");
   }
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::vector<char> bytes;
+  char part[65536];
+  for (std::size_t count; (count = std::fread(part, 1, sizeof part, file)) > 0;) {
+    bytes.insert(bytes.end(), part, part + count);
+  }
+  std::fclose(file);
+  return bytes;
 }
 
 // By name, the words behind it. A setting that is read is taken out, so that what is left over is

@@ -6,18 +6,20 @@ import socket as sockets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from browser_client import bare, cookie, get, page, says, until
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from diffusiontalker.frames import Audio, StampedFrame
 from diffusiontalker.preview import PreviewError
+from diffusiontalker.preview.guard import Allowance
 from diffusiontalker.preview.link import QUEUE, Link
-from diffusiontalker.preview.messages import FRAMES, SOUND, Turn, unpack_frames, unpack_sound
+from diffusiontalker.preview.messages import FRAMES, SOUND, Mute, Turn, unpack_frames, unpack_sound
 
 CURVES = tuple(np.linspace(0, 1, 52, dtype=np.float32).tolist())
 
@@ -124,6 +126,46 @@ def test_controls_come_back_typed_and_bad_ones_are_refused(link: Link) -> None:
         refused = until(socket, says("refused"))[-1]
         assert "gain" in refused["text"]
         assert link.controls() == []
+
+
+@pytest.mark.parametrize("control", [b"", b"\xff\x00", "", "[" * 60000, '{"do": 5}', "null"])
+def test_a_control_that_is_none_is_refused_and_the_page_stays(
+    link: Link, control: str | bytes
+) -> None:
+    with page(link.url) as socket:
+        socket.send(control)
+        assert "control" in until(socket, says("refused"))[-1]["text"]
+        socket.send('{"do": "mute", "on": true}')
+        wait(lambda: link.wait(0.1))
+        assert link.controls() == [Mute(True)]
+
+
+def test_controls_come_no_faster_than_a_hand_can_want_them() -> None:
+    allowance = Allowance(100.0, 200)
+    assert [allowance.spend(5.0) for _ in range(200)] == [0.0] * 200
+    now_s = 5.0
+    for _ in range(1000):
+        now_s += allowance.spend(now_s)
+    assert now_s - 5.0 == pytest.approx(10.0, abs=0.02)
+    assert allowance.spend(now_s + 60.0) == 0.0
+
+
+def test_more_pages_than_there_is_room_for_are_told_so(link: Link) -> None:
+    place = urlsplit(link.url)
+
+    def opened() -> ClientConnection:
+        origin: Any = f"http://{place.netloc}"
+        return connect(
+            f"ws://{place.netloc}/stream?{place.query}", origin=origin, proxy=None, close_timeout=0
+        )
+
+    held = [opened() for _ in range(32)]
+    wait(lambda: link.pages == 32)
+    with pytest.raises(InvalidStatus):
+        opened()
+    for each in held:
+        each.socket.close()
+    wait(lambda: link.pages == 0)
 
 
 def test_who_comes_later_hears_what_is_known(link: Link) -> None:

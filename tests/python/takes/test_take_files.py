@@ -150,7 +150,10 @@ def test_refusals_name_the_remedy(tmp_path: Path) -> None:
         ({"version": 2}, "version: expected 1, got 2"),
         ({"format": "film"}, "expected a manifest of format"),
         ({"schema": {**document["schema"], "rate_num": "x"}}, "schema.rate_num: expected int"),
-        ({"schema": {**document["schema"], "rate_den": 0}}, "expected rates above 0"),
+        ({"schema": {**document["schema"], "rate_den": 0}}, "expected rates from 1"),
+        ({"schema": {**document["schema"], "rate_num": 10**40}}, "expected rates from 1"),
+        ({"schema": {**document["schema"], "curves": ["a", "a"]}}, "expected distinct names"),
+        ({"schema": {**document["schema"], "curves": ["jawOpen", "JawOpen"]}}, "named twice"),
     ):
         manifest.write_text(json.dumps({**document, **change}))
         with pytest.raises(TakeError, match=said):

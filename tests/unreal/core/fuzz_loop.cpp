@@ -41,6 +41,9 @@ std::vector<std::string> corpus() {
       handshake + wire_writer::zmtp_frame(1, "a") +
           wire_writer::zmtp_frame(0, std::string(300, 'b')),
       wire_writer::greeting("CURVE"),
+      wire_writer::greeting("CURVE") +
+          wire_writer::zmtp_frame(4, "\x07WELCOME" + std::string(160, 'w')),
+      "\x01" + frame[0] + "\n" + std::string(1, '\0') + frame[1] + "\n\x02\x04PING",
       "endpoint=tcp://127.0.0.1:5560;subject=Anna%3B;gains=softlips;delayms=40",
       std::string(),
   };

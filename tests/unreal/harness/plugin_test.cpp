@@ -8,6 +8,7 @@
 
 #include "DiffusionTalkerLiveLinkSourceFactory.h"
 #include "DiffusionTalkerLiveLinkSourceSettings.h"
+#include "DiffusionTalkerVoiceComponent.h"
 #include "HAL/RunnableThread.h"
 #include "Widgets/Input/SButton.h"
 #include "Widgets/Input/SCheckBox.h"
@@ -372,6 +373,20 @@ TEST(Panel, AddsASourceOrSaysWhyNot) {
   button->Click();
   ASSERT_EQ(strings.size(), 2u);
   EXPECT_NE(strings[1].find(";gains=softlips;"), std::string::npos);
+}
+
+TEST(Plugin, AVoiceComponentByItselfIsSilent) {
+  UDiffusionTalkerVoiceComponent voice{FObjectInitializer()};
+  EXPECT_TRUE(voice.Subject.IsNone());
+  EXPECT_EQ(voice.GetErrorMs(), 0.0f);
+  voice.SetLeadMs(5000);
+  EXPECT_EQ(voice.LeadMs, 2000);
+  int32 rate = 44100;
+  ASSERT_TRUE(voice.StubStart(rate));
+  EXPECT_EQ(rate, 44100) << "the device's own: the voice is brought to it";
+  std::vector<float> block(512, 1.0f);
+  EXPECT_EQ(voice.StubGenerate(block.data(), 512), 512);
+  for (const float sample : block) EXPECT_EQ(sample, 0.0f);
 }
 
 }  // namespace

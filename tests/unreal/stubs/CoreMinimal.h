@@ -34,6 +34,7 @@ using ANSICHAR = char;
 #define UCLASS(...)
 #define UENUM(...)
 #define UPROPERTY(...)
+#define UFUNCTION(...)
 
 template <typename T>
 std::remove_reference_t<T>&& MoveTemp(T&& Value) {
@@ -118,7 +119,8 @@ class FName {
  public:
   FName() = default;
   explicit FName(const TCHAR* Characters) : Text(Characters) {}
-  FString ToString() const { return FString(Text.c_str()); }
+  bool IsNone() const { return Text.empty(); }
+  FString ToString() const { return FString(IsNone() ? TEXT("None") : Text.c_str()); }
   bool operator==(const FName& Other) const { return stub::Lower(Text) == stub::Lower(Other.Text); }
   bool operator!=(const FName& Other) const { return !(*this == Other); }
   bool operator<(const FName& Other) const { return stub::Lower(Text) < stub::Lower(Other.Text); }
@@ -253,6 +255,8 @@ struct FGuid {
   bool operator==(const FGuid& O) const { return A == O.A && B == O.B && C == O.C && D == O.D; }
   uint32 A = 0, B = 0, C = 0, D = 0;
 };
+
+class FObjectInitializer {};
 
 // Objects know their class; there is no RTTI to ask.
 struct UClass {};

@@ -1,3 +1,4 @@
 #pragma once
 
+#undef GENERATED_BODY
 #define GENERATED_BODY() DT_STUB_CLASS_BODY

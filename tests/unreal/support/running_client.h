@@ -89,8 +89,9 @@ class RunningClient : public dt::FaceSink {
 
   explicit RunningClient(const std::string& endpoint, const std::string& subject = "",
                          int delay_ms = 0,
-                         const dt::Subscriber::Timing& timing = dt::Subscriber::Timing())
-      : client(connection(endpoint, subject, delay_ms), this, dt::FaceClient::steady_clock_ns,
+                         const dt::Subscriber::Timing& timing = dt::Subscriber::Timing(),
+                         const std::string& keys = "")
+      : client(connection(endpoint, subject, delay_ms, keys), this, dt::FaceClient::steady_clock_ns,
                timing),
         thread_([this] {
           client.run();
@@ -150,11 +151,12 @@ class RunningClient : public dt::FaceSink {
 
  private:
   static dt::Connection connection(const std::string& endpoint, const std::string& subject,
-                                   int delay_ms) {
+                                   int delay_ms, const std::string& keys) {
     dt::Connection out;
     out.endpoint = endpoint;
     out.subject = subject;
     out.delay_ms = delay_ms;
+    out.keys = keys;
     return out;
   }
 

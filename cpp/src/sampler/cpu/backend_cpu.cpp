@@ -26,6 +26,8 @@ CpuBackend::CpuBackend(std::shared_ptr<const Model> model, std::int64_t voices)
       x_stride_(padded(curves_)),
       hidden_stride_(padded(weights_.config.hidden)),
       gates_(3 * hidden_stride_),
+      ddim_(static_cast<std::size_t>(steps_) + 1),
+      stride_(static_cast<std::size_t>(voices), 1),
       state_(static_cast<std::size_t>(weights_.config.layers),
              AlignedFloats(static_cast<std::size_t>(voices * steps_ * hidden_stride_))),
       activations_(state_.size(), Aligned<std::uint8_t>(state_.front().size())),
@@ -39,6 +41,11 @@ CpuBackend::CpuBackend(std::shared_ptr<const Model> model, std::int64_t voices)
       state_operand_(weights_.precision, kMostSampledFrames, weights_.config.hidden),
       below_(state_.size(), state_operand_) {
   cells_.reserve(static_cast<std::size_t>(kMostSampledFrames));
+  for (std::int64_t stride = 1; stride <= steps_; ++stride) {
+    if (steps_ % stride == 0) {
+      ddim_[static_cast<std::size_t>(stride)] = ddim_steps(weights_.config.alpha_bar, stride);
+    }
+  }
   for (std::int64_t voice = 0; voice < voices; ++voice) {
     reset(voice);
   }
@@ -46,6 +53,7 @@ CpuBackend::CpuBackend(std::shared_ptr<const Model> model, std::int64_t voices)
 
 void CpuBackend::reset(std::int64_t voice) {
   const std::int64_t count = steps_ * hidden_stride_;
+  stride_[static_cast<std::size_t>(voice)] = 1;
   for (std::size_t layer = 0; layer < state_.size(); ++layer) {
     std::fill_n(state(layer, voice * steps_), count, 0.0F);
     std::fill_n(activations(layer, voice * steps_), count, static_cast<std::uint8_t>(kZeroPoint));
@@ -109,10 +117,27 @@ void CpuBackend::sample(const Job* jobs, std::int64_t count) {
   sample_jobs(jobs, count, {nullptr, 0});
 }
 
+// A step that was left out has the states of long ago. When it is run again it begins with those of
+// the step before it that was not: the same network on the same sound, at the next noise level.
+void CpuBackend::take_up_steps(const Job& job) {
+  std::int64_t& before = stride_[static_cast<std::size_t>(job.voice)];
+  if (job.stride < before) {
+    for (std::int64_t step = 0; step < steps_; ++step) {
+      const std::int64_t from = job.voice * steps_ + step / before * before;
+      const std::int64_t to = job.voice * steps_ + step;
+      for (std::size_t layer = 0; from != to && layer < state_.size(); ++layer) {
+        std::copy_n(state(layer, from), hidden_stride_, state(layer, to));
+        std::copy_n(activations(layer, from), hidden_stride_, activations(layer, to));
+      }
+    }
+  }
+  before = job.stride;
+}
+
 // Steps are counted in the order of sampling: step 0 starts from the noise.
 void CpuBackend::sample_jobs(const Job* jobs, std::int64_t count, const Trace& trace) {
-  const std::int64_t longest = load_frames(jobs, count);
-  for (std::int64_t diagonal = 0; diagonal < longest + steps_ - 1; ++diagonal) {
+  const std::int64_t diagonals = load_frames(jobs, count);
+  for (std::int64_t diagonal = 0; diagonal < diagonals; ++diagonal) {
     find_cells(jobs, count, diagonal);
     run_network();
     finish_cells(trace);
@@ -125,8 +150,8 @@ void CpuBackend::sample_jobs(const Job* jobs, std::int64_t count, const Trace& t
   }
 }
 
-// The frames' noise to x_, and their part of the first layer to projected_. Returns the frames of
-// the longest job.
+// The frames' noise to x_, and their part of the first layer to projected_. Returns how many
+// diagonals the jobs have.
 std::int64_t CpuBackend::load_frames(const Job* jobs, std::int64_t count) {
   const auto project = [&](const Matrix& matrix, const float* Job::* features) {
     std::int64_t frame = 0;
@@ -139,9 +164,10 @@ std::int64_t CpuBackend::load_frames(const Job* jobs, std::int64_t count) {
     frame_features_.close(weights_.kernels, frame);
     matrix.multiply_add(weights_.kernels, frame_features_, frame, projected_.data(), gates_);
   };
-  std::int64_t longest = 0, frame = 0;
+  std::int64_t diagonals = 0, frame = 0;
   for (std::int64_t j = 0; j < count; ++j) {
-    longest = std::max(longest, jobs[j].frames);
+    take_up_steps(jobs[j]);
+    diagonals = std::max(diagonals, jobs[j].frames + steps_ / jobs[j].stride - 1);
     for (std::int64_t f = 0; f < jobs[j].frames; ++f, ++frame) {
       const float* noise = jobs[j].noise + f * curves_;
       std::copy(noise, noise + curves_, &x_[static_cast<std::size_t>(frame * x_stride_)]);
@@ -151,7 +177,7 @@ std::int64_t CpuBackend::load_frames(const Job* jobs, std::int64_t count) {
   }
   project(weights_.decoder.audio, &Job::audio);
   project(weights_.decoder.identity, &Job::identity);
-  return longest;
+  return diagonals;
 }
 
 void CpuBackend::find_cells(const Job* jobs, std::int64_t count, std::int64_t diagonal) {
@@ -159,9 +185,11 @@ void CpuBackend::find_cells(const Job* jobs, std::int64_t count, std::int64_t di
   std::int64_t frame = 0;
   for (std::int64_t j = 0; j < count; ++j) {
     const std::int64_t first = std::max<std::int64_t>(0, diagonal - jobs[j].frames + 1);
-    const std::int64_t last = std::min(diagonal, steps_ - 1);
-    for (std::int64_t step = first; step <= last; ++step) {
-      cells_.push_back({frame + diagonal - step, step, jobs[j].voice * steps_ + step});
+    const std::int64_t stride = jobs[j].stride;
+    const std::int64_t last = std::min(diagonal, steps_ / stride - 1);
+    for (std::int64_t nth = first; nth <= last; ++nth) {
+      const std::int64_t step = nth * stride;
+      cells_.push_back({frame + diagonal - nth, step, stride, jobs[j].voice * steps_ + step});
     }
     frame += jobs[j].frames;
   }
@@ -221,11 +249,12 @@ void CpuBackend::finish_cells(const Trace& trace) {
     const Cell& cell = cells_[c];
     const float* x0 = &x0_[c * static_cast<std::size_t>(x_stride_)];
     float* x = &x_[static_cast<std::size_t>(cell.frame * x_stride_)];
-    if (cell.step == steps_ - 1) {
+    if (cell.step + cell.stride == steps_) {
       std::copy(x0, x0 + curves_, x);
       continue;
     }
-    const DdimStep& ddim = weights_.ddim[static_cast<std::size_t>(cell.step)];
+    const DdimStep& ddim = ddim_[static_cast<std::size_t>(cell.stride)]
+                                [static_cast<std::size_t>(cell.step / cell.stride)];
     for (std::int64_t i = 0; i < curves_; ++i) {
       x[i] = ddim.x_scale * x[i] + ddim.x0_scale * x0[i];
     }

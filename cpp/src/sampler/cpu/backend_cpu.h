@@ -1,7 +1,8 @@
 // The sampler's network on the CPU. Cell (frame f, step s) needs only (f - 1, s), for the recurrent
 // state, and (f, s - 1), for x; so the cells of one diagonal f + s = d run as one batch, of all
 // voices together, and the weights are fetched F + K - 1 times for F frames and K steps, not F K
-// times a voice.
+// times a voice. With a stride the steps between are left out: the sampler of fewer steps whose
+// noise levels are every stride-th of these, on the same weights.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ class CpuBackend final : public Backend {
 
   void sample(const Job* jobs, std::int64_t count) override;
   void reset(std::int64_t voice) override;
+  bool strides() const override { return true; }
 
   // Any number of frames of voice 0.
   void sample(std::int64_t frames, const float* audio, const float* identity, const float* noise,
@@ -38,9 +40,10 @@ class CpuBackend final : public Backend {
   void write_state(const float* state);
 
  private:
-  // A cell of the present diagonal: which frame of the call, which step, and where its states lie.
+  // A cell of the present diagonal: which frame of the call, which step of all and of how many each
+  // is run, and where its states lie.
   struct Cell {
-    std::int64_t frame, step, state;
+    std::int64_t frame, step, stride, state;
   };
 
   // Where x goes after each step but the last; null unless somebody traces.
@@ -50,6 +53,7 @@ class CpuBackend final : public Backend {
   };
 
   void sample_jobs(const Job* jobs, std::int64_t count, const Trace& trace);
+  void take_up_steps(const Job& job);
   std::int64_t load_frames(const Job* jobs, std::int64_t count);
   void find_cells(const Job* jobs, std::int64_t count, std::int64_t diagonal);
   void run_network();
@@ -66,6 +70,9 @@ class CpuBackend final : public Backend {
   std::shared_ptr<const Model> model_;
   const ModelWeights& weights_;
   std::int64_t steps_, curves_, channels_, x_stride_, hidden_stride_, gates_;
+
+  std::vector<std::vector<DdimStep>> ddim_;  // by stride; none for what is no divisor
+  std::vector<std::int64_t> stride_;         // of a voice's newest frames
 
   // The state, a layer: (voices, steps_, hidden_stride_), and the same as activations.
   std::vector<AlignedFloats> state_;

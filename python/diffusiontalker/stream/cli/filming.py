@@ -18,6 +18,7 @@ import numpy as np
 from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import parse
+from ..outputs.endpoint import ANYBODY
 from ..outputs.kept import Kept
 from .command import remark
 
@@ -93,7 +94,7 @@ def check(args: argparse.Namespace) -> None:
     if len(args.wav or ()) > 1:
         raise StreamError(f"{option} is made of one voice: give one --wav FILE")
     for text in args.to:
-        if not parse(text, allow_remote=True).is_file:
+        if not parse(text, access=ANYBODY).is_file:
             raise StreamError(f"{option} is made offline: it goes without --to {text}")
     for other in ("play", "publish_audio", "bind"):
         if getattr(args, other):

@@ -11,10 +11,11 @@ from typing import Any
 
 from ...curves import GROUPS
 from ...frames import check_subject
+from ...pace import OVERLOADS
 from ...spelling import meant
 from .. import StreamError
 from ..outputs.destination import Destination, parse, parse_out
-from ..outputs.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from ..outputs.endpoint import ANYBODY, DEFAULT_ENDPOINT, Access, check_endpoint
 from . import filming, preview
 from .command import Parser
 
@@ -37,6 +38,8 @@ examples:
   dt-stream replay takes/20261129-143005-mic        that take once more, to any --to
   dt-stream --demo --preview                        see the face in a browser
   dt-stream --pulse all --to vmc://127.0.0.1        each curve up and down, in turn
+  dt-stream keygen keys                             keys, so that other machines may receive:
+  dt-stream --mic --bind tcp://0.0.0.0:5560 --allow-remote --keys keys/sender
   dt-stream devices                                 list the microphones
   dt-stream identities                              list the talking styles of the model
   dt-stream doctor                                  what is installed, what is missing
@@ -66,11 +69,11 @@ face or for a pipe that takes nothing. With --fast it leaves no file and exits w
 the others.
 """
 
-_COMMANDS = ("devices", "doctor", "identities", "replay")
+_COMMANDS = ("devices", "doctor", "identities", "keygen", "replay")
 # What replay can do nothing with: a take has its voice and its curves.
 _NOT_FOR_REPLAY = (
     "device", "channel", "preset", "bundle", "identity", "seed", "backend", "idle", "head", "gain",
-    "offset", "strength_lower", "strength_upper", "smooth_ms", "record",
+    "offset", "strength_lower", "strength_upper", "smooth_ms", "record", "overload",
 )  # fmt: skip
 # Not the parser's, so that a preset comes between.
 _DEFAULTS = {"identity": "auto", "seed": 0, "idle": 1.0}
@@ -89,10 +92,13 @@ def parser() -> Parser:
     made.add_argument(
         "command",
         nargs="?",
-        metavar="devices | doctor | identities | replay",
-        help="list microphones, examine, list talking styles, or send a take once more",
+        metavar="devices | doctor | identities | keygen | replay",
+        help="list microphones, examine, list talking styles, make keys, or send a take once more",
     )
-    made.add_argument("take", nargs="?", metavar="TAKE", help="what to replay: a take's folder")
+    made.add_argument(
+        "take", nargs="?", metavar="FOLDER",
+        help="what to replay: a take; where keygen makes keys (default: keys)",
+    )  # fmt: skip
     _add_voice(made)
     add_face(made)
     _add_outputs(made)
@@ -141,6 +147,11 @@ def _add_voice(made: Parser) -> None:
     group.add_argument(
         "--seconds", type=float, metavar="N", help="end after N seconds of audio (default: never)"
     )
+    group.add_argument(
+        "--overload", metavar="WHAT",
+        help="where it comes faster than this machine computes: keep every frame, however late "
+        "(default), skip frames, or take fewer diffusion steps first (steps)",
+    )  # fmt: skip
 
 
 def add_face(made: Parser) -> None:
@@ -213,8 +224,22 @@ def _add_outputs(made: Parser) -> None:
         "--bind", metavar="ENDPOINT", help=f"publish here (default: {DEFAULT_ENDPOINT})"
     )
     out.add_argument(
-        "--allow-remote", action="store_true", help="let --bind and zmq:// open to other machines"
-    )
+        "--allow-remote", action="store_true",
+        help="let --bind and zmq:// open to other machines: with --keys, or --insecure",
+    )  # fmt: skip
+    out.add_argument(
+        "--keys", metavar="FOLDER",
+        help="only receivers with a key connect, encrypted: FOLDER/sender of `dt-stream keygen "
+        "FOLDER`",
+    )  # fmt: skip
+    out.add_argument(
+        "--receiver", action="append", default=[], metavar="NAME",
+        help="keygen: for whom (default: receiver); repeatable, and later ones are added",
+    )  # fmt: skip
+    out.add_argument(
+        "--insecure", action="store_true",
+        help="with --allow-remote, without keys: whoever reaches the port gets the face",
+    )  # fmt: skip
     out.add_argument(
         "--subject", action="append", default=[], metavar="NAME[=CHANNEL]",
         help="name of the face (default: face); several: one for each of these channels of --mic",
@@ -265,8 +290,12 @@ def check(args: argparse.Namespace) -> None:
         hint = meant(args.command, _COMMANDS)
         if os.path.exists(args.command):
             hint = f"; to play a file: --wav {args.command}"
-        raise StreamError(f"{args.command!r}: expected devices, doctor, identities or replay{hint}")
-    if args.command != "replay" and args.take is not None:
+        raise StreamError(
+            f"{args.command!r}: expected devices, doctor, identities, keygen or replay{hint}"
+        )
+    if args.receiver and args.command != "keygen":
+        raise StreamError("--receiver names somebody for dt-stream keygen")
+    if args.command not in ("replay", "keygen") and args.take is not None:
         raise StreamError(f"{args.take!r}: nothing stands after {args.command}")
     source = next((s for s in ("mic", "wav", "pcm", "demo", "pulse") if getattr(args, s)), None)
     if args.command is not None:
@@ -280,6 +309,11 @@ def check(args: argparse.Namespace) -> None:
     if args.backend not in _BACKENDS:
         raise StreamError(f"--backend {args.backend}: expected {', '.join(_BACKENDS[:-1])} or "
                           f"{_BACKENDS[-1]}{meant(args.backend, _BACKENDS)}")  # fmt: skip
+    if args.overload is not None and args.overload not in OVERLOADS:
+        raise StreamError(f"--overload {args.overload}: expected {', '.join(OVERLOADS[:-1])} or "
+                          f"{OVERLOADS[-1]}{meant(args.overload, OVERLOADS)}")  # fmt: skip
+    if args.overload is not None and args.fast:
+        raise StreamError("--overload is for sound in real time: it goes without --fast")
     if args.pulse:
         _check_pulse(args)
         return
@@ -297,10 +331,13 @@ def check(args: argparse.Namespace) -> None:
         raise StreamError("--play goes without --fast: sound lasts as long as it lasts")
     if args.fast and args.mic:
         raise StreamError("--fast goes without --mic: a microphone gives sound in real time only")
-    if args.fast and (args.bind is not None or args.allow_remote):
-        raise StreamError("--fast publishes nothing, so it goes without --bind and --allow-remote")
-    if args.no_publish and (args.bind is not None or args.allow_remote):
-        raise StreamError("--no-publish goes without --bind and --allow-remote")
+    opens = args.bind is not None or args.allow_remote or args.keys is not None
+    if args.fast and opens:
+        raise StreamError(
+            "--fast publishes nothing, so it goes without --bind, --allow-remote and --keys"
+        )
+    if args.no_publish and opens:
+        raise StreamError("--no-publish goes without --bind, --allow-remote and --keys")
     _check_seconds(args)
     _check_faces(args, faces(args))
     _check_destinations(args, destinations(args))
@@ -426,11 +463,20 @@ def of_face(destination: Destination, subject: str) -> Destination:
     return replace(destination, address=f"{root}-{subject}{ending}")
 
 
+def access(args: argparse.Namespace) -> Access:
+    """Who may connect. Raises StreamError for words that contradict each other."""
+    if args.insecure and not args.allow_remote:
+        raise StreamError("--insecure is about other machines: it needs --allow-remote")
+    if args.insecure and args.keys is not None:
+        raise StreamError("--insecure goes without --keys: with keys it is secure")
+    return Access(args.allow_remote, args.keys, args.insecure)
+
+
 def destinations(args: argparse.Namespace) -> list[Destination]:
     """Every output that the options name, or the default. Raises StreamError."""
-    found = [parse(text, allow_remote=args.allow_remote) for text in args.to]
+    found = [parse(text, access=access(args)) for text in args.to]
     if args.bind is not None:
-        check_endpoint(args.bind, args.allow_remote)
+        check_endpoint(args.bind, access(args))
         found.append(Destination(f"--bind {args.bind}", "zmq", args.bind))
     if not found and not args.no_publish and not args.fast:
         found.append(Destination(DEFAULT_ENDPOINT, "zmq", DEFAULT_ENDPOINT))
@@ -446,7 +492,7 @@ def _check_several(args: argparse.Namespace) -> None:
     paths = args.wav or []
     if len(paths) > 1 and "-" in paths:
         raise StreamError("--wav -: standard input goes alone, without other files")
-    kept = [parse(text, allow_remote=True) for text in args.to]
+    kept = [parse(text, access=ANYBODY) for text in args.to]
     kept += [parse_out(args.out)] if args.out is not None else []
     folders = [d for d in kept if d.is_folder]
     if len(paths) > 1 and len(folders) < max(0 if args.record else 1, len(kept)):

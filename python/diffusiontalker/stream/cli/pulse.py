@@ -11,7 +11,7 @@ from ..outputs.fan_out import FanOut, open_outputs
 from ..session.meter import Meter
 from ..session.pulse import PulseSession, chosen
 from .command import deferred, say
-from .options import destinations, faces
+from .options import access, destinations, faces
 
 
 @dataclass
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         with deferred():
             outputs = stack.enter_context(
-                open_outputs(places, subject=subject, allow_remote=args.allow_remote, paced=True)
+                open_outputs(places, subject=subject, access=access(args), paced=True)
             )
         outputs.tell = source.notices.append
         meter = Meter(CURVES)

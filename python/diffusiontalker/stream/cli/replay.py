@@ -16,7 +16,7 @@ from ..session.meter import Meter
 from ..session.replay import ReplaySession
 from . import preview
 from .command import EXIT_CTRL_C, Left, deferred, remark, say
-from .options import destinations
+from .options import access, destinations
 
 if TYPE_CHECKING:
     from ...preview.link import Link
@@ -91,9 +91,7 @@ def _once(args: argparse.Namespace, take: Take, link: Link | None) -> bool:
         places = destinations(args)
         with deferred():
             outputs = stack.enter_context(
-                open_outputs(
-                    places, subject=subject, allow_remote=args.allow_remote, paced=not args.fast
-                )
+                open_outputs(places, subject=subject, access=access(args), paced=not args.fast)
             )
         outputs.tell = source.notices.append
         if link is not None:

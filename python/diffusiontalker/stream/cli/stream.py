@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ... import Runtime
+from ...pace import OVERLOADS
 from .. import StreamError
 from ..outputs.destination import Destination
 from ..outputs.fan_out import FanOut, open_output, open_outputs
@@ -41,7 +42,7 @@ from .command import (
     remark,
     say,
 )
-from .options import Face, destinations, faces, of_face
+from .options import Face, access, destinations, faces, of_face
 from .view import Picture, Screen
 
 if TYPE_CHECKING:  # `preload`, or who needs it, loads these
@@ -87,6 +88,10 @@ def run(args: argparse.Namespace) -> int:
         from . import pulse
 
         return pulse.run(args)
+    if args.command == "keygen":
+        from . import keygen
+
+        return keygen.make(args.take or "keys", tuple(args.receiver))
     if args.command == "devices":
         from . import devices
 
@@ -269,7 +274,7 @@ def _open_faces(
     for destination in found:
         shared = None
         if destination.scheme == "zmq":
-            shared = SharedPublisher(Publisher(destination.address, allow_remote=args.allow_remote))
+            shared = SharedPublisher(Publisher(destination.address, access=access(args)))
         for face, outputs in zip(named, fans, strict=True):
             outputs.add(
                 shared.face()
@@ -277,7 +282,7 @@ def _open_faces(
                 else open_output(
                     of_face(destination, face.subject),
                     subject=face.subject,
-                    allow_remote=args.allow_remote,
+                    access=access(args),
                     paced=True,
                 )
             )
@@ -303,6 +308,7 @@ def _voice(
         play=args.play,
         # What a microphone heard before it failed is worth keeping; half a file is not.
         keep_after_failure=args.mic,
+        overload=args.overload or OVERLOADS[0],
         remote=remote,
     )
     return _Voice(face.subject, session, source, runtime, meter, outputs)
@@ -330,6 +336,8 @@ def _summary(args: argparse.Namespace, voice: _Voice, *, of_several: bool) -> st
         )
         if samples
     ]
+    if stats.frames_of_fewer_steps:
+        paused.append(f"{stats.frames_of_fewer_steps} frames of fewer steps")
     return (
         (f"{voice.subject}: " if of_several else written(destinations(args)))
         + f"{figures.frames} frames at {float(voice.runtime.frame_rate):g} Hz from "
@@ -505,7 +513,7 @@ def _open_outputs(args: argparse.Namespace, places: list[Destination], subject: 
     return open_outputs(
         places,
         subject=subject,
-        allow_remote=args.allow_remote,
+        access=access(args),
         paced=not args.fast,
     )
 
@@ -636,6 +644,7 @@ def _lost(
     counts = (
         (stats.dropped_samples, "samples"),
         (stats.dropped_frames, "frames"),
+        (stats.skipped_frames, "frames skipped"),
         (stats.invalid_samples, "invalid samples"),
         (source.lost_blocks, "device overflows"),
         (source.unplugged, "times the device"),

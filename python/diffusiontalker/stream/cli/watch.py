@@ -28,7 +28,8 @@ def picture(subscriber: Subscriber) -> Picture:
         facts.append(("malformed", f"{subscriber.malformed} ({subscriber.last_error})"))
     title = f"dt-watch   {subscriber.subject or 'any face'}   {subscriber.endpoint}"
     if subscriber.session is None:
-        return Picture(title, f"waiting for {subscriber.endpoint}", facts=tuple(facts))
+        status = subscriber.refusal or f"waiting for {subscriber.endpoint}"
+        return Picture(title, status, facts=tuple(facts))
     if subscriber.goodbye is not None:
         status = f"the sender has left: {subscriber.goodbye}"
     elif subscriber.silence_s() > 2.0:
@@ -78,6 +79,10 @@ def _parser() -> Parser:
         help=f"where the sender is bound (default: {DEFAULT_ENDPOINT})",
     )  # fmt: skip
     parser.add_argument("--subject", help="follow this face only (default: whoever speaks first)")
+    parser.add_argument(
+        "--keys", metavar="FOLDER",
+        help="for a sender that asks for a key: what `dt-stream keygen` made for this receiver",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, metavar="N", help="leave after N seconds")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -103,7 +108,7 @@ def run(argv: Sequence[str] | None) -> int:
         except ValueError as error:
             raise StreamError(f"--{error}") from None
     with raised():
-        subscriber = Subscriber(args.endpoint, args.subject)
+        subscriber = Subscriber(args.endpoint, args.subject, keys=args.keys)
         try:
             return _watch(args, subscriber)
         finally:
@@ -126,6 +131,8 @@ def _watch(args: argparse.Namespace, subscriber: Subscriber) -> int:
     if subscriber.session is None:
         said = f"; malformed: {subscriber.last_error}" if subscriber.malformed else ""
         if args.seconds is not None:
+            if subscriber.refusal:
+                raise StreamError(f"{args.endpoint}: {subscriber.refusal}")
             named = f", with --subject {args.subject}" if args.subject else ""
             raise StreamError(
                 f"nothing came from {args.endpoint} in {args.seconds:g} s; is dt-stream running "

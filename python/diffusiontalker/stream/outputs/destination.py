@@ -12,7 +12,7 @@ from ...frames import check_subject
 from ...spelling import meant
 from .. import StreamError
 from .endpoint import DEFAULT_PORT as ZMQ_PORT
-from .endpoint import check_endpoint
+from .endpoint import LOCAL, Access, check_endpoint
 from .livelink import DEFAULT_PORT as LIVELINK_PORT
 from .vmc import DEFAULT_PORT as VMC_PORT
 from .vmc import NAME_STYLES
@@ -80,7 +80,7 @@ def parse_out(text: str) -> Destination:
     return made
 
 
-def parse(text: str, *, allow_remote: bool = False) -> Destination:
+def parse(text: str, *, access: Access = LOCAL) -> Destination:
     """Reads what follows `--to`. Raises StreamError that shows how it is written."""
     scheme, colon, rest = text.partition(":")
     example = _EXAMPLES.get(scheme)
@@ -113,7 +113,7 @@ def parse(text: str, *, allow_remote: bool = False) -> Destination:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     if scheme == "zmq":
         endpoint = f"tcp://{host}:{ZMQ_PORT if port is None else port}"
-        check_endpoint(endpoint, allow_remote, f"--to {text}")
+        check_endpoint(endpoint, access, f"--to {text}")
         return Destination(text, scheme, endpoint)
     if port == 0:
         raise StreamError(f"--to {text}: expected a port from 1 to 65535; expected {example}")

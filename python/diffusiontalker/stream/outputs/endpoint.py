@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 
 from .. import StreamError
 
@@ -19,8 +20,23 @@ KEEPALIVE_S = 15
 KEEPALIVE_PROBES = 3
 
 
-def check_endpoint(endpoint: str, allow_remote: bool, written: str | None = None) -> None:
-    """Raises StreamError for an endpoint that is malformed or that other machines could reach.
+@dataclass(frozen=True)
+class Access:
+    """Who may connect to what is bound here."""
+
+    remote: bool = False  #: other machines too
+    keys: str | None = None  #: folder of a sender: only receivers that it names, encrypted
+    insecure: bool = False  #: other machines without keys, unencrypted
+
+
+#: This machine's programs.
+LOCAL = Access()
+#: Whoever can reach the port.
+ANYBODY = Access(remote=True, insecure=True)
+
+
+def check_endpoint(endpoint: str, access: Access, written: str | None = None) -> None:
+    """Raises StreamError for an endpoint that is malformed, or open to more than `access` says.
 
     `written` is how the user wrote it, if not with --bind.
     """
@@ -35,10 +51,18 @@ def check_endpoint(endpoint: str, allow_remote: bool, written: str | None = None
         )
     if port != "*" and not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise StreamError(f"{written}: expected a port from 0 to 65535, got {port!r}")
-    if not allow_remote and not is_local(endpoint):
+    if is_local(endpoint):
+        return
+    if not access.remote:
         raise StreamError(
-            f"{written}: other machines could connect, and the wire is not encrypted; "
-            "add --allow-remote to allow it, or use 127.0.0.1"
+            f"{written}: other machines could connect; add --allow-remote and --keys FOLDER "
+            "(`dt-stream keygen FOLDER` makes keys), or use 127.0.0.1"
+        )
+    if access.keys is None and not access.insecure:
+        raise StreamError(
+            f"{written}: --allow-remote needs --keys FOLDER, so that receivers with a key connect "
+            "and nobody else (`dt-stream keygen FOLDER` makes keys), or --insecure: then whoever "
+            "reaches the port gets the face, unencrypted"
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
 from .destination import Destination
+from .endpoint import Access
 from .file_queue import FileQueue
 from .livelink import LiveLinkOutput
 from .output import Output
@@ -154,13 +155,11 @@ class FanOut:
             self.close(None, keep=False)
 
 
-def open_output(
-    destination: Destination, *, subject: str, allow_remote: bool, paced: bool
-) -> Output:
+def open_output(destination: Destination, *, subject: str, access: Access, paced: bool) -> Output:
     """Opens an output; files are written in the background if `paced`. Raises StreamError."""
     match destination.scheme:
         case "zmq":
-            return Publisher(destination.address, allow_remote=allow_remote)
+            return Publisher(destination.address, access=access)
         case "livelink":
             name = destination.options.get("subject", subject)
             return LiveLinkOutput(
@@ -177,7 +176,7 @@ def open_output(
 
 
 def open_outputs(
-    destinations: Sequence[Destination], *, subject: str, allow_remote: bool, paced: bool
+    destinations: Sequence[Destination], *, subject: str, access: Access, paced: bool
 ) -> FanOut:
     """Opens every destination, or none of them: raises StreamError for the first that refuses."""
     outputs = FanOut()
@@ -185,8 +184,6 @@ def open_outputs(
         # Closed here only if one of them cannot be opened.
         stack.enter_context(outputs)
         for destination in destinations:
-            outputs.add(
-                open_output(destination, subject=subject, allow_remote=allow_remote, paced=paced)
-            )
+            outputs.add(open_output(destination, subject=subject, access=access, paced=paced))
         stack.pop_all()
     return outputs

@@ -12,12 +12,16 @@ import zmq
 from ... import wire
 from ...frames import Audio, Bye, Schema, StampedFrame
 from .. import StreamError
+from .admission import DOMAIN, Admission
 from .endpoint import (
     DEFAULT_ENDPOINT,
     KEEPALIVE_PROBES,
     KEEPALIVE_S,
+    LOCAL,
+    Access,
     check_endpoint,
 )
+from .keys import read_sender
 from .output import Output
 
 #: Messages that wait for a slow subscriber before the newest are dropped for it: 2 s at 60 Hz.
@@ -37,9 +41,10 @@ class Publisher(Output):
 
     live = True
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, allow_remote: bool = False) -> None:
-        """Binds. Raises StreamError for a bad endpoint or one that is taken."""
-        check_endpoint(endpoint, allow_remote)
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, access: Access = LOCAL) -> None:
+        """Binds. Raises StreamError for a bad endpoint, one that is taken, or bad keys."""
+        check_endpoint(endpoint, access)
+        keys = None if access.keys is None else read_sender(access.keys)
         #: Where it is bound, with the port that the system chose for port 0 or *.
         self.endpoint = ""
         self.frames = 0  #: frames handed to ZeroMQ
@@ -63,6 +68,12 @@ class Publisher(Output):
         self._socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
         self._socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_PROBES)
         self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
+        self._admission: Admission | None = None
+        if keys is not None:
+            self._admission = Admission(self._context, keys.receivers)
+            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+            self._socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         self._monitor = self._socket.get_monitor_socket(
             zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
@@ -112,6 +123,8 @@ class Publisher(Output):
 
     def serve(self) -> None:
         """Answers new subscriptions and repeats the schema when due; call it often."""
+        if self._admission is not None:
+            self._admission.serve()
         asked = False
         while True:
             try:
@@ -142,6 +155,11 @@ class Publisher(Output):
             self.leave(bye)
         self._shut()
 
+    @property
+    def refused(self) -> int:
+        """Handshakes with keys that are not among those of the receivers."""
+        return 0 if self._admission is None else self._admission.refused
+
     def _send_schemas(self) -> None:
         for schema in self._schemas.values():
             self._send(schema)
@@ -157,6 +175,8 @@ class Publisher(Output):
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
         self._socket.close()
+        if self._admission is not None:
+            self._admission.close()
         self._context.term()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ...frames import Bye
 from .. import StreamError
+from .names import look_up
 from .output import Output
 
 # UDP loses datagrams, and a face whose last one is lost stays open.
@@ -36,9 +37,11 @@ class UdpOutput(Output):
         self._sockets: list[socket.socket] = []
         failure: Exception | None = None
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            found = look_up(host, port, socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:
             found, failure = [], error
+        except StreamError as error:
+            raise StreamError(f"--to {self.name}: {error}") from None
         for family, kind, protocol, _, address in dict.fromkeys(found):
             try:
                 self._sockets.append(_connected(family, kind, protocol, address, broadcast))

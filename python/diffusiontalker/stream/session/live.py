@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import Frame, Runtime, RuntimeStats
-from ...frames import FLAG_CLOSING, FLAG_GAP, Audio, Bye, Schema
+from ...frames import FLAG_CLOSING, FLAG_FEWER_STEPS, FLAG_GAP, Audio, Bye, Schema
 from ...pace import FILL_AFTER_S
 from .. import StreamError
 from ..outputs.fan_out import FanOut
@@ -48,11 +48,12 @@ class LiveSession:
         publish_audio: bool = False,
         play: bool = False,
         keep_after_failure: bool = False,
+        overload: str = "keep",
         remote: Remote | None = None,
     ) -> None:
         """`publish_audio`: the sound goes to the outputs too, and the schema says so; with `play`
         it goes there unannounced. `keep_after_failure`: files keep the frames that came before an
-        error. `remote`: the page's controls.
+        error. `overload`: as `Runtime.start` has it. `remote`: the page's controls.
         """
         self.stats: RuntimeStats = runtime.stats
         self.identity = runtime.identity
@@ -67,6 +68,8 @@ class LiveSession:
         self._remote = remote
         self._publish_audio = publish_audio
         self._keep_after_failure = keep_after_failure
+        self._overload = overload
+        self._told_overload = False
         self._schema: Schema | None = None
         self._sequence = 0
         self._audio_sequence = 0
@@ -88,11 +91,15 @@ class LiveSession:
         """
         reason, failed = "failed", True
         try:
-            self._runtime.start(
-                fill_after_s=FILL_AFTER_S if self._source.may_pause else None,
-                realtime=self._source.realtime,
-                heard=None if self._sound is None else self._sound.note,
-            )
+            try:
+                self._runtime.start(
+                    fill_after_s=FILL_AFTER_S if self._source.may_pause else None,
+                    realtime=self._source.realtime,
+                    heard=None if self._sound is None else self._sound.note,
+                    overload=self._overload,
+                )
+            except ValueError as error:
+                raise StreamError(f"--overload: {error}") from None
             self._source.start(self._hear)
             self._schema = make_schema(self._runtime, self._subject, audio=self._publish_audio)
             self._outputs.announce(self._schema)
@@ -146,7 +153,7 @@ class LiveSession:
 
     def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
-            flags = 0
+            flags = FLAG_FEWER_STEPS if frame.fewer_steps else 0
             lost = self.stats.dropped_samples + self.stats.skipped_samples
             if frame.index != self._next_index or lost > self._lost_samples:
                 flags |= FLAG_GAP
@@ -164,6 +171,13 @@ class LiveSession:
     def _note_state(self) -> None:
         self.stats = self._runtime.stats
         self.identity = self._runtime.identity
+        if not self._told_overload and self.stats.skipped_frames + self.stats.frames_of_fewer_steps:
+            self._told_overload = True
+            what = "frames are skipped" if self.stats.skipped_frames else "frames get fewer steps"
+            self._source.notices.append(
+                f"sound comes faster than this machine computes: {what} until it is up with it "
+                f"(--overload {self._overload}); they are counted at the end"
+            )
 
     def _send(self, index: int, curves: NDArray[np.float32], flags: int) -> None:
         assert self._schema is not None

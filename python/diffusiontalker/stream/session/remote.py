@@ -158,7 +158,8 @@ class Remote:
     def _tell_status(self, now_ns: int) -> None:
         figures = self._meter.read(now_ns)
         stats = self._runtime.stats
-        lost = stats.dropped_samples + stats.dropped_frames + self._source.lost_blocks
+        lost = stats.dropped_samples + stats.dropped_frames + stats.skipped_frames
+        lost += self._source.lost_blocks
         self._link.tell(
             "status",
             heard_s=round(stats.samples / self._source.sample_rate, 2),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import time
+from pathlib import Path
 
 import numpy as np
 import zmq
@@ -16,6 +18,8 @@ from ..outputs.endpoint import (
     HEARTBEAT_TIMEOUT_MS,
     is_local,
 )
+from ..outputs.keys import read_receiver
+from ..outputs.names import with_address
 from .meter import Meter
 
 #: Messages that may wait here before ZeroMQ drops the newest: 2 s at 60 Hz.
@@ -28,8 +32,18 @@ _RECEIVE_MS = 50
 class Subscriber:
     """A SUB socket and what is known of the sender it hears."""
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, subject: str | None = None) -> None:
-        """Connects, now or whenever the sender appears. Raises StreamError."""
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        subject: str | None = None,
+        *,
+        keys: str | Path | None = None,
+    ) -> None:
+        """Connects, now or whenever the sender appears; with a receiver's folder of `keys` to one
+        that asks for them, and then to no other. Raises StreamError.
+        """
+        held = None if keys is None else read_receiver(keys)
+        reached = with_address(endpoint)
         self.endpoint = endpoint
         self.schema: Schema | None = None
         self.subject: str | None = None  #: the face that is followed
@@ -41,6 +55,7 @@ class Subscriber:
         self.malformed = 0
         self.last_error = ""
         self.goodbye: str | None = None  #: the sender's reason, once it has left
+        self.refusal = ""  #: why there is no connection, if it is about keys
         self.meter = Meter(())
         self._expected: int | None = None
         self._heard_s = -_SILENT_S
@@ -55,10 +70,21 @@ class Subscriber:
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
+        self._socket.setsockopt(zmq.IPV6, 1 if "[" in reached else 0)
         self._socket.setsockopt(zmq.SUBSCRIBE, wire.subscription(subject))
+        if held is not None:
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, held.public)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, held.secret)
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, held.sender)
+        self._keyed = held is not None
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED
+            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        )
         try:
-            self._socket.connect(endpoint)
+            self._socket.connect(reached)
         except zmq.ZMQError as error:
             self.close()
             raise StreamError(
@@ -71,6 +97,7 @@ class Subscriber:
         try:
             parts = self._socket.recv_multipart()
         except zmq.Again:
+            self._look_at_handshakes()
             return None
         try:
             message = wire.decode(parts)
@@ -117,7 +144,22 @@ class Subscriber:
         """Seconds since the last message."""
         return time.monotonic() - self._heard_s
 
+    def _look_at_handshakes(self) -> None:
+        while self._monitor.poll(0):
+            event, _ = struct.unpack("=Hi", self._monitor.recv_multipart()[0])
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.refusal = ""
+            elif self._keyed:
+                self.refusal = (
+                    "the sender does not know this key, has another key than sender.key, or asks "
+                    "for none"
+                )
+            else:
+                self.refusal = "the sender asks for a key: --keys FOLDER (dt-stream keygen)"
+
     def close(self) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
         self._socket.close()
         self._context.term()
 

@@ -10,7 +10,7 @@ from typing import Any
 from .audio import audio_beside, read_audio
 from .beat import speaker_of
 from .phones import to_shapes, unknown_note
-from .recording import SAMPLE_RATE_HZ, BrokenTake, Phone, Recording, told
+from .recording import SAMPLE_RATE_HZ, BrokenTake, Phone, Recording, printable, told
 from .text import read_text
 
 #: Names of tiers that hold phones (compared in lower case), the likeliest first. WebMAUS writes
@@ -45,9 +45,10 @@ def read_textgrid(path: Path, *, speaker: str = "", licence: str = "") -> Record
         raise BrokenTake(f"{path.name}: phones end {timed[-1].end_s:.2f} s, after the sound")
     phones, unknown = to_shapes(timed)
     if all(phone.symbol in ("_", *unknown) for phone in phones):
+        symbols = [printable(symbol[:24]) for symbol in sorted({p.symbol for p in timed})]
         raise BrokenTake(
             f"{path.name}: tier {tier.name!r} holds no phone in ARPAbet or IPA "
-            f"(it has {', '.join(sorted({p.symbol for p in timed})[:5])})"
+            f"(it has {', '.join(symbols[:5])})"
         )
     return Recording(
         id=path.stem,

@@ -70,7 +70,8 @@ def unpickle(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except Exception as error:  # a broken pickle can raise nearly anything
-        raise ValueError(f"{path}: cannot be read as a pickle of arrays: {error}") from error
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: cannot be read as a pickle of arrays: {said}") from error
 
 
 def _refuse_wide_memo(file: BinaryIO) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from diffusiontalker.stream import StreamError
 from diffusiontalker.stream.outputs.destination import parse
+from diffusiontalker.stream.outputs.endpoint import ANYBODY
 
 
 def test_urls_and_their_defaults() -> None:
@@ -19,7 +20,7 @@ def test_urls_and_their_defaults() -> None:
     assert not parse("livelink://192.168.1.255").broadcast
     assert parse("zmq://127.0.0.1:5999").address == "tcp://127.0.0.1:5999"
     assert parse("zmq://127.0.0.1").address == "tcp://127.0.0.1:5560"
-    assert parse("zmq://*:5561", allow_remote=True).address == "tcp://*:5561"
+    assert parse("zmq://*:5561", access=ANYBODY).address == "tcp://*:5561"
     assert parse("csv:a b/face.csv").address == "a b/face.csv"
     assert parse("json:/dev/stdout").is_file
     assert parse(r"csv:C:\face.csv").address == r"C:\face.csv"

@@ -16,6 +16,7 @@ from diffusiontalker.frames import Audio, Bye, Schema, StampedFrame
 from diffusiontalker.stream import StreamError
 from diffusiontalker.stream.outputs import file_queue
 from diffusiontalker.stream.outputs.destination import parse
+from diffusiontalker.stream.outputs.endpoint import LOCAL
 from diffusiontalker.stream.outputs.fan_out import FanOut, open_output
 from diffusiontalker.stream.outputs.file_queue import FileQueue
 from diffusiontalker.stream.outputs.livelink import LiveLinkOutput
@@ -162,7 +163,7 @@ def test_what_no_one_wants_is_dropped_at_once(tmp_path: Path) -> None:
     every = FanOut()
     with every:
         every.add(open_output(parse(f"csv:{tmp_path / 'a.csv'}"), subject="face",
-                                      allow_remote=False, paced=True))  # fmt: skip
+                                      access=LOCAL, paced=True))  # fmt: skip
         every.announce(schema_of())
         every.send(frame_of(0))
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -54,6 +55,29 @@ TEST(Client, ReceivesEveryFrameOfASender) {
   EXPECT_EQ(statistics.malformed, 0u) << statistics.last_malformed;
   EXPECT_NE(client.client.status().find("the sender stopped: end of the test"), std::string::npos);
 }
+
+#if DT_CURVE
+TEST(Client, ReceivesByKeyAndNothingWithout) {
+  const std::string keys = testing::TempDir() + "client_keys";
+  std::filesystem::remove_all(keys);
+  Sender sender({"--seconds", "1", "--keys", keys});
+  const dt::Subscriber::Timing timing;
+  RunningClient without(sender.endpoint());
+  RunningClient wrong(sender.endpoint(), "", 0, timing, keys + "/nobody");
+  RunningClient client(sender.endpoint(), "", 0, timing, keys + "/receiver");
+  ASSERT_TRUE(wait_until([&] { return client.seen().starts == 1; })) << client.client.status();
+  sender.go();
+  ASSERT_TRUE(wait_until([&] { return !client.client.statistics().farewell.empty(); }));
+  expect_all_frames(client.seen().frames);
+  EXPECT_EQ(client.client.statistics().frames, 60u);
+  EXPECT_EQ(client.client.statistics().lost, 0u);
+  EXPECT_EQ(without.seen().starts, 0);
+  EXPECT_NE(without.client.status().find("if the sender asks for a key"), std::string::npos)
+      << without.client.status();
+  EXPECT_NE(wrong.client.status().find("no such folder"), std::string::npos)
+      << wrong.client.status();
+}
+#endif
 
 TEST(Client, FollowsASenderThatCrashesAndRestarts) {
   auto sender = std::make_unique<Sender>();

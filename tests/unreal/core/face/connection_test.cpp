@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "dt/net/curve.h"
 #include "dt/wire/curve_names.h"
 
 namespace {
@@ -47,7 +48,7 @@ TEST(Connection, RefusesTheRestInWords) {
   dt::Connection connection;
   std::string why;
   EXPECT_FALSE(dt::parse_connection("delay=5", &connection, &why));
-  EXPECT_EQ(why, "\"delay\": expected endpoint, subject, gains or delayms");
+  EXPECT_EQ(why, "\"delay\": expected endpoint, keys, subject, gains or delayms");
   EXPECT_FALSE(dt::parse_connection("tcp://127.0.0.1:5560", &connection, &why));
   EXPECT_FALSE(dt::parse_connection("delayms=2001", &connection, &why));
   EXPECT_FALSE(dt::parse_connection("delayms=", &connection, &why));
@@ -56,6 +57,15 @@ TEST(Connection, RefusesTheRestInWords) {
   EXPECT_EQ(why, "gains \"loud\": expected asreceived or softlips");
   EXPECT_FALSE(dt::parse_connection("subject=a/b", &connection, &why));
   EXPECT_FALSE(dt::parse_connection("endpoint=tcp://nowhere:1", &connection, &why));
+  EXPECT_EQ(dt::parse_connection("keys=C:/k%3B/anna", &connection, &why), dt::curve_built());
+  if (dt::curve_built()) {
+    EXPECT_EQ(connection.keys, "C:/k;/anna");
+    EXPECT_EQ(
+        dt::to_text(connection),
+        "endpoint=tcp://127.0.0.1:5560;keys=C:/k%3B/anna;subject=;gains=asreceived;delayms=0");
+  } else {
+    EXPECT_NE(why.find("built without CURVE"), std::string::npos) << why;
+  }
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ TEST(Zmtp, RefusesOtherPeers) {
   EXPECT_EQ(failure(std::string("\xFF\0\0\0\0\0\0\0\0\x7E", 10)), "the peer does not speak ZeroMQ");
   EXPECT_EQ(failure(wire_writer::greeting("NULL", 1)), "the peer speaks ZMTP 1, expected 3");
   EXPECT_EQ(failure(wire_writer::greeting("CURVE")),
-            "the peer wants the security mechanism CURVE, expected NULL");
+            "the sender asks for a key: give the source its folder of keys");
   EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::ready("ROUTER")),
             "the peer is a ROUTER socket, expected PUB or XPUB");
   EXPECT_EQ(failure(wire_writer::greeting() + wire_writer::zmtp_frame(4, "\x05READY")),

@@ -1,3 +1,4 @@
+using System.IO;
 using UnrealBuildTool;
 
 public class DiffusionTalkerLiveLink : ModuleRules
@@ -13,6 +14,7 @@ public class DiffusionTalkerLiveLink : ModuleRules
 
 		PublicDependencyModuleNames.AddRange(new string[]
 		{
+			"AudioMixer",
 			"Core",
 			"CoreUObject",
 			"Engine",
@@ -24,6 +26,16 @@ public class DiffusionTalkerLiveLink : ModuleRules
 			"Slate",
 			"SlateCore",
 		});
+
+		// Keys on the wire (docs/security.md) want TweetNaCl's two files in Private/tweetnacl, which are
+		// not part of the plugin; without them a source with keys says so.
+		string TweetNaCl = Path.Combine(ModuleDirectory, "Private", "tweetnacl");
+		bool bCurve = File.Exists(Path.Combine(TweetNaCl, "tweetnacl.h"));
+		PrivateDefinitions.Add("DT_CURVE=" + (bCurve ? "1" : "0"));
+		if (bCurve)
+		{
+			PrivateIncludePaths.Add(TweetNaCl);
+		}
 
 		// No third-party binaries: the sockets of the system are all that is linked.
 		if (Target.Platform == UnrealTargetPlatform.Win64)

@@ -1,6 +1,7 @@
 #include "DiffusionTalkerLiveLinkSource.h"
 
 #include "DiffusionTalkerLiveLinkSourceSettings.h"
+#include "DiffusionTalkerVoices.h"
 #include "HAL/PlatformTime.h"
 #include "HAL/RunnableThread.h"
 #include "ILiveLinkClient.h"
@@ -155,6 +156,11 @@ void FDiffusionTalkerLiveLinkSource::face_moved(const std::string& Subject,
                                                  FFrameRate(Frame.rate_num, Frame.rate_den));
   LiveLinkClient->PushSubjectFrameData_AnyThread(FLiveLinkSubjectKey(SourceGuid, ToName(Subject)),
                                                  MoveTemp(FrameData));
+}
+
+void FDiffusionTalkerLiveLinkSource::face_heard(const std::string& Subject,
+                                                const dt::FaceSound& Sound) {
+  DiffusionTalkerVoices().play(Subject, Sound);
 }
 
 void FDiffusionTalkerLiveLinkSource::JoinThread() {

@@ -46,6 +46,7 @@ class FDiffusionTalkerLiveLinkSource : public ILiveLinkSource,
   virtual void face_started(const std::string& Subject,
                             const std::vector<std::string>& Names) override;
   virtual void face_moved(const std::string& Subject, const dt::FaceFrame& Frame) override;
+  virtual void face_heard(const std::string& Subject, const dt::FaceSound& Sound) override;
 
   void JoinThread();
 

@@ -25,6 +25,10 @@ void SDiffusionTalkerLiveLinkPanel::Construct(const FArguments& Arguments) {
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [ SAssignNew(EndpointBox, SEditableTextBox).Text(Endpoint) ]
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
+    [ SNew(STextBlock).Text(LOCTEXT("Keys", "Folder of keys (empty: the sender asks for none)")) ]
+    + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
+    [ SAssignNew(KeysBox, SEditableTextBox) ]
+    + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [ SNew(STextBlock).Text(LOCTEXT("Subject", "Subject (empty: every face of the sender)")) ]
     + SVerticalBox::Slot().AutoHeight().Padding(2.0f)
     [ SAssignNew(SubjectBox, SEditableTextBox) ]
@@ -55,6 +59,7 @@ FReply SDiffusionTalkerLiveLinkPanel::OnAddClicked() {
   };
   dt::Connection Connection;
   Connection.endpoint = Typed(EndpointBox);
+  Connection.keys = Typed(KeysBox);
   Connection.subject = Typed(SubjectBox);
   if (SoftLipsBox->IsChecked()) Connection.gains = dt::GainPreset::kSoftLips;
   // The delay goes in as it was typed, so that one parser judges everything.

@@ -27,6 +27,7 @@ class SDiffusionTalkerLiveLinkPanel : public SCompoundWidget {
 
   ULiveLinkSourceFactory::FOnLiveLinkSourceCreated OnSourceCreated;
   TSharedPtr<SEditableTextBox> EndpointBox;
+  TSharedPtr<SEditableTextBox> KeysBox;
   TSharedPtr<SEditableTextBox> SubjectBox;
   TSharedPtr<SEditableTextBox> DelayBox;
   TSharedPtr<SCheckBox> SoftLipsBox;

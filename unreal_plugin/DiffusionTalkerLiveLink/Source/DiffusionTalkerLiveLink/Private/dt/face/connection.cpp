@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <initializer_list>
 
+#include "dt/net/curve.h"
 #include "dt/net/tcp_socket.h"
 #include "dt/wire/wire.h"
 
@@ -83,6 +84,8 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
     const std::string value = unescaped(trimmed(part.substr(equals + 1)));
     if (same_name(key, "endpoint")) {
       connection->endpoint = value;
+    } else if (same_name(key, "keys")) {
+      connection->keys = value;
     } else if (same_name(key, "subject")) {
       connection->subject = value;
     } else if (same_name(key, "gains")) {
@@ -97,7 +100,7 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
         return false;
       }
     } else {
-      *why = "\"" + std::string(key) + "\": expected endpoint, subject, gains or delayms";
+      *why = "\"" + std::string(key) + "\": expected endpoint, keys, subject, gains or delayms";
       return false;
     }
   }
@@ -105,13 +108,20 @@ bool parse_connection(std::string_view text, Connection* connection, std::string
     *why = "subject: expected 1 to 128 bytes of printable UTF-8 without '/'";
     return false;
   }
+  if (!connection->keys.empty() && !curve_built()) {
+    *why =
+        "keys: this plugin was built without CURVE (docs/security.md: put TweetNaCl beside it); "
+        "or leave them out and use a tunnel";
+    return false;
+  }
   Endpoint endpoint;
   return parse_endpoint(connection->endpoint, &endpoint, why);
 }
 
 std::string to_text(const Connection& connection) {
-  return "endpoint=" + escaped(connection.endpoint) + ";subject=" + escaped(connection.subject) +
-         ";gains=" + gains_text(connection.gains) +
+  const std::string keys = connection.keys.empty() ? "" : ";keys=" + escaped(connection.keys);
+  return "endpoint=" + escaped(connection.endpoint) + keys +
+         ";subject=" + escaped(connection.subject) + ";gains=" + gains_text(connection.gains) +
          ";delayms=" + std::to_string(connection.delay_ms);
 }
 

@@ -13,6 +13,7 @@ struct Connection {
   static constexpr int kMaxDelayMs = 2000;
 
   std::string endpoint = "tcp://127.0.0.1:5560";
+  std::string keys;     // a receiver's folder of keys (net/curve.h); empty: in clear
   std::string subject;  // empty: every subject that the publisher has
   GainPreset gains = GainPreset::kAsReceived;
   int delay_ms = 0;  // frames are shown this much later

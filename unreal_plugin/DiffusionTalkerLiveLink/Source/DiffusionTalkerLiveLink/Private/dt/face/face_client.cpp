@@ -41,7 +41,8 @@ FaceClient::FaceClient(const Connection& connection, FaceSink* sink, Clock clock
                        const Subscriber::Timing& timing)
     : sink_(sink),
       clock_(clock),
-      subscriber_(endpoint_of(connection), subscription(connection.subject), timing),
+      subscriber_(endpoint_of(connection), subscription(connection.subject), timing,
+                  connection.keys),
       delay_ms_(connection.delay_ms),
       gains_in_use_(preset_gains(connection.gains)) {
   seen_.endpoint = connection.endpoint;
@@ -180,6 +181,7 @@ void FaceClient::take_audio(Message& message) {
   if (!face->buffer.local_time(message.audio.capture_ns, &sound_.local_ns)) return;
   sound_.position_samples = message.audio.position_samples;
   sound_.rate_hz = message.audio.audio_rate_hz;
+  sound_.session = message.session;
   sound_.samples.swap(message.audio.samples);
   sink_->face_heard(face->subject, sound_);
 }

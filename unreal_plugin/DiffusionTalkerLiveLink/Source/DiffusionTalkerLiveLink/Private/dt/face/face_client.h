@@ -35,6 +35,7 @@ struct FaceSound {
   std::int64_t local_ns = 0;          // when to play the first sample, on the client's clock
   std::int64_t position_samples = 0;  // of the first sample since the stream began
   std::int32_t rate_hz = 0;
+  std::int64_t session = 0;           // another number: another sender, another clock
   std::vector<std::int16_t> samples;  // mono
 };
 

@@ -100,7 +100,14 @@ bool Subscriber::take_event(std::int64_t now_ns) {
 
 void Subscriber::start(std::int64_t now_ns) {
   ++attempts_;
-  session_ = ZmtpSession(topic_prefix_);
+  CurveKeys keys;
+  std::string why;
+  // Read each time: whoever puts the right file there need not start anything again.
+  if (!keys_folder_.empty() && !read_curve_keys(keys_folder_, &keys, &why)) {
+    drop(now_ns, why);
+    return;
+  }
+  session_ = ZmtpSession(topic_prefix_, keys_folder_.empty() ? nullptr : &keys);
   state_ = State::kConnecting;
   since_ns_ = now_ns;
   const TcpSocket::Outcome outcome = socket_.connect(endpoint_);
@@ -125,9 +132,16 @@ void Subscriber::receive(std::int64_t now_ns) {
     case TcpSocket::Outcome::kPending:
       break;
     case TcpSocket::Outcome::kFailed:
-      drop(now_ns, socket_.error());
+      drop(now_ns, socket_.error() + (state_ == State::kHandshake ? handshake_hint() : ""));
       break;
   }
+}
+
+// libzmq hangs up without a word on whoever it does not want.
+const char* Subscriber::handshake_hint() const {
+  return keys_folder_.empty() ? " during the handshake; if the sender asks for a key, give the "
+                                "source its folder of keys"
+                              : " during the handshake; it may not know this key, or ask for none";
 }
 
 void Subscriber::send() {

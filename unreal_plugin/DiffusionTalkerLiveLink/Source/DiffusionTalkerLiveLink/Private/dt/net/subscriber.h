@@ -22,8 +22,14 @@ class Subscriber {
     std::int64_t hang_after_ns = 3'000'000'000;
   };
 
-  Subscriber(const Endpoint& endpoint, std::string_view topic_prefix, const Timing& timing)
-      : endpoint_(endpoint), topic_prefix_(topic_prefix), timing_(timing), session_(topic_prefix) {}
+  // With a receiver's folder of keys (curve.h) it connects to the sender that they name alone.
+  Subscriber(const Endpoint& endpoint, std::string_view topic_prefix, const Timing& timing,
+             std::string_view keys_folder = std::string_view())
+      : endpoint_(endpoint),
+        topic_prefix_(topic_prefix),
+        keys_folder_(keys_folder),
+        timing_(timing),
+        session_(topic_prefix) {}
 
   // Does what can be done now, waiting at most `timeout_ms` for the peer. `now_ns` is the local
   // monotonic clock. Afterwards next_message() gives the messages that came.
@@ -47,9 +53,11 @@ class Subscriber {
   void send();
   void drop(std::int64_t now_ns, const std::string& why);
   bool take_event(std::int64_t now_ns);
+  const char* handshake_hint() const;
 
   Endpoint endpoint_;
   std::string topic_prefix_;
+  std::string keys_folder_;
   Timing timing_;
   TcpSocket socket_;
   ZmtpSession session_;

@@ -1,12 +1,16 @@
 // The ZeroMQ Message Transport Protocol 3.0 (rfc.zeromq.org/spec/23) as a subscriber speaks it,
-// without any socket: bytes go in, messages and bytes to answer come out. NULL mechanism only.
+// without any socket: bytes go in, messages and bytes to answer come out. Without keys by the
+// mechanism NULL, with them by CURVE.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "dt/net/curve.h"
 
 namespace dt {
 
@@ -26,8 +30,9 @@ class ZmtpSession {
     kFailed,   // error() says why; the connection is of no use any more
   };
 
-  // Subscribes to every topic that starts with `topic_prefix` (at most 255 bytes).
-  explicit ZmtpSession(std::string_view topic_prefix);
+  // Subscribes to every topic that starts with `topic_prefix` (at most 255 bytes); with `keys` from
+  // the sender whose key is among them, and from nobody else.
+  explicit ZmtpSession(std::string_view topic_prefix, const CurveKeys* keys = nullptr);
 
   // Takes bytes from the peer. Call next() until it gives kNone before feeding more.
   void feed(const char* bytes, std::size_t count);
@@ -54,11 +59,18 @@ class ZmtpSession {
   Event fail(std::string why);
   Event greet();
   Event take_frame(bool* progress);
+  Event take_part(bool more, std::string_view body);
   Event take_command(std::string_view body);
+  Event take_handshake(std::string_view name, std::string_view body);
+  Event take_sealed(std::string_view body);
+  const char* mechanism() const { return curve_ ? "CURVE" : "NULL"; }
   bool socket_type_publishes(std::string_view properties, std::string* why) const;
   void send_command(std::string_view name, std::string_view body);
+  void send_frame(bool command, std::string_view body);
 
   std::string topic_prefix_;
+  std::optional<CurveClient> curve_;
+  bool welcome_ = false;  // CURVE's first answer has come
   Stage stage_ = Stage::kSignature;
   std::string input_;
   std::size_t consumed_ = 0;

@@ -21,6 +21,8 @@ constexpr std::size_t kMaxAudioBytes = 16384;
 constexpr std::uint32_t kFlagClosing = 1;  // made by the sender while it closes the face
 constexpr std::uint32_t kFlagNeutral = 2;  // every curve is 0
 constexpr std::uint32_t kFlagGap = 4;      // audio or frames were lost just before this frame
+constexpr std::uint32_t kFlagFewerSteps =
+    8;  // made with fewer sampling steps: an overloaded sender
 
 enum class Kind { kSchema, kFrame, kAudio, kBye, kUnknown };
 

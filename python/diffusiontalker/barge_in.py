@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..chunks import FloatArray
-from ..curves import GATED
+from .chunks import FloatArray
+from .curves import GATED
 
 #: From the interruption to the closed mouth, seconds.
 CLOSING_S = 0.1

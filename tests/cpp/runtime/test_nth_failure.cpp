@@ -1,0 +1,97 @@
+// Allocation n fails, for every n: one std::bad_alloc, nothing leaks, and the next try succeeds.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "allocations.h"
+#include "dt/live_runtime.h"
+#include "dt/model.h"
+#include "dt/runtime.h"
+#include "dt/voices.h"
+#include "random_model.h"
+
+namespace dt {
+namespace {
+
+using dt_test::RandomModel;
+using dt_test::run;
+using dt_test::speech_like;
+
+constexpr std::int64_t kCurves = 52;
+
+// Runs `work` with its first, its second, ... allocation failing until none is left to fail.
+// Returns how many there were.
+std::int64_t fail_each(const std::function<void()>& work) {
+  work();  // whatever is made once and stays
+  for (std::int64_t n = 0;; ++n) {
+    const std::int64_t before = dt_test::allocated_now();
+    bool threw = false;
+    {
+      const dt_test::FailingAllocation failing(n);
+      try {
+        work();
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+      if (!failing.failed()) {
+        EXPECT_FALSE(threw);
+        return n;
+      }
+    }
+    EXPECT_TRUE(threw) << "allocation " << n << " failed and nobody was told";
+    EXPECT_EQ(dt_test::allocated_now(), before) << "allocation " << n << " failed, and leaked";
+    if (testing::Test::HasFailure()) {
+      return n;
+    }
+  }
+}
+
+class NthFailure : public testing::Test {
+ protected:
+  RandomModel random_ = RandomModel::small_with_context();
+  TensorMap views_ = random_.views();
+  std::shared_ptr<const Model> model_ = random_.build();
+};
+
+TEST_F(NthFailure, OfAModel) {
+  const TensorView identities{{random_.identities, random_.config.channels},
+                              random_.identity_features.data()};
+  EXPECT_GT(fail_each([&] { const Model model(random_.config, views_, identities); }), 100);
+}
+
+TEST_F(NthFailure, OfARuntime) {
+  const std::vector<float> audio = speech_like(4000);
+  std::vector<float> frames(16 * kCurves);
+  EXPECT_GT(fail_each([&] {
+              Runtime runtime(model_, 3, kAutoIdentity);
+              runtime.step(audio.data(), 4000, frames.data());
+              runtime.flush(frames.data());
+            }),
+            50);
+  Runtime undisturbed(model_, 3, kAutoIdentity), after(model_, 3, kAutoIdentity);
+  EXPECT_EQ(run(after, kCurves, audio), run(undisturbed, kCurves, audio));
+}
+
+TEST_F(NthFailure, OfManyVoices) {
+  EXPECT_GT(fail_each([&] { const Voices voices(model_, {{1, 0}, {2, 1}, {3, 2}}, "cpu"); }), 100);
+}
+
+TEST_F(NthFailure, OfALiveRuntime) {
+  const std::vector<float> audio = speech_like(4000);
+  std::vector<float> frames(64 * kCurves);
+  EXPECT_GT(fail_each([&] {
+              LiveRuntime live(model_, 3, kAutoIdentity);
+              live.push(audio.data(), 4000);
+              live.wait(1.0);
+              live.take(64, frames.data());
+            }),
+            50);
+}
+
+}  // namespace
+}  // namespace dt

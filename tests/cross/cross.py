@@ -1,0 +1,187 @@
+"""The C++ for machines that are not here, by PyPI's ziglang, which brings all of their libraries.
+
+    python tests/cross/cross.py                   every target: built, and run where an emulator is
+    python tests/cross/cross.py TARGET ...        some of them
+    python tests/cross/cross.py --tests TARGET    the C++ tests too (wants /usr/src/googletest)
+
+Builds the core and dt_digest for each target, warnings as errors, and what draws pictures. Where
+the program can be run (wine, qemu, or as it is), its digests must be those of
+tests/golden/digests.json: the same bits there as here. Exit code 1: something does not build, or
+gives other bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "cpp" / "digest"))
+
+import digests  # noqa: E402
+
+BUILD = ROOT / "build" / "cross"
+GOOGLETEST = Path("/usr/src/googletest")
+_X86 = ("avx2", "scalar")
+_ARM = ("neondot", "neon", "scalar")
+_PICTURE = ("canvas", "lighting", "shading/avx2", "shading/plain")
+# As CMakeLists.txt has them.
+_FLAGS = (
+    "-std=c++17", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-sign-conversion",
+    "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine, as zig names it, and what runs its programs here."""
+
+    zig: str
+    system: str  #: CMake's word
+    processor: str
+    emulator: tuple[str, ...] | None = None  #: () runs as it is; None: nothing here does
+    kernels: tuple[str, ...] = ()
+
+    @property
+    def ending(self) -> str:
+        return ".exe" if self.system == "Windows" else ""
+
+
+TARGETS = {
+    "windows-x64": Target("x86_64-windows-gnu", "Windows", "AMD64", ("wine",), _X86),
+    "windows-arm64": Target("aarch64-windows-gnu", "Windows", "ARM64"),
+    "macos-x64": Target("x86_64-macos", "Darwin", "x86_64"),
+    "macos-arm64": Target("aarch64-macos", "Darwin", "arm64"),
+    "glibc-2.17-x64": Target("x86_64-linux-gnu.2.17", "Linux", "x86_64", (), _X86),
+    "glibc-2.17-arm64": Target(
+        "aarch64-linux-gnu.2.17", "Linux", "aarch64",
+        ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"), _ARM,
+    ),
+    "musl-x64": Target("x86_64-linux-musl", "Linux", "x86_64", (), _X86),
+    "musl-arm64": Target("aarch64-linux-musl", "Linux", "aarch64", ("qemu-aarch64",), _ARM),
+}  # fmt: skip
+
+
+def wrapper(name: str, words: str) -> Path:
+    """A program that is zig with these words: CMake wants one word."""
+    path = BUILD / "bin" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ziglang {words} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def run(*command: str) -> str:
+    """Its output. Raises CalledProcessError after printing all of it."""
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode != 0:
+        print(f"{done.stdout}{done.stderr}".strip()[-4000:], flush=True)
+        done.check_returncode()
+    return done.stdout
+
+
+def configured(target: Target, source: Path, folder: Path, *more: str) -> Path:
+    compiler = wrapper(f"c++-{target.zig}", f"c++ -target {target.zig}")
+    cc = wrapper(f"cc-{target.zig}", f"cc -target {target.zig}")
+    run(
+        "cmake", "-S", str(source), "-B", str(folder), "-G", "Ninja", "--log-level=WARNING",
+        f"-DCMAKE_SYSTEM_NAME={target.system}", f"-DCMAKE_SYSTEM_PROCESSOR={target.processor}",
+        f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_C_COMPILER={cc}",
+        f"-DCMAKE_AR={wrapper('ar', 'ar')}", f"-DCMAKE_RANLIB={wrapper('ranlib', 'ranlib')}",
+        "-DCMAKE_INSTALL_NAME_TOOL=/bin/true", "-DCMAKE_OSX_SYSROOT=", "-DCMAKE_BUILD_TYPE=Release",
+        *more,
+    )  # fmt: skip
+    return folder
+
+
+def built(target: Target, folder: Path, name: str) -> Path:
+    jobs = str(os.cpu_count() or 1)
+    run("cmake", "--build", str(folder), "--target", name, "--parallel", jobs)
+    return folder / f"{name}{target.ending}"
+
+
+def check(name: str, target: Target, *, tests: bool) -> int:
+    """Builds and runs what can be; prints a line; returns what is wrong."""
+    begun = time.monotonic()
+    folder = configured(
+        target, ROOT, BUILD / name, "-DDT_TESTS=OFF", "-DDT_DIGEST=ON", "-DDT_TENSORRT=OFF",
+        "-DDT_WERROR=ON",
+    )  # fmt: skip
+    program = built(target, folder, "dt_digest")
+    for part in _PICTURE:
+        more = ("-mavx2",) if part == "shading/avx2" and target.kernels == _X86 else ()
+        run(
+            str(BUILD / "bin" / f"c++-{target.zig}"), *_FLAGS, *more, f"-I{ROOT}/cpp/src",
+            f"-I{ROOT}/cpp/include", "-c", f"{ROOT}/cpp/src/picture/{part}.cpp", "-o",
+            str(folder / f"picture_{part.replace('/', '_')}.o"),
+        )  # fmt: skip
+    size = program.stat().st_size
+    said = f"{name}: built in {time.monotonic() - begun:.0f} s, dt_digest {size / 1e6:.1f} MB"
+    if target.emulator is None:
+        print(f"{said}; nothing here runs it", flush=True)
+        return 0
+    if target.emulator and shutil.which(target.emulator[0]) is None:
+        print(f"{said}; not run, no {target.emulator[0]} here", flush=True)
+        return 0
+    print(said, flush=True)
+    digests.BUILD.mkdir(parents=True, exist_ok=True)
+    variant = digests.Variant("zig", "-O3", emulator=target.emulator, kernels=target.kernels)
+    golden = json.loads(digests.GOLDEN.read_text("utf-8"))
+    wrong = digests.compare(name, variant, digests.digests(program, target.emulator), golden)
+    return wrong + (_tests(name, target) if tests else 0)
+
+
+def _tests(name: str, target: Target) -> int:
+    """The C++ tests, with a GoogleTest for the same machine."""
+    prefix = BUILD / f"{name}-gtest"
+    folder = configured(
+        target, GOOGLETEST, BUILD / f"{name}-googletest", f"-DCMAKE_INSTALL_PREFIX={prefix}",
+        "-DBUILD_GMOCK=OFF",
+    )  # fmt: skip
+    run("cmake", "--build", str(folder), "--target", "install")
+    folder = configured(
+        target, ROOT, BUILD / f"{name}-tests", "-DDT_TESTS=ON", "-DDT_TENSORRT=OFF",
+        "-DDT_WERROR=ON", f"-DGTest_DIR={prefix}/lib/cmake/GTest",
+    )  # fmt: skip
+    program = built(target, folder, "dt_tests")
+    # Its own allocator counts, which an emulator's does not let it.
+    done = subprocess.run(
+        [*(target.emulator or ()), str(program), "--gtest_brief=1"],
+        capture_output=True, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    last = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    print(f"{name}: tests: {' '.join(last[-3:])}", flush=True)
+    if done.returncode != 0:
+        print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
+    return int(done.returncode != 0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--tests", action="store_true", help="the C++ tests too, where they run")
+    options = parser.parse_args()
+    if unknown := set(options.targets) - set(TARGETS):
+        parser.error(f"no target {', '.join(sorted(unknown))}; there are: {', '.join(TARGETS)}")
+    if importlib.util.find_spec("ziglang") is None:
+        parser.error("no ziglang here: pip install ziglang")
+    wrong = 0
+    for name in options.targets or TARGETS:
+        try:
+            wrong += check(name, TARGETS[name], tests=options.tests)
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: failed: {' '.join(map(str, error.cmd[:12]))}", flush=True)
+            wrong += 1
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
