@@ -56,9 +56,6 @@ def messages_of_a_call() -> list[bytes]:
     return [bytes(message.SerializeToString()) for message in said]
 
 
-@pytest.mark.skipif(
-    not hasattr(messages, "FrameWriter"), reason="here grpcio reads messages, and hangs at some"
-)
 def test_any_bytes_by_grpc_are_a_status(folder: Path) -> None:
     good = messages_of_a_call()
     random = Random(5)
