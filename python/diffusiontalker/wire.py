@@ -158,7 +158,9 @@ def encode_frames(
     Args:
         schema: whose frames they are, valid.
         sequence: number of the first.
-        indices, positions, captures_ns: a frame each.
+        indices: a frame each.
+        positions: a frame each, in samples.
+        captures_ns: a frame each, in nanoseconds.
         curves: (frames, curves of the schema), finite.
     """
     count = curves.shape[1]
