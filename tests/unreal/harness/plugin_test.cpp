@@ -346,14 +346,16 @@ TEST(Panel, AddsASourceOrSaysWhyNot) {
   TSharedPtr<SWidget> panel = UDiffusionTalkerLiveLinkSourceFactory().BuildCreationPanel(created);
   ASSERT_TRUE(panel.IsValid());
   const auto& rows = panel->Children.at(0)->Children;
-  ASSERT_EQ(rows.size(), 9u);
+  ASSERT_EQ(rows.size(), 11u);
   auto* endpoint = static_cast<SEditableTextBox*>(rows[1].get());
-  auto* subject = static_cast<SEditableTextBox*>(rows[3].get());
-  auto* delay = static_cast<SEditableTextBox*>(rows[5].get());
-  auto* soft_lips = static_cast<SCheckBox*>(rows[6].get());
-  auto* problem = static_cast<STextBlock*>(rows[7].get());
-  auto* button = static_cast<SButton*>(rows[8].get());
+  auto* keys = static_cast<SEditableTextBox*>(rows[3].get());
+  auto* subject = static_cast<SEditableTextBox*>(rows[5].get());
+  auto* delay = static_cast<SEditableTextBox*>(rows[7].get());
+  auto* soft_lips = static_cast<SCheckBox*>(rows[8].get());
+  auto* problem = static_cast<STextBlock*>(rows[9].get());
+  auto* button = static_cast<SButton*>(rows[10].get());
   EXPECT_EQ(Utf8(endpoint->GetText()), "tcp://127.0.0.1:5560");
+  EXPECT_EQ(Utf8(keys->GetText()), "");
 
   delay->SetText(FText::FromString(FString(TEXT("soon"))));
   button->Click();
