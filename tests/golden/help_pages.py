@@ -63,9 +63,10 @@ def normalised(text: str) -> str:
 
 
 def subcommands(top: str) -> list[str]:
-    """Those that a command's --help (normalised) lists."""
+    """Those that a command's --help (normalised) lists, or whose own --help it tells of."""
     section = top.partition("positional arguments:\n")[2].partition("\n\n")[0]
-    return re.findall(r"^ {4}(\S+)$", section, flags=re.M)
+    listed = re.findall(r"^ {4}(\S+)$", section, flags=re.M)
+    return listed + re.findall(r"^ +dt-\w+ (\w+) --help", top, flags=re.M)
 
 
 def pages() -> dict[str, str]:
