@@ -2,13 +2,13 @@
 #include "picture/canvas.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "arrays.h"
+#include "picture/faults.h"
 
 namespace dt_python {
 namespace {
@@ -17,13 +17,11 @@ using ByteArray = py::array_t<std::uint8_t, py::array::c_style>;
 using IndexArray = py::array_t<std::uint32_t, py::array::c_style>;
 using JointArray = py::array_t<std::int32_t, py::array::c_style>;
 
-// Large enough for any screen, small enough that a slip does not ask for all memory.
-constexpr int kLargestSide = 8192;
-constexpr float kFarthest = 1000.0F;
-
 void expect(bool holds, const std::string& what) {
   if (!holds) throw py::value_error("Canvas: " + what);
 }
+
+void expect_none(const std::string& fault) { expect(fault.empty(), fault); }
 
 const dt::picture::Shading& shading(bool plain) {
   return plain ? dt::picture::plain_shading() : dt::picture::fastest_shading();
@@ -34,10 +32,8 @@ std::unique_ptr<dt::picture::Canvas> make(const FloatArray& background, const By
   expect(background.ndim() == 3 && background.shape(2) == 3,
          "expected a background of shape (height, width, 3), got " + shape_text(background));
   const py::ssize_t height = background.shape(0), width = background.shape(1);
-  expect(height >= 2 && width >= 2 && height <= kLargestSide && width <= kLargestSide,
-         "expected sides of 2 to " + std::to_string(kLargestSide) + " pixels, got " +
-             shape_text(background));
-  expect(tones.ndim() == 1 && tones.size() >= 2, "expected two tones or more");
+  expect(tones.ndim() == 1, "expected tones of shape (n,), got " + shape_text(tones));
+  expect_none(dt::picture::canvas_fault(width, height, static_cast<std::size_t>(tones.size())));
   return std::make_unique<dt::picture::Canvas>(
       static_cast<int>(width), static_cast<int>(height),
       std::vector<float>(background.data(), background.data() + background.size()),
@@ -58,20 +54,6 @@ ByteArray draw(dt::picture::Canvas& canvas, const FloatArray& points, const Floa
   expect(surface.ndim() == 1 && surface.shape(0) == triangles.shape(0),
          "expected a surface a triangle");
   expect(surfaces.ndim() == 2 && surfaces.shape(1) == 5, "expected surfaces of shape (n, 5)");
-  const auto all = [](const auto& array, const auto& holds) {
-    bool so = true;
-    for (py::ssize_t i = 0; i < array.size(); ++i) so &= holds(array.data()[i]);
-    return so;
-  };
-  expect(all(points, [](float x) { return std::fabs(x) < kFarthest; }),
-         "a point is no number, or a kilometre away");
-  expect(all(joints, [=](std::int32_t joint) { return (joint >= 0) & (joint < count); }),
-         "a joint is no point");
-  expect(all(triangles, [=](std::uint32_t corner) { return corner < count; }),
-         "a corner is no point");
-  const py::ssize_t kinds = surfaces.shape(0);
-  expect(all(surface, [=](std::uint8_t kind) { return kind < kinds; }),
-         "a triangle's surface is not there");
   dt::picture::Scene scene{static_cast<int>(count),
                            points.data(),
                            colours.data(),
@@ -87,6 +69,7 @@ ByteArray draw(dt::picture::Canvas& canvas, const FloatArray& points, const Floa
     const float* row = surfaces.data(i, 0);
     scene.surfaces.push_back({row[0], row[1], row[2], row[3] != 0.0F, row[4] != 0.0F});
   }
+  expect_none(dt::picture::scene_fault(scene));
   ByteArray out({static_cast<py::ssize_t>(canvas.height()),
                  static_cast<py::ssize_t>(canvas.width()), static_cast<py::ssize_t>(3)});
   std::uint8_t* bytes = out.mutable_data();

@@ -5,7 +5,7 @@
 namespace {
 
 // Of the text, as many bytes as fit, without a torn character of UTF-8.
-std::size_t whole_characters(const std::string& text, std::size_t most) {
+std::size_t whole_characters(std::string_view text, std::size_t most) {
   if (text.size() <= most) {
     return text.size();
   }
@@ -35,7 +35,7 @@ dt_code code_of(dt::Refusal::Kind kind) {
 
 }  // namespace
 
-dt_code dt_c::fail(dt_error* error, dt_code code, const std::string& text) {
+dt_code dt_c::fail(dt_error* error, dt_code code, std::string_view text) {
   if (error != nullptr) {
     error->code = code;
     const std::size_t count = whole_characters(text, DT_ERROR_BYTES - 1);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dt.h"
@@ -38,7 +39,8 @@ struct dt_runtime {
 
 namespace dt_c {
 
-dt_code fail(dt_error* error, dt_code code, const std::string& text);
+// Asks for no memory.
+dt_code fail(dt_error* error, dt_code code, std::string_view text);
 dt_code fail(dt_error* error, const dt::Refusal& refusal);
 dt_code done(dt_error* error);
 

@@ -485,17 +485,12 @@ dt_code dt_set(dt_runtime* runtime, int32_t stream, const dt_settings* settings,
     for (std::int64_t v = first; v < end; ++v) {
       knobs.push_back(streams.settings(v));
       dt::MaybeRefusal refusal;
-      if (read_settings(own, &knobs.back(), &refusal)) {
-        refusal = dt::check_knobs(knobs.back(), streams.values());
-      }
-      if (refusal) {
+      if (!read_settings(own, &knobs.back(), &refusal)) {
         return fail(error, *refusal);
       }
     }
-    for (std::int64_t v = first; v < end; ++v) {
-      streams.set(v, knobs[static_cast<std::size_t>(v - first)]);
-    }
-    return done(error);
+    const dt::MaybeRefusal refusal = streams.set(first, std::move(knobs));
+    return refusal ? fail(error, *refusal) : done(error);
   });
 }
 

@@ -11,10 +11,18 @@ thread_local std::int64_t count = 0;
 std::atomic<std::int64_t> of_all_threads{0}, given_back{0};
 constexpr std::int64_t kNever = -1, kFailed = -2;
 thread_local std::int64_t until_failure = kNever;
+thread_local dt_test::Failing failing_now = dt_test::Failing::kOne;
 
-void* counted(std::size_t size) {
+bool fails() {
   if (until_failure >= 0 && until_failure-- == 0) {
     until_failure = kFailed;
+    return true;
+  }
+  return until_failure == kFailed && failing_now == dt_test::Failing::kAllFromThere;
+}
+
+void* counted(std::size_t size) {
+  if (fails()) {
     throw std::bad_alloc();
   }
   ++count;
@@ -23,6 +31,14 @@ void* counted(std::size_t size) {
     return p;
   }
   throw std::bad_alloc();
+}
+
+void* counted_or_null(std::size_t size) noexcept {
+  try {
+    return counted(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 // The distance from malloc's pointer is kept in front of the aligned one.
@@ -57,7 +73,10 @@ std::int64_t allocations() { return count; }
 std::int64_t allocations_of_all_threads() { return of_all_threads.load(); }
 std::int64_t allocated_now() { return of_all_threads.load() - given_back.load(); }
 
-FailingAllocation::FailingAllocation(std::int64_t number) { until_failure = number; }
+FailingAllocation::FailingAllocation(std::int64_t number, Failing failing) {
+  until_failure = number;
+  failing_now = failing;
+}
 FailingAllocation::~FailingAllocation() { until_failure = kNever; }
 bool FailingAllocation::failed() const { return until_failure == kFailed; }
 
@@ -66,8 +85,12 @@ bool FailingAllocation::failed() const { return until_failure == kFailed; }
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
 // std::stable_sort asks so.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return counted_or_null(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return counted_or_null(size);
+}
 void* operator new(std::size_t size, std::align_val_t align) { return counted(size, align); }
 void* operator new[](std::size_t size, std::align_val_t align) { return counted(size, align); }
 void operator delete(void* p) noexcept { give_back(p); }

@@ -8,11 +8,13 @@ namespace dt_test {
 std::int64_t allocations();
 std::int64_t allocations_of_all_threads();
 
+enum class Failing { kOne, kAllFromThere };
+
 // While it lives, the `number`-th allocation of the calling thread from now on fails (0: the
-// first).
+// first), and those behind it where asked.
 class FailingAllocation {
  public:
-  explicit FailingAllocation(std::int64_t number);
+  explicit FailingAllocation(std::int64_t number, Failing failing = Failing::kOne);
   ~FailingAllocation();
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;

@@ -1,6 +1,7 @@
 # Writes embedded_shape.h, the embedded model's shape as its manifest states it, for the benchmark
-# and the tests; and again whenever the manifest changes.
-set(manifest_file "${CMAKE_CURRENT_SOURCE_DIR}/python/diffusiontalker/bundles/default/manifest.json")
+# and the tests; and again whenever the manifest changes. `cmake -P` writes it too, into generated/ of
+# the folder that it is called in.
+set(manifest_file "${CMAKE_CURRENT_LIST_DIR}/../../python/diffusiontalker/bundles/default/manifest.json")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${manifest_file}")
 file(READ "${manifest_file}" manifest)
 
@@ -32,4 +33,4 @@ if(context_type STREQUAL "OBJECT")
   endforeach()
   set(CONTEXT "dt::ContextConfig{${CONTEXT_width}, ${CONTEXT_heads}, ${CONTEXT_layers}, ${CONTEXT_hidden}, ${CONTEXT_window}}")
 endif()
-configure_file(tests/cpp/embedded_shape.h.in generated/embedded_shape.h @ONLY)
+configure_file("${CMAKE_CURRENT_LIST_DIR}/embedded_shape.h.in" generated/embedded_shape.h @ONLY)

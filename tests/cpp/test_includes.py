@@ -54,10 +54,11 @@ RUNTIME = {
     ),
     "weights": Room(
         "dt/log_mel.h dt/model.h dt/options.h dt/refusal.h dt/time_base.h arithmetic kernels"
+        " refusal"
     ),
     "weights/bundle": Room(
         "dt/bundle.h dt/curve_names.h dt/log_mel.h dt/model.h dt/options.h dt/refusal.h"
-        " dt/time_base.h arithmetic weights",
+        " dt/time_base.h arithmetic refusal weights",
         beyond="nlohmann/",
     ),
     "audio": Room("dt/log_mel.h dt/options.h dt/time_base.h arithmetic"),
@@ -80,13 +81,14 @@ RUNTIME = {
     ),
     "curves": Room(
         "dt/curve_names.h dt/model.h dt/noise.h dt/options.h dt/refusal.h dt/time_base.h arithmetic"
+        " refusal"
     ),
     "picture": Room(),
     "picture/shading": Room("picture", beyond="immintrin.h intrin.h math.h"),
     "runtime": Room(
         "dt/backend.h dt/curve_names.h dt/live_runtime.h dt/log_mel.h dt/model.h dt/overload.h"
         " dt/refusal.h dt/runtime.h dt/time_base.h dt/voices.h arithmetic audio curves features"
-        " sampler weights"
+        " refusal sampler weights"
     ),
     # Its header is C.
     "capi": Room("dt/bundle.h dt/refusal.h runtime", beyond="stddef.h stdint.h"),

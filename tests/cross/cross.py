@@ -32,7 +32,7 @@ BUILD = ROOT / "build" / "cross"
 GOOGLETEST = Path("/usr/src/googletest")
 _X86 = ("avx2", "scalar")
 _ARM = ("neondot", "neon", "scalar")
-_PICTURE = ("canvas", "lighting", "shading/avx2", "shading/plain")
+_PICTURE = ("canvas", "faults", "lighting", "shading/avx2", "shading/plain")
 # As CMakeLists.txt has them.
 _FLAGS = (
     "-std=c++17", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-sign-conversion",

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <utility>
 
 #include "dt/curve_names.h"
+#include "refusal/text_stream.h"
 
 namespace dt {
 namespace {
@@ -85,7 +85,7 @@ MaybeRefusal check_number(const std::string& what, double value, Range range) {
   if (value >= range.low && value <= range.high) {
     return {};
   }
-  std::ostringstream text;
+  TextStream text;
   text << what << ": expected a number from " << range.low << " to " << range.high << ", got "
        << value;
   return refuse(text.str());

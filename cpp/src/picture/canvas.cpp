@@ -50,8 +50,9 @@ Canvas::Canvas(int width, int height, std::vector<float> background,
       nearest_((static_cast<std::size_t>(width) * height + 1) * kSamples),
       lamp_(kShadowSize * kShadowSize),
       lamp_squared_(kShadowSize * kShadowSize),
-      coarse_width_((width + kCoarse - 1) / kCoarse),
-      coarse_height_((height + kCoarse - 1) / kCoarse),
+      // Two at least, as whoever reads between them looks at the next one.
+      coarse_width_(std::max((width + kCoarse - 1) / kCoarse, 2)),
+      coarse_height_(std::max((height + kCoarse - 1) / kCoarse, 2)),
       tiles_across_((width + kTile - 1) / kTile) {
   farthest_.resize(static_cast<std::size_t>(tiles_across_) * ((height + kTile - 1) / kTile));
   plain_.resize(background_.size());

@@ -280,13 +280,20 @@ void Streams::reset() {
   }
 }
 
-MaybeRefusal Streams::set(std::int64_t stream, const KnobSettings& settings) {
-  if (auto refusal = check_knobs(settings, values_)) {
-    return refusal;
+MaybeRefusal Streams::set(std::int64_t first, std::vector<KnobSettings> settings) {
+  std::vector<KnobNumbers> numbers;
+  for (const KnobSettings& one : settings) {
+    if (auto refusal = check_knobs(one, values_)) {
+      return refusal;
+    }
+    numbers.push_back(knob_numbers(one, values_));
   }
-  const KnobNumbers numbers = knob_numbers(settings, values_);
-  at(stream).knobs.set(numbers.gain.data(), numbers.offset.data(), settings.smooth_ms);
-  at(stream).settings = settings;
+  // From here on nothing asks for memory.
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    Stream& stream = at(first + static_cast<std::int64_t>(i));
+    stream.knobs.set(numbers[i].gain.data(), numbers[i].offset.data(), settings[i].smooth_ms);
+    stream.settings = std::move(settings[i]);
+  }
   return {};
 }
 

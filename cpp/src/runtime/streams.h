@@ -63,7 +63,8 @@ class Streams {
   void reset();
 
   // On a refusal nothing has changed.
-  MaybeRefusal set(std::int64_t stream, const KnobSettings& settings);
+  // Of `first` and those behind it: all of them, or none.
+  MaybeRefusal set(std::int64_t first, std::vector<KnobSettings> settings);
   const KnobSettings& settings(std::int64_t stream) const { return at(stream).settings; }
 
  private:

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
-#include <sstream>
 #include <string>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "dt/refusal.h"
 #include "dt/runtime.h"
 #include "features/encoder.h"
+#include "refusal/text_stream.h"
 #include "runtime/crew.h"
 #include "runtime/voice.h"
 #include "sampler/sampler.h"
@@ -35,7 +35,7 @@ std::int64_t first_bad_sample(const float* samples, std::int64_t count) {
 }
 
 [[noreturn]] void refuse_sample(const std::string& where, std::int64_t number, float sample) {
-  std::ostringstream text;
+  TextStream text;
   text << "step: " << where << "sample " << number << " is ";
   if (std::isnan(sample)) {
     text << "NaN";

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <sstream>
 #include <utility>
 
 #include "dt/log_mel.h"
 #include "dt/options.h"
+#include "refusal/text_stream.h"
 
 namespace dt {
 namespace {
@@ -21,7 +21,7 @@ class Checks {
   template <typename Expected, typename Got>
   void refuse(const std::string& where, const Expected& expected, const Got& got) {
     if (!failed()) {
-      std::ostringstream text;
+      TextStream text;
       text << "model: " << where << ": expected " << expected << ", got " << got;
       first_ = Refusal{Refusal::Kind::kArgument, text.str()};
     }
@@ -30,7 +30,7 @@ class Checks {
   void range(const std::string& where, double value, Range range) {
     // Written so that NaN fails too.
     if (!(value >= range.low && value <= range.high)) {
-      std::ostringstream expected;
+      TextStream expected;
       expected << "a value from " << range.low << " to " << range.high;
       refuse("config " + where, expected.str(), value);
     }
@@ -145,7 +145,7 @@ class Checks {
       const float scale = found->second.data[i];
       const bool zeros = std::all_of(values, values + width, [](std::int8_t v) { return v == 0; });
       if (!(scale > 0.0F || (scale == 0.0F && zeros))) {
-        std::ostringstream got;
+        TextStream got;
         got << scale << " at element " << i;
         refuse("tensor " + name, "scales above 0, or 0 for a row of zeros", got.str());
       }
@@ -214,7 +214,7 @@ std::int64_t elements_of(const std::vector<std::int64_t>& shape) {
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::ostringstream text;
+  TextStream text;
   text << "(";
   for (std::size_t i = 0; i < shape.size(); ++i) {
     text << (i == 0 ? "" : ", ") << shape[i];

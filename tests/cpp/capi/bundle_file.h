@@ -45,9 +45,9 @@ struct BundleFile {
   }
 };
 
-inline BundleFile small_bundle() {
+// Of a model with a context and two layers.
+inline BundleFile bundle_of(RandomModel model) {
   constexpr std::int64_t kIdentityHidden = 6, kIdentitySize = 32;
-  RandomModel model = RandomModel::small_with_context();
   Random random(11);
   const std::int64_t channels = model.config.channels;
   const auto add = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -92,7 +92,12 @@ inline BundleFile small_bundle() {
         {"channels", channels},
         {"lookahead_columns", c.lookahead_columns},
         {"dilations", c.dilations},
-        {"context", {{"width", 24}, {"heads", 3}, {"layers", 2}, {"hidden", 40}, {"window", 5}}}}},
+        {"context",
+         {{"width", c.context->width},
+          {"heads", c.context->heads},
+          {"layers", c.context->layers},
+          {"hidden", c.context->hidden},
+          {"window", c.context->window}}}}},
       {"decoder",
        {{"hidden", c.hidden},
         {"layers", 2},
@@ -113,5 +118,7 @@ inline BundleFile small_bundle() {
   file.seal();
   return file;
 }
+
+inline BundleFile small_bundle() { return bundle_of(RandomModel::small_with_context()); }
 
 }  // namespace dt_test

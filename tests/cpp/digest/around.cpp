@@ -9,6 +9,7 @@
 
 #include "arithmetic/elementary.h"
 #include "audio/log_mel_stream.h"
+#include "audio/resampler.h"
 #include "audio/voice.h"
 #include "curves/idle.h"
 #include "curves/knobs.h"
@@ -60,6 +61,24 @@ void noise(const Heard&, Digest& digest) {
     digest.add(values);
     dt::normal_noise(8, frame, 52, values.data(), scale.data());
     digest.add(values);
+  }
+}
+
+// The clip as if it were of other rates; the last has a filter of its own for every sample.
+void resampler(const Heard& heard, Digest& digest) {
+  constexpr std::pair<std::int64_t, std::size_t> kRates[] = {
+      {8000, 4000}, {44100, 12000}, {48000, 12000}, {192000, 12000}, {44099, 3000}};
+  for (const auto& [rate_hz, samples] : kRates) {
+    dt::Resampler stage(std::make_shared<const dt::ResamplingFilter>(rate_hz));
+    std::vector<float> out;
+    for (std::size_t at = 0, piece = 1; at < samples; at += piece, piece = piece * 3 % 1000 + 1) {
+      const auto count = static_cast<std::int64_t>(std::min(piece, samples - at));
+      const std::size_t before = out.size();
+      out.resize(before + static_cast<std::size_t>(stage.most(count)));
+      const std::int64_t made = stage.push(&heard.clip[at], count, &out[before]);
+      out.resize(before + static_cast<std::size_t>(made));
+    }
+    digest.add(out);
   }
 }
 
@@ -159,6 +178,7 @@ const std::vector<Stage>& stages_around() {
   static const std::vector<Stage> stages = {
       {"elementary", elementary},
       {"noise", noise},
+      {"resampler", resampler},
       {"log_mel", log_mel},
       {"voice", voice},
       {"alignment", alignment},

@@ -4,11 +4,9 @@
 //   dt_digest CLIP MODEL      raw 16 kHz float32, little-endian; a model as digests.py writes it
 //
 // A stage of the network has a line for each of this machine's kernels and each way to compute it,
-// which stand behind its digest.
+// which stand behind its digest. Built without exceptions too, as for WebAssembly.
 #include <cstdint>
 #include <cstdio>
-#include <exception>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +26,7 @@ void print(const char* stage, const dt_digest::Digest& digest, const std::string
 void print_digests(const std::string& clip_path, const std::string& model_path) {
   std::vector<float> clip = dt_digest::read_floats(clip_path);
   if (clip.size() < 16000) {
-    throw std::runtime_error(clip_path + ": expected a second of 16 kHz float32 at least");
+    dt_digest::stop(clip_path + ": expected a second of 16 kHz float32 at least");
   }
   const dt_digest::ModelFile model(model_path);
   const dt_digest::Heard heard(std::move(clip));
@@ -53,11 +51,6 @@ int main(int argc, char** argv) {
     std::fputs("usage: dt_digest CLIP MODEL\n", stderr);
     return 2;
   }
-  try {
-    print_digests(argv[1], argv[2]);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "dt_digest: %s\n", error.what());
-    return 2;
-  }
+  print_digests(argv[1], argv[2]);
   return 0;
 }

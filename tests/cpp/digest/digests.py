@@ -12,6 +12,7 @@ here is skipped aloud. Exit code 1: a stage gives other bits, and which, with wh
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import digests_wasm
 import numpy as np
 import soundfile
 
@@ -55,6 +57,7 @@ ARM = (
     "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
     "-DCMAKE_EXE_LINKER_FLAGS=-static",
 )
+ZIGLANG = "ziglang"  # PyPI's: a package, not a program
 NEON = ("neondot", "neon", "scalar")
 VARIANTS = {
     "gcc-O3": Variant("g++", "-O3"),
@@ -79,6 +82,13 @@ VARIANTS = {
         library_of=("aarch64-linux-gnu-g++",),
         in_ci=False,
     ),
+    "wasm": Variant(
+        ZIGLANG,
+        "-O3",
+        emulator=digests_wasm.EMULATOR,
+        kernels=("wasm", "scalar"),
+        in_ci=False,
+    ),
 }
 
 
@@ -93,6 +103,8 @@ def run(*command: str) -> str:
 def built(name: str, variant: Variant) -> Path:
     """The variant's dt_digest."""
     folder = BUILD / name
+    if variant.compiler == ZIGLANG:
+        return digests_wasm.built(folder)
     run(
         "cmake", "-S", str(REPOSITORY), "-B", str(folder), "--log-level=WARNING",
         "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={variant.compiler}",
@@ -160,6 +172,12 @@ class Line:
     way: str = ""
 
 
+def is_here(tool: str) -> bool:
+    if tool == ZIGLANG:
+        return importlib.util.find_spec(tool) is not None
+    return shutil.which(tool) is not None
+
+
 def digests(program: Path, emulator: tuple[str, ...] = ()) -> list[Line]:
     clip, model = BUILD / "clip.f32", BUILD / "model.dt"
     write_clip(clip)
@@ -196,7 +214,7 @@ def main() -> int:
     wrong = 0
     for name in names:
         variant = VARIANTS[name]
-        if missing := [tool for tool in variant.needs if shutil.which(tool) is None]:
+        if missing := [tool for tool in variant.needs if not is_here(tool)]:
             print(f"{name}: SKIPPED, no {', '.join(missing)} here", flush=True)
             wrong += 1 if options.variants else 0  # who asks for it wants it
             continue

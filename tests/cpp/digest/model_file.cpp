@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 #include <utility>
 
 #include "dt/options.h"
@@ -19,7 +18,7 @@ namespace {
 std::vector<char> read_bytes(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");  // WASI's C++ library has no files of its own
   if (file == nullptr) {
-    throw std::runtime_error(path + ": cannot be read");
+    stop(path + ": cannot be read");
   }
   std::vector<char> bytes;
   char part[65536];
@@ -92,6 +91,11 @@ void take_each(Settings& settings, const std::string& prefix, Options* options) 
 
 }  // namespace
 
+void stop(const std::string& why) {
+  std::fprintf(stderr, "dt_digest: %s\n", why.c_str());
+  std::exit(2);
+}
+
 // Lines of words up to the line "end"; a tensor's is "tensor NAME f32|i8 SIZE...". Behind them,
 // each at a multiple of 8 bytes, the tensors in the order of their lines.
 ModelFile::ModelFile(const std::string& path) {
@@ -121,7 +125,7 @@ ModelFile::ModelFile(const std::string& path) {
   }
   take_each(settings, "", &config_);
   if (!settings.empty()) {
-    throw std::runtime_error(path + ": no setting " + settings.begin()->first + " in this build");
+    stop(path + ": no setting " + settings.begin()->first + " in this build");
   }
   auto at = static_cast<std::size_t>(text.tellg());
   for (Stored& tensor : stored) {
@@ -131,7 +135,7 @@ ModelFile::ModelFile(const std::string& path) {
       size *= static_cast<std::size_t>(extent);
     }
     if (at + size > bytes.size()) {
-      throw std::runtime_error(path + ": ends within tensor " + tensor.name);
+      stop(path + ": ends within tensor " + tensor.name);
     }
     const auto* start = reinterpret_cast<const char*>(storage_.data()) + at;
     dt::TensorView view{std::move(tensor.shape)};

@@ -10,9 +10,12 @@
 
 namespace dt_digest {
 
+// Says why and ends the program: exit code 2.
+[[noreturn]] void stop(const std::string& why);
+
 class ModelFile {
  public:
-  // Throws std::runtime_error with the file and what is wrong with it.
+  // Stops with the file and what is wrong with it.
   explicit ModelFile(const std::string& path);
 
   std::shared_ptr<const dt::Model> build(const std::string& kernel) const;

@@ -26,9 +26,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   std::string fault;
 
-  dt::Json json;
-  if (dt::parse_json(bytes, &json, &fault)) {
-    dt::python_repr(&json);
+  dt::JsonDocument document;
+  if (document.parse(bytes, &fault)) {
+    dt::python_repr(&document.root());
   } else {
     require(!fault.empty());
   }

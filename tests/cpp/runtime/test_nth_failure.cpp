@@ -3,53 +3,25 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <new>
 #include <vector>
 
-#include "allocations.h"
 #include "dt/live_runtime.h"
 #include "dt/model.h"
 #include "dt/runtime.h"
 #include "dt/voices.h"
+#include "fail_each.h"
 #include "random_model.h"
 
 namespace dt {
 namespace {
 
+using dt_test::fail_each;
 using dt_test::RandomModel;
 using dt_test::run;
 using dt_test::speech_like;
 
 constexpr std::int64_t kCurves = 52;
-
-// Runs `work` with its first, its second, ... allocation failing until none is left to fail.
-// Returns how many there were.
-std::int64_t fail_each(const std::function<void()>& work) {
-  work();  // whatever is made once and stays
-  for (std::int64_t n = 0;; ++n) {
-    const std::int64_t before = dt_test::allocated_now();
-    bool threw = false;
-    {
-      const dt_test::FailingAllocation failing(n);
-      try {
-        work();
-      } catch (const std::bad_alloc&) {
-        threw = true;
-      }
-      if (!failing.failed()) {
-        EXPECT_FALSE(threw);
-        return n;
-      }
-    }
-    EXPECT_TRUE(threw) << "allocation " << n << " failed and nobody was told";
-    EXPECT_EQ(dt_test::allocated_now(), before) << "allocation " << n << " failed, and leaked";
-    if (testing::Test::HasFailure()) {
-      return n;
-    }
-  }
-}
 
 class NthFailure : public testing::Test {
  protected:

@@ -12,6 +12,7 @@ using dt::picture::Light;
 using dt::picture::Samples;
 namespace studio = dt::picture::studio;
 
+// Of a number and one that is none, the first.
 inline float least(float a, float b) { return b < a ? b : a; }
 inline float most(float a, float b) { return a < b ? b : a; }
 inline float dot(float x, float y, float z, const float* to) {
@@ -75,8 +76,8 @@ inline float lobe(float cosine, float sharp) {
 }
 
 inline float bilinear(const Grid& grid, float x, float y) {
-  x = least(most(x, 0.0F), static_cast<float>(grid.width) - 1.001F);
-  y = least(most(y, 0.0F), static_cast<float>(grid.height) - 1.001F);
+  x = least(most(0.0F, x), static_cast<float>(grid.width) - 1.001F);
+  y = least(most(0.0F, y), static_cast<float>(grid.height) - 1.001F);
   const int left = static_cast<int>(x), top = static_cast<int>(y);
   const float right = x - static_cast<float>(left), down = y - static_cast<float>(top);
   const int at = top * grid.width + left, under = at + grid.width;
@@ -176,7 +177,7 @@ void tone(const float* light, std::size_t count, const std::uint8_t* tones, int 
   for (std::size_t from = 0; from < count; from += kOnce) {
     const std::size_t here = count - from < kOnce ? count - from : kOnce;
     for (std::size_t i = 0; i < here; ++i) {
-      const float value = least(most(light[from + i] * steps, 0.0F), most_steps);
+      const float value = least(most(0.0F, light[from + i] * steps), most_steps);
       step[i] = static_cast<std::int32_t>(value + 0.5F);
     }
     for (std::size_t i = 0; i < here; ++i) out[from + i] = tones[step[i]];

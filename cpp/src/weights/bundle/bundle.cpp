@@ -7,11 +7,12 @@
 #include <cstring>
 #include <limits>
 #include <map>
-#include <sstream>
+#include <memory>
 #include <string_view>
 #include <utility>
 
 #include "arithmetic/rounding.h"
+#include "refusal/text_stream.h"
 #include "weights/bundle/json.h"
 #include "weights/bundle/manifest.h"
 #include "weights/bundle/safetensors.h"
@@ -35,28 +36,31 @@ constexpr std::int64_t kIdentitySize = 32;
 
 enum class Found { kYes, kNo, kTooLarge };
 
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
 // All of a file's bytes.
 Found read_file(const std::string& path, std::size_t most, std::vector<char>* bytes) {
 #if defined(_WIN32)
-  std::FILE* file = _wfopen(std::filesystem::u8path(path).c_str(), L"rb");
+  const std::unique_ptr<std::FILE, CloseFile> file(
+      _wfopen(std::filesystem::u8path(path).c_str(), L"rb"));
 #else
-  std::FILE* file = std::fopen(path.c_str(), "rb");
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
 #endif
   if (file == nullptr) {
     return Found::kNo;
   }
   std::array<char, 65536> part;
   Found found = Found::kYes;
-  for (std::size_t read = 0; (read = std::fread(part.data(), 1, part.size(), file)) > 0;) {
+  for (std::size_t read = 0; (read = std::fread(part.data(), 1, part.size(), file.get())) > 0;) {
     if (bytes->size() + read > most) {
       found = Found::kTooLarge;
       break;
     }
     bytes->insert(bytes->end(), part.data(), part.data() + read);
   }
-  const bool failed = std::ferror(file) != 0;
-  std::fclose(file);
-  return failed ? Found::kNo : found;
+  return std::ferror(file.get()) != 0 ? Found::kNo : found;
 }
 
 float from_float16(std::uint16_t half) {
@@ -133,14 +137,16 @@ class BundleReader {
   }
 
   bool read_manifest_text(std::string_view text) {
-    Json json;
+    JsonDocument document;
     std::string fault;
-    if (!parse_json(text, &json, &fault)) {
+    if (!document.parse(text, &fault)) {
       return damaged(std::string(kManifestFile) + " is not JSON: " + fault);
     }
+    const Json& json = document.root();
     if (MaybeFault wrong = read_manifest(json, &manifest_)) {
-      const bool newer = wrong->where == "format_version" && json["format_version"].is_number() &&
-                         json["format_version"] > Bundle::kFormatVersion;
+      const auto version = json.find("format_version");
+      const bool newer = wrong->where == "format_version" && version != json.end() &&
+                         version->is_number() && *version > Bundle::kFormatVersion;
       refuse(newer ? Refusal::Kind::kNewer : Refusal::Kind::kDamaged,
              wrong->where + ": expected " + wrong->expected + ", got " + wrong->got);
       return false;
@@ -271,7 +277,7 @@ class BundleReader {
       if (scale >= 0.0F && scale <= kMostScale && (scale > 0.0F || zeros)) {
         continue;
       }
-      std::ostringstream expected, got;
+      TextStream expected, got;
       expected.precision(3);
       expected << "scales above 0 (0 for zeros alone), at most " << kMostScale;
       got << "'" << scale << " in row " << i / blocks << "'";

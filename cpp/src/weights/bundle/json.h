@@ -8,13 +8,33 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dt {
 
 using Json = nlohmann::json;
 
-// False, and why in `fault`, where `text` is not JSON.
-bool parse_json(std::string_view text, Json* json, std::string* fault);
+// A parsed text. nlohmann-json asks for memory where an object or an array with anything in it is
+// destroyed (its issue 5135), which ends the program where there is none: here all are emptied
+// first, by a list that was grown while reading.
+class JsonDocument {
+ public:
+  JsonDocument() = default;
+  ~JsonDocument();
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
+
+  // False, and why in `fault`, where `text` is not JSON.
+  bool parse(std::string_view text, std::string* fault);
+  const Json& root() const { return root_; }
+
+ private:
+  class Reader;
+  void empty(Json* from);
+
+  Json root_;
+  std::vector<Json*> open_;  // objects and arrays around what is being read, or emptied
+};
 
 // As Python's repr writes it, so that the sentences of both readers are the same. Null, where there
 // is nothing, is None.

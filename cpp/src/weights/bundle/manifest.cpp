@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <set>
-#include <sstream>
 #include <string_view>
 #include <type_traits>
 
@@ -13,6 +12,7 @@
 #include "dt/log_mel.h"
 #include "dt/options.h"
 #include "dt/time_base.h"
+#include "refusal/text_stream.h"
 
 namespace dt {
 namespace {
@@ -42,7 +42,7 @@ MaybeFault check(const std::string& where, const std::string& expected, const Js
 }
 
 std::string range_text(bool whole, Range range) {
-  std::ostringstream text;
+  TextStream text;
   text << (whole ? "a whole number" : "a number") << " from " << range.low << " to " << range.high;
   return text.str();
 }
@@ -232,7 +232,7 @@ class Reader {
   MaybeFault frame_rate() {
     const Json* value = at("frame_rate");
     constexpr Range kTerm{1.0, 1000000.0};
-    std::ostringstream expected;
+    TextStream expected;
     expected << "[numerator, denominator], " << kFrameRateHz.low << " to " << kFrameRateHz.high
              << " Hz";
     if (value == nullptr || !value->is_array() || value->size() != 2 ||

@@ -108,12 +108,13 @@ bool read_safetensors(std::string_view file, StoredTensors* tensors, std::string
     *fault = "its header of " + std::to_string(size) + " bytes does not fit";
     return false;
   }
-  Json header;
+  JsonDocument document;
   std::string where;
-  if (!parse_json(file.substr(0, static_cast<std::size_t>(size)), &header, &where)) {
+  if (!document.parse(file.substr(0, static_cast<std::size_t>(size)), &where)) {
     *fault = "its header is not JSON: " + where;
     return false;
   }
+  const Json& header = document.root();
   if (!header.is_object()) {
     *fault = "its header is no object";
     return false;

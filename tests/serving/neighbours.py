@@ -1,6 +1,6 @@
 """What a fault costs the neighbours of whoever makes it: their p99 beside it and without it.
 
-    python tests/serving/faults.py [SESSIONS [SECONDS]]
+    python tests/serving/neighbours.py [SESSIONS [SECONDS]]
 
 A dt-serve on one core, and on the others live clients (15, 6 s a round) and whoever misbehaves. A
 round without faults comes first and last. Exit code 0: nobody lost a frame, and each fault's p99 is
