@@ -112,6 +112,14 @@ def configured(target: Target, source: Path, folder: Path, *more: str) -> Path:
     return folder
 
 
+def project(target: Target, name: str, *more: str) -> Path:
+    return configured(
+        target, ROOT, BUILD / name, "-DDT_DIGEST=ON", "-DDT_TENSORRT=OFF", "-DDT_WERROR=ON",
+        "-DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON", f"-DDT_JSON_INCLUDE={json_headers()}",
+        *more,
+    )  # fmt: skip
+
+
 def built(target: Target, folder: Path, name: str) -> Path:
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
     run("cmake", "--build", str(folder), "--target", name, "--parallel", jobs)
@@ -141,11 +149,7 @@ def compiled(folder: Path) -> int:
 def check(name: str, target: Target, *, tests: bool) -> int:
     """Builds and runs what can be; prints a line; returns what is wrong."""
     begun = time.monotonic()
-    folder = configured(
-        target, ROOT, BUILD / name, "-DDT_TESTS=OFF", "-DDT_DIGEST=ON", "-DDT_TENSORRT=OFF",
-        "-DDT_WERROR=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON",
-        f"-DDT_JSON_INCLUDE={json_headers()}",
-    )  # fmt: skip
+    folder = project(target, name, "-DDT_TESTS=OFF")
     for part in ("dt_core", "dt_capi_objects", "wav_to_csv", "diffusiontalker"):
         built(target, folder, part)
     program = built(target, folder, "dt_digest")
@@ -216,12 +220,8 @@ def _tests(name: str, target: Target) -> int:
         "-DBUILD_GMOCK=OFF",
     )  # fmt: skip
     run("cmake", "--build", str(folder), "--target", "install")
-    folder = configured(
-        target, ROOT, BUILD / f"{name}-tests", "-DDT_TESTS=ON", "-DDT_TENSORRT=OFF",
-        "-DDT_WERROR=ON", f"-DGTest_DIR={prefix}/lib/cmake/GTest",
-    )  # fmt: skip
+    folder = project(target, name, "-DDT_TESTS=ON", f"-DGTest_DIR={prefix}/lib/cmake/GTest")
     program = built(target, folder, "dt_tests")
-    # Its own allocator counts, which an emulator's does not let it.
     done = subprocess.run(
         [*(target.emulator or ()), str(program), "--gtest_brief=1"],
         capture_output=True, encoding="utf-8", errors="replace",
