@@ -4,16 +4,21 @@
     python tests/cross/cross.py TARGET ...        some of them
     python tests/cross/cross.py --tests TARGET    the C++ tests too (wants /usr/src/googletest)
 
-Builds the core and dt_digest for each target, warnings as errors, and what draws pictures. Where
-the program can be run (wine, qemu, or as it is), its digests must be those of
-tests/golden/digests.json: the same bits there as here. Exit code 1: something does not build, or
-gives other bits.
+Builds the core, the C library, its wav_to_csv and dt_digest for each target, warnings as errors,
+and compiles what draws pictures. Where the program can be run (wine, qemu, or as it is), its
+digests must be those of tests/golden/digests.json, the same bits there as here, and wav_to_csv must
+print what dt-stream writes. Exit code 1: something does not build, or gives others.
+CMAKE_BUILD_PARALLEL_LEVEL says how many compilers run at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+import functools
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -27,8 +32,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "cpp" / "digest"))
 
 import digests  # noqa: E402
+import soundfile  # noqa: E402
 
 BUILD = ROOT / "build" / "cross"
+BUNDLE = ROOT / "python" / "diffusiontalker" / "bundles" / "default"
 GOOGLETEST = Path("/usr/src/googletest")
 _X86 = ("avx2", "scalar")
 _ARM = ("neondot", "neon", "scalar")
@@ -89,32 +96,64 @@ def run(*command: str) -> str:
 
 
 def configured(target: Target, source: Path, folder: Path, *more: str) -> Path:
-    compiler = wrapper(f"c++-{target.zig}", f"c++ -target {target.zig}")
-    cc = wrapper(f"cc-{target.zig}", f"cc -target {target.zig}")
+    # Unasked, zig puts UBSan into what is built with -O0, as the tests are, and links none of it.
+    words = f"-target {target.zig} -fno-sanitize=undefined"
+    compiler = wrapper(f"c++-{target.zig}", f"c++ {words}")
+    cc = wrapper(f"cc-{target.zig}", f"cc {words}")
     run(
         "cmake", "-S", str(source), "-B", str(folder), "-G", "Ninja", "--log-level=WARNING",
         f"-DCMAKE_SYSTEM_NAME={target.system}", f"-DCMAKE_SYSTEM_PROCESSOR={target.processor}",
         f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_C_COMPILER={cc}",
         f"-DCMAKE_AR={wrapper('ar', 'ar')}", f"-DCMAKE_RANLIB={wrapper('ranlib', 'ranlib')}",
-        "-DCMAKE_INSTALL_NAME_TOOL=/bin/true", "-DCMAKE_OSX_SYSROOT=", "-DCMAKE_BUILD_TYPE=Release",
+        f"-DCMAKE_RC_COMPILER={wrapper('rc', 'rc')}", "-DCMAKE_INSTALL_NAME_TOOL=/bin/true",
+        "-DCMAKE_OSX_SYSROOT=", "-DCMAKE_BUILD_TYPE=Release",
+        # A check of the compiler that links would have zig build each system's libraries twice.
+        "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY",
         *more,
     )  # fmt: skip
     return folder
 
 
+def project(target: Target, name: str, *more: str) -> Path:
+    return configured(
+        target, ROOT, BUILD / name, "-DDT_DIGEST=ON", "-DDT_TENSORRT=OFF", "-DDT_WERROR=ON",
+        "-DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON", f"-DDT_JSON_INCLUDE={json_headers()}",
+        *more,
+    )  # fmt: skip
+
+
 def built(target: Target, folder: Path, name: str) -> Path:
-    jobs = str(os.cpu_count() or 1)
+    jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
     run("cmake", "--build", str(folder), "--target", name, "--parallel", jobs)
     return folder / f"{name}{target.ending}"
+
+
+def json_headers() -> Path:
+    """A folder with nlohmann's headers alone: this machine's others are for no other one."""
+    folder = BUILD / "json"
+    link = folder / "nlohmann"
+    if not link.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        places = [Path(one) / "nlohmann" for one in ("/usr/include", "/usr/local/include")]
+        found = next((one for one in places if one.is_dir()), None)
+        if found is None:
+            raise SystemExit("cross.py: no nlohmann-json here: apt-get install nlohmann-json3-dev")
+        link.symlink_to(found)
+    return folder
+
+
+def compiled(folder: Path) -> int:
+    """How many files of cpp/ have an object in the build; one in two libraries is one."""
+    objects = (str(one) for one in folder.rglob("*.o*") if one.suffix in (".o", ".obj"))
+    return len({path.rpartition(".dir/cpp/")[2] for path in objects if ".dir/cpp/" in path})
 
 
 def check(name: str, target: Target, *, tests: bool) -> int:
     """Builds and runs what can be; prints a line; returns what is wrong."""
     begun = time.monotonic()
-    folder = configured(
-        target, ROOT, BUILD / name, "-DDT_TESTS=OFF", "-DDT_DIGEST=ON", "-DDT_TENSORRT=OFF",
-        "-DDT_WERROR=ON",
-    )  # fmt: skip
+    folder = project(target, name, "-DDT_TESTS=OFF")
+    for part in ("dt_core", "dt_capi_objects", "wav_to_csv", "diffusiontalker"):
+        built(target, folder, part)
     program = built(target, folder, "dt_digest")
     for part in _PICTURE:
         more = ("-mavx2",) if part == "shading/avx2" and target.kernels == _X86 else ()
@@ -123,8 +162,11 @@ def check(name: str, target: Target, *, tests: bool) -> int:
             f"-I{ROOT}/cpp/include", "-c", f"{ROOT}/cpp/src/picture/{part}.cpp", "-o",
             str(folder / f"picture_{part.replace('/', '_')}.o"),
         )  # fmt: skip
-    size = program.stat().st_size
-    said = f"{name}: built in {time.monotonic() - begun:.0f} s, dt_digest {size / 1e6:.1f} MB"
+    seconds, size = time.monotonic() - begun, program.stat().st_size
+    said = (
+        f"{name}: {compiled(folder) + len(_PICTURE)} files of cpp/ compiled in {seconds:.0f} s, "
+        f"dt_digest {size / 1e6:.1f} MB"
+    )
     if target.emulator is None:
         print(f"{said}; nothing here runs it", flush=True)
         return 0
@@ -136,7 +178,40 @@ def check(name: str, target: Target, *, tests: bool) -> int:
     variant = digests.Variant("zig", "-O3", emulator=target.emulator, kernels=target.kernels)
     golden = json.loads(digests.GOLDEN.read_text("utf-8"))
     wrong = digests.compare(name, variant, digests.digests(program, target.emulator), golden)
+    wrong += _curves(name, target, folder)
     return wrong + (_tests(name, target) if tests else 0)
+
+
+@functools.cache
+def _expected(wav: Path) -> list[dict[str, str]]:
+    """What dt-stream writes for the sound here, a frame a row."""
+    from diffusiontalker.stream.cli import main as dt_stream
+
+    out = wav.with_suffix(".csv")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = dt_stream(["--wav", str(wav), "--out", str(out)])
+    if code != 0:
+        raise SystemExit(f"{said.getvalue()}cross.py: dt-stream failed")
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _curves(name: str, target: Target, folder: Path) -> int:
+    """The installed example on the clip: the C library, its bundle reader, its numbers as text."""
+    wav = BUILD / "clip.wav"
+    samples, rate = soundfile.read(digests.CLIP, dtype="int16")
+    soundfile.write(wav, samples, rate, subtype="PCM_16")
+    expected = _expected(wav)
+    program = folder / f"wav_to_csv{target.ending}"
+    printed = run(*(target.emulator or ()), str(program), "--bundle", str(BUNDLE), str(wav))
+    rows = list(csv.DictReader(printed.splitlines()))
+    same = bool(rows) and rows == [
+        {curve: row[curve[0].upper() + curve[1:]] for curve in rows[0]} for row in expected
+    ]
+    told = "those of dt-stream here" if same else "OTHER curves than dt-stream's here"
+    print(f"{name}: wav_to_csv: {len(rows)} frames, {told}", flush=True)
+    return int(not same)
 
 
 def _tests(name: str, target: Target) -> int:
@@ -147,12 +222,8 @@ def _tests(name: str, target: Target) -> int:
         "-DBUILD_GMOCK=OFF",
     )  # fmt: skip
     run("cmake", "--build", str(folder), "--target", "install")
-    folder = configured(
-        target, ROOT, BUILD / f"{name}-tests", "-DDT_TESTS=ON", "-DDT_TENSORRT=OFF",
-        "-DDT_WERROR=ON", f"-DGTest_DIR={prefix}/lib/cmake/GTest",
-    )  # fmt: skip
+    folder = project(target, name, "-DDT_TESTS=ON", f"-DGTest_DIR={prefix}/lib/cmake/GTest")
     program = built(target, folder, "dt_tests")
-    # Its own allocator counts, which an emulator's does not let it.
     done = subprocess.run(
         [*(target.emulator or ()), str(program), "--gtest_brief=1"],
         capture_output=True, encoding="utf-8", errors="replace",

@@ -3,7 +3,9 @@
 // for it).
 #include "kernels/kernels.h"
 
-#if defined(__ARM_FEATURE_DOTPROD) || defined(_M_ARM64)
+// MSVC needs no flag for it; clang does, and defines _M_ARM64 as well for Windows.
+#if defined(__ARM_FEATURE_DOTPROD) || \
+    (defined(_MSC_VER) && !defined(__clang__) && defined(_M_ARM64))
 #define DT_NEONDOT 1
 
 #include <arm_neon.h>
