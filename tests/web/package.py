@@ -305,8 +305,8 @@ def test_a_microphone_for_a_minute(page: Page, rate: int) -> None:
     expected = runtime.step(heard[before : before + report["samples"]])
     curves = floats(report["curves"]).reshape(-1, 52)
     assert np.array_equal(curves[: len(expected)], expected)
-    # A machine that is too busy to play sound drops some with no face, too.
-    assert found == 0 or report["underruns"] or without
+    # A machine that is too busy to play sound drops some with no face, too; none is dropped by us.
+    assert found < 0.005 * len(heard)
     assert percentile(report["late"], 99) < float(os.environ.get("DT_WEB_P99_MS", "60"))
 
 
