@@ -40,6 +40,8 @@ FLAGS = (
     "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-DDT_STATIC",
     "-DDT_WITHOUT_TENSORRT",
 )  # fmt: skip
+#: Read and said once, so small before fast: a page fetches the module before all else.
+SMALL, SMALL_FLAG = ("cpp/capi", "cpp/src/refusal", "cpp/src/weights/bundle"), "-Os"
 #: The instructions of one file alone: the rest keeps to those whose results are the same anywhere.
 RELAXED_FILE, RELAXED_FLAG = "wasmrelaxed.cpp", "-mrelaxed-simd"
 #: The embedded model with its streams fits in without growing.
@@ -114,7 +116,9 @@ def units() -> list[Unit]:
         if source.name in LEFT_OUT:
             continue
         name = source.relative_to(REPOSITORY).as_posix().replace("/", "_")
-        made.append(Unit(source, OBJECTS / f"{name}.o", common))
+        small = source.parent.relative_to(REPOSITORY).as_posix() in SMALL
+        flags = (*common, SMALL_FLAG) if small else common
+        made.append(Unit(source, OBJECTS / f"{name}.o", flags))
         if source.name == RELAXED_FILE:
             made.append(Unit(source, OBJECTS / f"relaxed_{name}.o", (*common, RELAXED_FLAG)))
     return made
