@@ -40,8 +40,9 @@ FLAGS = (
     "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-DDT_STATIC",
     "-DDT_WITHOUT_TENSORRT",
 )  # fmt: skip
-#: Read and said once, so small before fast: a page fetches the module before all else.
-SMALL, SMALL_FLAG = ("cpp/capi", "cpp/src/refusal", "cpp/src/weights/bundle"), "-Os"
+#: Of little work, so small before fast: a page fetches the module before all else.
+SMALL = ("cpp/capi", "cpp/src/curves", "cpp/src/refusal", "cpp/src/weights/bundle")
+SMALL_FLAG = "-Os"
 #: The instructions of one file alone: the rest keeps to those whose results are the same anywhere.
 RELAXED_FILE, RELAXED_FLAG = "wasmrelaxed.cpp", "-mrelaxed-simd"
 #: The embedded model with its streams fits in without growing.
