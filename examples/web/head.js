@@ -1,4 +1,4 @@
-// Heads that curves move: our own, drawn by three.js, and hooks for others.
+// Heads that curves move, drawn by three.js: our own, or any glTF with ARKit's names.
 
 import * as THREE from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
@@ -26,22 +26,6 @@ export class Shapes {
     const [pitch, yaw, roll] = this.turns.map((curve) => (curve < 0 ? 0 : curves[curve]));
     this.root.rotation.set(pitch, yaw, roll, "YXZ");
   }
-}
-
-/** Hook for a TalkingHead 1.7 (`head`, with its avatar shown): the face's curves take over. */
-export function moveTalkingHead(head, face) {
-  const show = () => {
-    const curves = face.now();
-    face.names.forEach((name, i) => {
-      const target = head.mtAvatar[name];
-      if (!target) return;
-      target.realtime = curves ? curves[i] : null;
-      target.needsUpdate = true;
-    });
-    handle = requestAnimationFrame(show);
-  };
-  let handle = requestAnimationFrame(show);
-  return () => cancelAnimationFrame(handle);
 }
 
 /** Draws the glTF at `url` into a canvas. */

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "P/": "where a reader installs the C library",
     "built/": "made by examples/web/build.py",
     "diffusiontalker/runtime": "a name of the npm package",
+    "diffusiontalker/talkinghead": "a name of the npm package",
     "other.toml": "a configuration of the reader's",
     "openai/whisper-tiny.en": "a name on Hugging Face",
     "blender/build-visemes-from-arkit.py": "a file of TalkingHead's repository",

@@ -130,6 +130,22 @@ const actions = {
     assert.equal(track.at(9.5)[0], 570);
     assert.ok(Math.abs(track.at(9.5 + 1 / 120)[0] - 570.5) < 1e-3);
     assert.equal(track.at(100)[0], 599);
+    const { moveTalkingHead } = await from("talkinghead.js");
+    let picture;
+    Object.assign(globalThis, { requestAnimationFrame: (f) => (picture = f), cancelAnimationFrame: () => {} });
+    const target = () => ({ realtime: null, needsUpdate: false });
+    const mtAvatar = { jawOpen: target(), headRotateX: target(), mouthOpen: target() };
+    const said = () => Object.values(mtAvatar).map((t) => t.realtime);
+    const face = { names: ["jawOpen", "tongueOut", "headPitch"], now: () => [0.5, 0.25, -0.1] };
+    const letGo = moveTalkingHead({ mtAvatar }, face);
+    picture();
+    assert.deepEqual(said(), [0.5, -0.1, null]);
+    letGo();
+    assert.deepEqual(said(), [null, null, null]);
+    mtAvatar.jawOpen.needsUpdate = false;
+    face.now = () => null; // silent from the start: TalkingHead's own
+    picture();
+    assert.equal(mtAvatar.jawOpen.needsUpdate, false);
     const { hasRelaxedDot } = await from("runtime.js");
     assert.equal(hasRelaxedDot(Uint8Array.of(0, 97, 115, 109, 9, 0, 0, 0)), false);
     const { readWav } = await from("wav.js");
