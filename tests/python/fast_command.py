@@ -37,6 +37,10 @@ def faster(name: str, arguments: list[str]) -> list[str]:
         out += ["--seconds", "2"]
     elif name == "dt-serve" and out[:1] == ["bench"] and "--help" not in out:
         out += ["--seconds", "1"]
+    if name in SERVERS and all(word.startswith("-") for word in out[:1]):
+        # Two documents' servers may run at once: any free port.
+        out += [word for port in ("--grpc-port", "--http-port") if port not in out
+                for word in (port, "0")]  # fmt: skip
     if name == "dt-bench" and "-h" not in out:
         out += ["--quick", *([] if "--peers" in out else ["--peers", "none"])]
     return out
