@@ -28,23 +28,27 @@ else()
 endif()
 target_include_directories(dt_json SYSTEM INTERFACE ${dt_json_include})
 
-# Everything in the library. Built without TensorRT, which is for Python's package.
-add_library(dt_capi_objects OBJECT
+# Of little work, so built small; the digest of the weights goes over all of them.
+set(dt_capi_small
   cpp/capi/border.cpp
   cpp/capi/bundle.cpp
   cpp/capi/runtime.cpp
-  cpp/src/sampler/backend.cpp
   cpp/src/weights/bundle/bundle.cpp
   cpp/src/weights/bundle/json.cpp
   cpp/src/weights/bundle/manifest.cpp
   cpp/src/weights/bundle/safetensors.cpp
-  cpp/src/weights/bundle/sha256.cpp
   cpp/src/weights/bundle/tar.cpp)
+# Everything in the library. Built without TensorRT, which is for Python's package.
+add_library(dt_capi_objects OBJECT
+  ${dt_capi_small}
+  cpp/src/sampler/backend.cpp
+  cpp/src/weights/bundle/sha256.cpp)
 target_include_directories(dt_capi_objects PUBLIC cpp/capi PRIVATE cpp/include cpp/src)
 target_compile_definitions(dt_capi_objects PRIVATE
   DT_BUILDING DT_WITHOUT_TENSORRT DT_VERSION="${PROJECT_VERSION}")
 target_link_libraries(dt_capi_objects PRIVATE dt_flags dt_json)
 if(NOT MSVC)
+  dt_build_small(${dt_capi_small})
   target_compile_options(dt_capi_objects PRIVATE -ffunction-sections -fdata-sections)
 endif()
 set_target_properties(dt_capi_objects PROPERTIES
