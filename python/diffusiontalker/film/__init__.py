@@ -6,7 +6,7 @@ stills need neither.
 
 from .errors import FilmError
 from .layouts import LAYOUTS
-from .portrait import Portrait, picture
+from .portrait import Portrait, picture, size_of
 from .stills import sheet
 from .tracks import MAIN, Track
 from .writing import DEFAULT_SIZE, Beside, Film, check, ready, write
@@ -24,5 +24,6 @@ __all__ = [
     "picture",
     "ready",
     "sheet",
+    "size_of",
     "write",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from .. import head as heads
 from ..curves import CURVES, HEAD
 from . import text
 from .errors import FilmError
+from .portrait import size_of
 from .stills import sheet
 
 _EXAMPLES = """\
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.shapes:
             shapes = [name for name in CURVES if name in head.shapes]
             poses = [("neutral", pose)] + [(name, {**pose, name: 1.0}) for name in shapes]
-        text.save(args.out, sheet(head, poses, columns=8, size=_size(args.size)))
+        text.save(args.out, sheet(head, poses, columns=8, size=size_of("--size", args.size)))
     except (FilmError, heads.HeadError, OSError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -67,13 +67,6 @@ def _pose(pairs: Sequence[str]) -> dict[str, float]:
         except ValueError:
             raise FilmError(f"{pair}: expected a number, as in {name}=0.7") from None
     return pose
-
-
-def _size(wanted: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", wanted)
-    if not found:
-        raise FilmError(f"--size {wanted}: expected WIDTHxHEIGHT, as in 720x720")
-    return int(found[1]), int(found[2])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -148,6 +149,14 @@ def picture(
     For more than a few, keep a `Portrait`. Raises FilmError.
     """
     return Portrait(head, names, size).picture(curves)
+
+
+def size_of(option: str, given: str) -> tuple[int, int]:
+    """Width and height in pixels of WIDTHxHEIGHT. Raises FilmError, which names the option."""
+    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", given)
+    if not found:
+        raise FilmError(f"{option} {given}: expected WIDTHxHEIGHT, as in 1280x720")
+    return int(found[1]), int(found[2])
 
 
 def checked_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,10 +132,7 @@ def _film_size(args: argparse.Namespace) -> tuple[int, int]:
     if args.film_size is None:
         _tried(lambda: film.check(film.DEFAULT_SIZE, args.fps or 30))
         return film.DEFAULT_SIZE
-    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", args.film_size)
-    if not found:
-        raise StreamError(f"--film-size {args.film_size}: expected WIDTHxHEIGHT, as in 1280x720")
-    size = int(found[1]), int(found[2])
+    size = _tried(lambda: film.size_of("--film-size", args.film_size))
     _tried(lambda: film.check(size, args.fps or 30))
     return size
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,11 +63,8 @@ def _checked(args: argparse.Namespace, out: Path) -> tuple[int, int]:
         )
     if (args.layout == "a-b") != (args.beside is not None):
         raise TakeError("--layout a-b and --beside TAKE go together")
-    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", args.size)
-    if match is None:
-        raise TakeError(f"--size {args.size}: expected WIDTHxHEIGHT, as in 1280x720")
-    size = int(match[1]), int(match[2])
     try:
+        size = films.size_of("--size", args.size)
         films.check(size, args.fps)
         films.ready()
     except films.FilmError as error:
