@@ -766,6 +766,11 @@ class Runtime:
         """Input samples of the stream so far, with the silence that was put in."""
         return self._stream.samples
 
+    @property
+    def next_index(self) -> int:
+        """Index of the frame that `poll` gives next; what was skipped or dropped counts."""
+        return self._next_frame
+
     def poll(self, timeout_s: float = 0.0) -> list[Frame]:
         """Takes the frames that are ready, waiting up to `timeout_s` for the first of them."""
         live = self._running("poll")

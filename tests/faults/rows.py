@@ -27,6 +27,8 @@ DEMO = ("--demo", "--seconds", "100000")
 # the table says how long it took.
 RECOVERY_S = 1.0
 MOST_RECOVERY_S = 10.0
+# A program that gets too little of a machine: so long it runs, and so long it does not.
+RUNS_S, STANDS_S = 0.004, 0.096
 
 
 @dataclass(frozen=True)
@@ -320,6 +322,35 @@ def cores_burnt(folder: Path) -> Outcome:
     )  # fmt: skip
 
 
+def starved(policy: str) -> Row:
+    def row(folder: Path) -> Outcome:
+        """dt-stream, on a slow processor, runs for a small part of the time, for 8 s."""
+        env = {**os.environ, "DT_KERNEL": "scalar"}
+        with streaming(folder, *DEMO, "--overload", policy, env=env) as stream:
+            usual_ms, at, lost = stream.usual_ms(), len(stream.came), stream.lost
+            begun_s = time.monotonic()
+            while time.monotonic() - begun_s < 8:
+                stream.process.send_signal(signal.SIGCONT)
+                time.sleep(RUNS_S)
+                stream.process.send_signal(signal.SIGSTOP)
+                time.sleep(STANDS_S)
+            stream.process.send_signal(signal.SIGCONT)
+            over_s = time.monotonic()
+            late = sorted(late_ms for _, late_ms in stream.came[at:])
+            recovery_s = stream.recovery_s(over_s, usual_ms)
+            lost = stream.lost - lost
+            stream.wait_for_frames(60)
+            stream.leave()
+        return Outcome(
+            f"dt-stream without vector instructions gets {RUNS_S / (RUNS_S + STANDS_S):.0%} of "
+            f"its time for 8 s, `--overload {policy}`",
+            f"delay p50 {late[len(late) // 2]:.0f}, p99 {late[len(late) * 99 // 100]:.0f} ms, "
+            f"usually {usual_ms:.0f}", f"{lost} frames", recovery_s,
+        )  # fmt: skip
+
+    return row
+
+
 def many_subscribers(folder: Path) -> Outcome:
     """200 subscribers come, listen for 6 s and go at once."""
     with streaming(folder) as stream:
@@ -443,6 +474,9 @@ ROWS: dict[str, Row] = {
     "clock-stepped": clock_stepped,
     "disk-full": disk_full,
     "cores-burnt": cores_burnt,
+    "starved": starved("keep"),
+    "starved-skip": starved("skip"),
+    "starved-steps": starved("steps"),
     "200-subscribers": many_subscribers,
     "never-reads": never_reads,
     "port-taken": port_taken,

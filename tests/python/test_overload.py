@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -53,6 +54,7 @@ def test_what_is_skipped_is_counted_and_the_rest_keeps_its_time(
     indices = [f.index for f in frames]
     assert indices == sorted(set(indices))
     assert indices[-1] == FRAMES - 1
+    assert runtime.next_index == FRAMES
     assert all(f.time_s == f.index / 60 for f in frames)
     assert sum(f.fewer_steps for f in frames) == stats.frames_of_fewer_steps
     runtime.stop()
@@ -80,6 +82,26 @@ class Overwhelming:
     def stop(self) -> None: ...
     def capture_ns(self, position: int) -> int:
         return position * 62500
+
+
+class WaitsForTheFace(Overwhelming):
+    """As a file does: it is no more than a second ahead of what the runtime has heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = 100
+
+    def start(self, push: object) -> None:
+        self._push = push
+        push(SOUND)  # type: ignore[operator]
+        self._given = len(SOUND)
+
+    def pump(self, heard_s: float) -> None:
+        while self.blocks and self._given / 16000 - heard_s < 1.0:
+            self._push(SOUND[:160])  # type: ignore[operator]
+            self._given += 160
+            self.blocks -= 1
+        self.finished = not self.blocks
 
 
 class Kept(Output):
@@ -113,6 +135,20 @@ def test_a_session_flags_them_and_says_so_once(bundle_at_60: Bundle) -> None:
     assert all(frame.flags & FLAG_GAP for frame in after_gaps)
     reduced = [frame for frame in kept.frames if frame.flags & FLAG_FEWER_STEPS]
     assert len(reduced) == session.stats.frames_of_fewer_steps
+
+
+def test_a_file_goes_on_after_frames_were_skipped(bundle_at_60: Bundle) -> None:
+    runtime, source = Runtime(bundle_at_60, seed=4), WaitsForTheFace()
+    session = LiveSession(
+        runtime, source, Meter(runtime.curve_names), FanOut(), subject="face", overload="skip"
+    )
+    gives_up = threading.Timer(30, session.stop)
+    gives_up.start()
+    session.run()
+    gives_up.cancel()
+    assert session.stats.skipped_frames > 60, "not skipped beyond what a file is ahead"
+    assert source.finished, "it waited for frames that were skipped"
+    assert session.stats.frames + session.stats.skipped_frames == FRAMES + 60
 
 
 def test_what_cannot_be_is_refused(

@@ -157,18 +157,21 @@ struct LiveRuntime::Impl {
 
   void work() {
     try {
+      bool rested = true;  // nothing waited when it looked last
       while (!stopping.load()) {
         // Asked first: samples pushed before finish() are then surely seen by the read.
         const bool last = finishing.load();
         const std::int64_t waiting = ring.waiting();
         const std::int64_t count = ring.read(samples.data(), kReadSamples);
         if (count > 0) {
-          choose_steps(waiting, count);
+          choose_steps(waiting, count, rested);
+          rested = false;
           step(count);
         } else if (last) {
           finish();
           return;
         } else {
+          rested = true;
           std::unique_lock<std::mutex> lock(nap);
           wake.wait_for(lock, kNap);
         }
@@ -187,7 +190,7 @@ struct LiveRuntime::Impl {
     queue.push(curves.data(), due, runtime.steps());
   }
 
-  void choose_steps(std::int64_t waiting, std::int64_t count) {
+  void choose_steps(std::int64_t waiting, std::int64_t count, bool rested) {
     const Overload wanted = overload.load();
     if (wanted != in_force) {
       in_force = wanted;
@@ -195,7 +198,7 @@ struct LiveRuntime::Impl {
       runtime.set_steps(model->sample_steps());
     }
     if (in_force != Overload::kKeep) {
-      runtime.set_steps(policy.steps(waiting, count));
+      runtime.set_steps(policy.steps(waiting, count, rested));
     }
   }
 

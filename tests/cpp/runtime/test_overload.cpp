@@ -29,7 +29,7 @@ constexpr std::int64_t kBlock = 160;  // 10 ms
 std::vector<std::int64_t> chosen(OverloadPolicy& policy, std::int64_t waiting, int blocks) {
   std::vector<std::int64_t> steps;
   for (int i = 0; i < blocks; ++i) {
-    steps.push_back(policy.steps(waiting, kBlock));
+    steps.push_back(policy.steps(waiting, kBlock, false));
   }
   return steps;
 }
@@ -37,9 +37,29 @@ std::vector<std::int64_t> chosen(OverloadPolicy& policy, std::int64_t waiting, i
 TEST(OverloadPolicy, OneLateLookIsNoOverload) {
   OverloadPolicy policy(Overload::kSteps, 8);
   for (int hiccup = 0; hiccup < 10; ++hiccup) {
-    EXPECT_EQ(policy.steps(60000, 4000), 8);
-    EXPECT_EQ(policy.steps(kBlock, kBlock), 8);
+    EXPECT_EQ(policy.steps(60000, 4000, true), 8);
+    EXPECT_EQ(policy.steps(kBlock, kBlock, false), 8);
   }
+}
+
+// A sound card's blocks of a quarter of a second: late only where one has not been computed when
+// the next one comes.
+TEST(OverloadPolicy, LongBlocksAreNoOverload) {
+  constexpr std::int64_t kLong = 4000;
+  OverloadPolicy policy(Overload::kSteps, 8);
+  for (int block = 0; block < 100; ++block) {
+    EXPECT_EQ(policy.steps(kLong, kLong, true), 8);
+  }
+  policy.steps(kLong, kLong, false);
+  EXPECT_EQ(policy.steps(kLong, kLong, false), 2);
+  for (int block = 0; block < 8; ++block) {
+    policy.steps(kLong, kLong, true);
+  }
+  EXPECT_EQ(policy.steps(kLong, kLong, true), 8) << "two seconds up with it";
+  OverloadPolicy skips(Overload::kSkip, 8);
+  skips.steps(8000, kLong, false);
+  EXPECT_EQ(skips.steps(8000, kLong, false), 0);
+  EXPECT_EQ(skips.steps(kLong, kLong, true), 8) << "up with it, however long the block is";
 }
 
 TEST(OverloadPolicy, TakesFewerStepsThenSkipsAndComesBack) {

@@ -73,7 +73,7 @@ class LiveSession:
         self._schema: Schema | None = None
         self._sequence = 0
         self._audio_sequence = 0
-        self._next_index = 0
+        self._next_index = self._noted_index = 0
         self._capture_ns = 0
         self._lost_samples = 0
         self._last = np.zeros(len(runtime.curve_names), np.float32)
@@ -125,7 +125,7 @@ class LiveSession:
 
     def _play(self) -> str:
         while not self._ending.asked.is_set():
-            self._source.pump(float(self._next_index / self._runtime.frame_rate))
+            self._source.pump(self._heard_s())
             self._send_audio()
             self._take(self._runtime.poll(_POLL_S))
             self._outputs.serve()
@@ -139,6 +139,10 @@ class LiveSession:
                 return "end of the audio"
         self._drain(_DRAIN_S)
         return LEFT
+
+    def _heard_s(self) -> float:
+        """How far the runtime has come, in seconds of sound: skipped frames count."""
+        return float(self._runtime.next_index / self._runtime.frame_rate)
 
     def _drain(self, limit_s: float) -> None:
         """No more audio: takes the frames that are still owed."""
@@ -165,7 +169,8 @@ class LiveSession:
             self._last = frame.curves
             now_ns = time.monotonic_ns()
             self._meter.note(now_ns, frame.curves, (now_ns - self._capture_ns) / 1e6)
-        if frames:
+        if self._runtime.next_index != self._noted_index:
+            self._noted_index = self._runtime.next_index
             self._note_state()
 
     def _note_state(self) -> None:
