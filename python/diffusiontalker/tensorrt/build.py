@@ -139,6 +139,8 @@ def _graph(
     bundle: Bundle, graph: str, frames: int, precision: str
 ) -> tuple[ModelProto, list[graphs.Port]]:
     """A graph by its name in an engine's file, and its inputs."""
+    if graph == "talker":
+        return graphs.talker_graph(bundle, precision), graphs.talker_ports(bundle, precision)[0]
     if graph == "encoder":
         return graphs.encoder_graph(bundle, precision), graphs.encoder_ports(bundle)[0]
     inputs = graphs.sampler_ports(bundle, frames)[0]

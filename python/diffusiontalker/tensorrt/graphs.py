@@ -41,8 +41,10 @@ from ..files import replaced
 from .encoder import encoder_graph, encoder_ports
 from .nodes import PRECISIONS, Port
 from .sampler import loop_sampler_graph, sampler_graph, sampler_ports, step_table
+from .talker import CONTROLS, room, talker_graph, talker_ports, ticks
 
 __all__ = [
+    "CONTROLS",
     "FRAME_COUNTS",
     "MOST_FRAMES",
     "PRECISIONS",
@@ -53,9 +55,13 @@ __all__ = [
     "export_onnx",
     "file_name",
     "loop_sampler_graph",
+    "room",
     "sampler_graph",
     "sampler_ports",
     "step_table",
+    "talker_graph",
+    "talker_ports",
+    "ticks",
 ]
 
 #: Frames a launch for which there are graphs.

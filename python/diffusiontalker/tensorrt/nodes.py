@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,15 @@ Shape = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a graph; float32, all of them."""
+    """An input or output of a graph; float32 but for those that say otherwise."""
 
     name: str
     shape: Shape
+    half: bool = False  #: float16
+
+    def next(self) -> Port:
+        """The output of a state that is this input."""
+        return replace(self, name=f"next_{self.name}")
 
 
 class Graph:
@@ -106,10 +111,16 @@ class Graph:
         self, name: str, inputs: Sequence[Port], outputs: Sequence[Port], notes: dict[str, str]
     ) -> ModelProto:
         ports = [
-            [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in side]
+            [
+                helper.make_tensor_value_info(
+                    p.name, TensorProto.FLOAT16 if p.half else TensorProto.FLOAT, p.shape
+                )
+                for p in side
+            ]
             for side in (inputs, outputs)
         ]
-        constants = list(self._constants.values())
+        read = {name for node in self._nodes for name in node.input}
+        constants = [c for c in self._constants.values() if c.name in read]
         graph = helper.make_graph(self._nodes, name, ports[0], ports[1], constants)
         model = helper.make_model(
             graph,

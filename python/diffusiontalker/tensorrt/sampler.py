@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,15 @@ from .nodes import Array, Graph, Port, Shape, notes
 def _input_weights(tensors: Mapping[str, Array], layer: int) -> tuple[Array, Array]:
     name = f"l{layer}"
     return tensors[f"decoder.gru.weight_ih_{name}"].T, tensors[f"decoder.gru.bias_ih_{name}"]
+
+
+def first_layer(bundle: Bundle) -> list[Array]:
+    """The parts of the first layer's matrix, which reads concat(audio, identity, step, x): only x
+    changes from step to step."""
+    m = bundle.manifest
+    channels, step_dim = int(m["encoder"]["channels"]), int(m["decoder"]["step_dim"])
+    weight, _ = _input_weights(bundle.tensors, 0)
+    return np.split(weight, np.cumsum([channels, channels, step_dim]))
 
 
 def sampler_ports(bundle: Bundle, frames: int | str) -> tuple[list[Port], list[Port]]:
@@ -53,62 +63,65 @@ def _ddim(bundle: Bundle) -> list[tuple[float, float]]:
     return [*scales, (0.0, 1.0)]
 
 
-def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> ModelProto:
-    """The sampler for `frames` frames; see the module's text for its inputs and outputs.
+def _cell(g: Graph, bundle: Bundle, below: str, before: str, layer: int) -> str:
+    """A GRU cell in PyTorch's form, gates in the order reset, update, new."""
+    t, hidden = bundle.tensors, int(bundle.manifest["decoder"]["hidden"])
+    recurrent = g.linear(
+        before,
+        t[f"decoder.gru.weight_hh_l{layer}"].T,
+        t[f"decoder.gru.bias_hh_l{layer}"],
+    )
+    in_gates, in_new = g.split(below, 2, [2 * hidden, hidden])
+    re_gates, re_new = g.split(recurrent, 2, [2 * hidden, hidden])
+    gates = g.node("Sigmoid", g.node("Add", in_gates, re_gates))
+    reset, update = g.split(gates, 2, [hidden, hidden])
+    new = g.node("Tanh", g.node("Add", in_new, g.node("Mul", reset, re_new)))
+    kept = g.node("Mul", update, g.node("Sub", before, new))
+    return g.node("Add", new, kept)
+
+
+@dataclass
+class Frames:
+    """What the sampler's nodes read, by name; n values of each frame as (frames, streams, n)."""
+
+    count: int
+    audio: str
+    identity: str
+    noise: str
+    of_steps: str  # (steps, 3 hidden): `step_table` times `first_layer`'s third part
+
+
+def sample(g: Graph, bundle: Bundle, frames: Frames, state: list[list[str]]) -> list[str]:
+    """All sampling steps: x0 of each frame, (1, streams, 52), in standardised units.
+
+    `state` holds (1, streams, hidden) of each step and layer, and afterwards the next ones.
 
     Cell (frame f, step s) needs only (f - 1, s) and (f, s - 1), so the cells of a diagonal f + s
     are stacked into one product, as the CPU runtime does: frames + steps - 1 products a matrix.
     """
-    g, t, m = Graph(precision), bundle.tensors, bundle.manifest
+    t, m, count = bundle.tensors, bundle.manifest, frames.count
     steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
-    hidden, channels = int(m["decoder"]["hidden"]), int(m["encoder"]["channels"])
-    step_dim = int(m["decoder"]["step_dim"])
-    ddim = _ddim(bundle)
-
-    # The first layer reads concat(audio, identity, step, x): only x changes from step to step.
-    weight, bias = _input_weights(t, 0)
-    audio_part, identity_part, step_part, x_part = np.split(
-        weight, np.cumsum([channels, channels, step_dim])
-    )
-
-    def frame_first(name: str) -> str:  # (streams, F, n) -> (F, streams, n)
-        return g.transpose(name, (1, 0, 2))
-
+    hidden, ddim = int(m["decoder"]["hidden"]), _ddim(bundle)
+    audio_part, identity_part, _, x_part = first_layer(bundle)
+    bias = _input_weights(t, 0)[1]
     of_frames = g.node(
         "Add",
-        g.linear(frame_first("audio"), audio_part, bias),
-        g.matmul(frame_first("identity"), identity_part),
+        g.linear(frames.audio, audio_part, bias),
+        g.matmul(frames.identity, identity_part),
     )
-    of_frame = g.split(of_frames, 0, [1] * frames)  # (1, streams, 3 hidden) each
-    of_steps = g.reshape(g.matmul("step_table", step_part), (steps, 1, 3 * hidden))
+    of_frame = g.split(of_frames, 0, [1] * count)  # (1, streams, 3 hidden) each
+    of_steps = g.reshape(frames.of_steps, (steps, 1, 3 * hidden))
     of_step = g.split(of_steps, 0, [1] * steps)
 
     # Everything below is (cells, streams, n).
-    states = g.split(g.reshape("state", (steps * layers, -1, hidden)), 0, [1] * (steps * layers))
-    state = [states[s * layers : (s + 1) * layers] for s in range(steps)]
-    noise = g.split(frame_first("noise"), 0, [1] * frames)
+    noise = g.split(frames.noise, 0, [1] * count)
     x = [""] * steps  # what the next cell of each step starts from
-    x0 = [""] * frames
+    x0 = [""] * count
 
-    def cell(below: str, before: str, layer: int) -> str:
-        """A GRU cell in PyTorch's form, gates in the order reset, update, new."""
-        recurrent = g.linear(
-            before,
-            t[f"decoder.gru.weight_hh_l{layer}"].T,
-            t[f"decoder.gru.bias_hh_l{layer}"],
-        )
-        in_gates, in_new = g.split(below, 2, [2 * hidden, hidden])
-        re_gates, re_new = g.split(recurrent, 2, [2 * hidden, hidden])
-        gates = g.node("Sigmoid", g.node("Add", in_gates, re_gates))
-        reset, update = g.split(gates, 2, [hidden, hidden])
-        new = g.node("Tanh", g.node("Add", in_new, g.node("Mul", reset, re_new)))
-        kept = g.node("Mul", update, g.node("Sub", before, new))
-        return g.node("Add", new, kept)
-
-    for diagonal in range(frames + steps - 1):
-        first, last = max(0, diagonal - frames + 1), min(diagonal, steps - 1)
+    for diagonal in range(count + steps - 1):
+        first, last = max(0, diagonal - count + 1), min(diagonal, steps - 1)
         cells = range(first, last + 1)  # steps; cell s is at frame diagonal - s
-        if diagonal < frames:
+        if diagonal < count:
             x[0] = noise[diagonal]
         stacked = g.join([x[s] for s in cells])
         fixed = g.node(
@@ -120,7 +133,7 @@ def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> Mo
         for layer in range(layers):
             if layer > 0:
                 below = g.linear(below, *_input_weights(t, layer))
-            below = cell(below, g.join([state[s][layer] for s in cells]), layer)
+            below = _cell(g, bundle, below, g.join([state[s][layer] for s in cells]), layer)
             for s, part in zip(cells, g.split(below, 0, [1] * len(cells)), strict=True):
                 state[s][layer] = part
         prediction = g.linear(below, t["decoder.head.weight"].T, t["decoder.head.bias"])
@@ -136,9 +149,24 @@ def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> Mo
                 x0[diagonal - s] = part
             else:
                 x[s + 1] = part
+    return x0
 
+
+def sampler_graph(bundle: Bundle, frames: int, precision: str = "float32") -> ModelProto:
+    """The sampler for `frames` frames; the text of graphs.py says its inputs and outputs."""
+    g, m = Graph(precision), bundle.manifest
+    steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
+    hidden = int(m["decoder"]["hidden"])
+    # (streams, F, n) -> (F, streams, n)
+    audio, identity, noise = (
+        g.transpose(name, (1, 0, 2)) for name in ("audio", "identity", "noise")
+    )
+    states = g.split(g.reshape("state", (steps * layers, -1, hidden)), 0, [1] * (steps * layers))
+    state = [states[s * layers : (s + 1) * layers] for s in range(steps)]
+    of_steps = g.matmul("step_table", first_layer(bundle)[2])
+    x0 = sample(g, bundle, Frames(frames, audio, identity, noise, of_steps), state)
     g.output(g.transpose(g.join(x0), (1, 0, 2)), "x0")
-    all_states = g.join([state[s][layer] for s in range(steps) for layer in range(layers)])
+    all_states = g.join([part for parts in state for part in parts])
     g.output(g.reshape(all_states, (steps, layers, -1, hidden)), "next_state")
     inputs, outputs = sampler_ports(bundle, frames)
     return g.finish(f"sampler_{frames}", inputs, outputs, notes(bundle, precision))
