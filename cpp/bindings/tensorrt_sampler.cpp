@@ -115,6 +115,8 @@ dt::BackendOptions backend_options(const std::string& name, const py::object& te
     const auto fields = item.cast<py::dict>();
     dt::TensorRtEngine engine;
     read(fields, where, "path", &engine.path);
+    read(fields, where, "graph", &engine.graph);
+    read(fields, where, "precision", &engine.precision);
     read(fields, where, "frames", &engine.frames);
     read(fields, where, "library_version", &engine.library_version);
     read(fields, where, "capabilities", &engine.capabilities);
