@@ -1,7 +1,22 @@
-"""A bundle as ONNX graphs (opset 18): the audio encoder, and the sampler with its steps unrolled.
+"""A bundle as ONNX graphs (opset 18): the whole path, and its two networks by themselves.
 
 The graphs are written node by node from the bundle's tensors, not traced, so that every name and
 shape below is a promise. `streams` is the number of voices, a free dimension everywhere.
+
+talker.onnx, a tick of every voice: up to C log-mel columns in, C what one frame needs after
+another (2 at 60 frames a second), and at most a frame out. A voice's ticks are `ticks`; whoever
+sits out has 0 columns and no frame, and keeps its state:
+    mel (streams, C, 80), the columns that there are first, finite numbers behind them,
+    noise (streams, 1, 52), normal noise times the bundle's `noise_scale`,
+    columns, frame, sampled, voiced, share, follow, first (streams, 1, 1): how many columns there
+    are; 1 where a frame comes out, where the sampler runs for it, where somebody speaks in it;
+    how much of the newest column is in it, the rest being of the one before; 1 where the identity
+    follows the voice, and the row of the library that a voice begins with, which is always one
+    -> curves (streams, 1, 52) of the frame, identity_row (streams, 1, 1) and identity_scores
+    (streams, 1, identities) at it
+and the state (`talker_states`), zeros at a voice's start, each X with an output next_X: that of the
+encoder, below, `heard` (streams, 2, channels), the features of the two newest columns, that of
+identity matching (identity.py), and `state` (streams, steps x layers, hidden).
 
 encoder.onnx, for any number of columns at 100 Hz, the history of each convolution in and out:
     mel (streams, columns, 80), history_input (streams, 2, 80),
@@ -24,7 +39,8 @@ sampler_loop.onnx has the sampler's inputs and outputs for any number of frames,
 nodes, which runtimes turn into loops: the baseline to measure against.
 
 In a float16 graph the products with weights are float16; inputs, outputs, states, sums, gates,
-norms and attention stay float32.
+norms and attention stay float32, but for talker.onnx's keys and values, which are nearly all of a
+voice's state and so of what a launch reads and writes.
 """
 
 from __future__ import annotations
@@ -88,7 +104,8 @@ def export_onnx(
     precisions: Sequence[str] = ("float32",),
     note: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Writes the encoder, a sampler for each of `frames`, and the loop; returns the files.
+    """Writes the whole path, the encoder, a sampler for each of `frames`, and the loop; returns the
+    files.
 
     `note` is told the name of each file before it is written.
     """
@@ -97,6 +114,7 @@ def export_onnx(
         ("sampler_loop.onnx", lambda: loop_sampler_graph(bundle))
     ]
     for p in precisions:
+        graphs.append((file_name("talker", p), partial(talker_graph, bundle, p)))
         graphs.append((file_name("encoder", p), partial(encoder_graph, bundle, p)))
         for f in frames:
             name = file_name(f"sampler_{f}", p)
