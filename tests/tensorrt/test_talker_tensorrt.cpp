@@ -23,7 +23,6 @@
 #include "dt/voices.h"
 #include "features/encoder.h"
 #include "features/identity.h"
-#include "features/ticks.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_talker.h"

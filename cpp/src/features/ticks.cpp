@@ -8,16 +8,10 @@
 
 namespace dt {
 
-std::int64_t Ticks::room(const TimeBase& time) {
-  const auto columns = time.frame_seconds() * static_cast<double>(TimeBase::kColumnRateHz);
-  // What rounding has added to a whole number is no column.
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(columns - 1e-9)));
-}
-
 Ticks::Ticks(const TimeBase& time, double lookback_ms, std::int64_t max_columns)
     : time_(time),
       lookback_us_(std::llround(lookback_ms * 1000.0)),
-      room_(room(time)),
+      room_(time.most_columns_a_frame()),
       // What a frame that is not due yet will need, and the worst wait of a column before the
       // newest.
       mel_(static_cast<std::size_t>((max_columns + time.last_column(1) + 4) * LogMel::kBands)),

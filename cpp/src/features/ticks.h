@@ -13,9 +13,6 @@ namespace dt {
 
 class Ticks {
  public:
-  // Most columns a tick: what one frame needs after another.
-  static std::int64_t room(const TimeBase& time);
-
   // `lookback_ms`: columns centred this long before a frame's instant count towards its voice.
   // `max_columns` bounds the columns of a push.
   Ticks(const TimeBase& time, double lookback_ms, std::int64_t max_columns);

@@ -65,7 +65,7 @@ Sampler::Job Voice::begin(std::int64_t number, float* curves) {
   return {number, due, nullptr, nullptr, curves};
 }
 
-bool Voice::next(const Sampler::Job& job, Backend::Tick* tick) {
+bool Voice::next(const Sampler::Job& job, Sampler::Tick* tick) {
   Ticks::Tick next{};
   if (!ticks->next(&next)) {
     return false;

@@ -16,7 +16,6 @@
 #include "features/encoder.h"
 #include "features/identity.h"
 #include "features/ticks.h"
-#include "sampler/backend.h"
 #include "sampler/sampler.h"
 
 namespace dt {
@@ -36,7 +35,7 @@ struct Voice {
   // The same for a backend that hears: in place of the encoder and align(), next() for each tick
   // of the frames that `begin` says are due. `curves` is where the tick's frame goes.
   Sampler::Job begin(std::int64_t number, float* curves);
-  bool next(const Sampler::Job& job, Backend::Tick* tick);
+  bool next(const Sampler::Job& job, Sampler::Tick* tick);
 
   void reset();
   // What the next stream is told, from its reset() on. Throws, and changes nothing, as the

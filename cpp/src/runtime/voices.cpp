@@ -16,7 +16,6 @@
 #include "refusal/text_stream.h"
 #include "runtime/crew.h"
 #include "runtime/voice.h"
-#include "sampler/backend.h"
 #include "sampler/sampler.h"
 
 namespace dt {
@@ -215,7 +214,7 @@ class Share {
     for (;;) {
       ticks_.clear();
       for (const Sampler::Job& job : due_) {
-        Backend::Tick tick{};
+        Sampler::Tick tick{};
         if (voices_[static_cast<std::size_t>(job.voice)].next(job, &tick)) {
           ticks_.push_back(tick);
         }
@@ -246,7 +245,7 @@ class Share {
   std::vector<Piece> pieces_;
   std::vector<Encoder::Job> heard_;
   std::vector<Sampler::Job> due_;
-  std::vector<Backend::Tick> ticks_;
+  std::vector<Sampler::Tick> ticks_;
   std::array<double, Voices::kStages> stage_seconds_{};
 };
 

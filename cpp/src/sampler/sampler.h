@@ -32,8 +32,9 @@ class Sampler {
 
   // Where the backend hears, its ticks in place of push(): `noise` is filled in here, and `curves`
   // is null without a frame. Results lie in their places after rest().
+  using Tick = Backend::Tick;
   bool hears() const { return backend_->hears(); }
-  void talk(Backend::Tick* ticks, std::int64_t count);
+  void talk(Tick* ticks, std::int64_t count);
   void rest();
 
   void reset(std::int64_t voice);

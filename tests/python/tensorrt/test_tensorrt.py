@@ -276,10 +276,18 @@ def test_the_gpu_report_runs_as_far_as_it_can(bundle_with_context: Bundle, tmp_p
     script = ROOT / "cpp/bench/gpu_report.py"
     out = tmp_path / "report.md"
     command = [sys.executable, str(script), str(bundle_with_context.path), "--seconds", "0.01",
-               "--out", str(out)]  # fmt: skip
+               "--voices", "1", "--out", str(out)]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     text = out.read_text()
     assert "# no GPU" in text
-    assert "| audio encoder, 50 ms of sound |" in text
+    assert "| float32, PyTorch, eager | 1 |" in text
+    assert "| float16, ONNX Runtime | 1 |" in text
     assert "TensorRT was not measured: TensorRT backend: " in text
-    assert "BEYOND" not in text
+    for bad in ("BEYOND", "broke off"):
+        assert bad not in text
+    data = json.loads(out.with_suffix(".json").read_text())
+    assert data["device"] == "no GPU"
+    assert not data["failed"]
+    (eager,) = [r for r in data["rows"] if r["what"] == "float32, PyTorch, eager"]
+    assert eager["voices"] == 1
+    assert eager["p99_ms"] >= eager["p50_ms"] > 0

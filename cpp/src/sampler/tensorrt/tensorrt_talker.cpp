@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "dt/log_mel.h"
-#include "features/ticks.h"
 #include "sampler/tensorrt/border.h"
 #include "weights/model.h"
 
@@ -23,7 +22,7 @@ TensorRtTalker::TensorRtTalker(std::shared_ptr<const Model> model, const Backend
                                std::int64_t voices)
     : model_(std::move(model)),
       voices_(voices),
-      room_(Ticks::room(ModelWeights::of(*model_).time)),
+      room_(ModelWeights::of(*model_).time.most_columns_a_frame()),
       curves_(model_->curve_count()),
       identities_(ModelWeights::of(*model_).identities),
       api_(tensorrt::open_plugin(options.plugin)),

@@ -1,0 +1,118 @@
+"""An exported ONNX graph run with PyTorch's operators, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from onnx import ModelProto, TensorProto, numpy_helper
+
+Values = dict[str, torch.Tensor]
+
+_TYPES = {
+    TensorProto.FLOAT: torch.float32,
+    TensorProto.FLOAT16: torch.float16,
+    TensorProto.INT64: torch.int64,
+}
+
+
+def _slice(x: torch.Tensor, begin: Any, end: Any, axis: Any, step: Any) -> torch.Tensor:
+    return x[
+        tuple(
+            slice(int(begin), min(int(end), 2**62), int(step)) if d == int(axis) else slice(None)
+            for d in range(x.dim())
+        )
+    ]
+
+
+def _shape(x: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(sizes.tolist())])
+
+
+def _norm(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.layer_norm(x, scale.shape, scale, shift, 1e-5)
+
+
+def _quotient(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.div(x, y) if x.is_floating_point() else torch.div(x, y, rounding_mode="floor")
+
+
+def _rounded(x: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+    """QuantizeLinear to int8, whose values stay float here."""
+    return torch.clamp(torch.round(x / scale) + zero, -128, 127)
+
+
+_SIMPLE: dict[str, Callable[..., torch.Tensor]] = {
+    "MatMul": torch.matmul, "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul,
+    "Div": _quotient, "Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Relu": torch.relu,
+    "Erf": torch.erf, "Sqrt": torch.sqrt, "Floor": torch.floor, "Abs": torch.abs,
+    "Identity": lambda v: v, "Where": torch.where, "And": torch.logical_and,
+    "Not": torch.logical_not, "Equal": torch.eq, "Greater": torch.gt, "Less": torch.lt,
+    "GreaterOrEqual": torch.ge, "Max": torch.maximum, "Min": torch.minimum,
+    "Reshape": _shape, "Slice": _slice, "LayerNormalization": _norm,
+    "Unsqueeze": lambda v, axis: v.unsqueeze(int(axis)),
+    "ReduceSum": lambda v, axis: v.sum(dim=int(axis), keepdim=True),
+    "ReduceMax": lambda v, axis: v.amax(dim=int(axis), keepdim=True),
+    "ReduceMin": lambda v, axis: v.amin(dim=int(axis), keepdim=True),
+    "QuantizeLinear": _rounded,
+    "DequantizeLinear": lambda v, scale, zero: (v.to(scale.dtype) - zero.to(scale.dtype)) * scale,
+}  # fmt: skip
+
+
+class GraphInTorch(torch.nn.Module):
+    """The graph as a function of its inputs by name, to its outputs by name.
+
+    What depends on constants alone is computed once. Whole numbers among those are sizes and
+    places, which Python reads: they stay on the host, where reading costs no wait, but for the
+    indices of a Gather.
+    """
+
+    def __init__(self, model: ModelProto, device: str) -> None:
+        super().__init__()
+        constants = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy())
+                     for i in model.graph.initializer}  # fmt: skip
+        gathered = {n.input[1] for n in model.graph.node if n.op_type == "Gather"}
+        self._outputs = [o.name for o in model.graph.output]
+        self._nodes = []
+        for n in model.graph.node:
+            attributes = {a.name: a for a in n.attribute}
+            if all(name in constants for name in n.input):
+                results = self._apply(n.op_type, [constants[i] for i in n.input], attributes)
+                constants.update(zip(n.output, results, strict=True))
+            else:
+                self._nodes.append((n.op_type, list(n.input), list(n.output), attributes))
+        read = {name for _, names, _, _ in self._nodes for name in names} | set(self._outputs)
+        self._constants: Values = {
+            name: value.to("cpu" if value.dtype == torch.int64 and name not in gathered else device)
+            for name, value in constants.items()
+            if name in read
+        }
+
+    def forward(self, inputs: Values) -> Values:
+        values = {**self._constants, **inputs}
+        for kind, names, outputs, attributes in self._nodes:
+            results = self._apply(kind, [values[name] for name in names], attributes)
+            for name, result in zip(outputs, results, strict=True):
+                values[name] = result
+        return {name: values[name] for name in self._outputs}
+
+    def _apply(self, kind: str, x: list[torch.Tensor], attributes: dict[str, Any]) -> Any:
+        if kind in _SIMPLE:
+            return [_SIMPLE[kind](*x)]
+        if kind == "Cast":
+            return [x[0].to(_TYPES[attributes["to"].i])]
+        if kind == "Transpose":
+            return [x[0].permute(*attributes["perm"].ints)]
+        if kind == "Concat":
+            return [torch.cat(x, dim=attributes["axis"].i)]
+        if kind == "Split":
+            return torch.split(x[0], x[1].tolist(), dim=attributes["axis"].i)
+        if kind == "Softmax":
+            return [torch.softmax(x[0], dim=attributes["axis"].i)]
+        if kind == "Gather":
+            axis, index = attributes["axis"].i, x[1]
+            picked = x[0].index_select(axis, index.reshape(-1))
+            shape = [*x[0].shape[:axis], *index.shape, *x[0].shape[axis + 1 :]]
+            return [picked.reshape(shape)]
+        raise NotImplementedError(f"the graph has a {kind} node")
