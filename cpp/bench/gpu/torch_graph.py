@@ -38,11 +38,6 @@ def _quotient(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.div(x, y) if x.is_floating_point() else torch.div(x, y, rounding_mode="floor")
 
 
-def _rounded(x: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-    """QuantizeLinear to int8, whose values stay float here."""
-    return torch.clamp(torch.round(x / scale) + zero, -128, 127)
-
-
 _SIMPLE: dict[str, Callable[..., torch.Tensor]] = {
     "MatMul": torch.matmul, "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul,
     "Div": _quotient, "Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Relu": torch.relu,
@@ -55,8 +50,6 @@ _SIMPLE: dict[str, Callable[..., torch.Tensor]] = {
     "ReduceSum": lambda v, axis: v.sum(dim=int(axis), keepdim=True),
     "ReduceMax": lambda v, axis: v.amax(dim=int(axis), keepdim=True),
     "ReduceMin": lambda v, axis: v.amin(dim=int(axis), keepdim=True),
-    "QuantizeLinear": _rounded,
-    "DequantizeLinear": lambda v, scale, zero: (v.to(scale.dtype) - zero.to(scale.dtype)) * scale,
 }  # fmt: skip
 
 

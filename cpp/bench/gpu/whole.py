@@ -16,11 +16,12 @@ from diffusiontalker import CURVES, Runtime, _core
 from diffusiontalker.bundle import Bundle
 from diffusiontalker.curves import LIPS, indices
 from diffusiontalker.tensorrt import build as tensorrt_build
-from diffusiontalker.tensorrt import engines, graphs
+from diffusiontalker.tensorrt import calibration, engines, graphs
 
 Arrays = dict[str, np.ndarray]
 #: Takes a launch's inputs, states among them, and gives its outputs.
 Launch = Callable[[Arrays], Arrays]
+ALL = (*graphs.PRECISIONS, *graphs.EIGHT_BITS)
 
 
 def bare(source: Bundle) -> Bundle:
@@ -33,20 +34,9 @@ def bare(source: Bundle) -> Bundle:
     return Bundle(source.path, manifest, source.tensors)
 
 
-def zeros(bundle: Bundle, streams: int, precision: str) -> Arrays:
-    """The inputs of a launch in which nobody takes part, and states at their start."""
-    return {
-        p.name: np.zeros(
-            [streams if size == "streams" else int(size) for size in p.shape],
-            np.float16 if p.half else np.float32,
-        )
-        for p in graphs.talker_ports(bundle, precision)[0]
-    }
-
-
 def busy(bundle: Bundle, streams: int, precision: str) -> Arrays:
     """The inputs of a launch in which every voice has all the columns it may, and a frame."""
-    inputs = zeros(bundle, streams, precision)
+    inputs = graphs.quiet(bundle, streams, precision)
     rng = np.random.default_rng(0)
     for name in ("mel", "noise"):
         inputs[name] = rng.standard_normal(inputs[name].shape, np.float32)
@@ -57,31 +47,43 @@ def busy(bundle: Bundle, streams: int, precision: str) -> Arrays:
     return inputs
 
 
+def speech() -> np.ndarray:
+    """The demo clip, or where it cannot be read, a tone that comes and goes."""
+    try:
+        return calibration.demo_speech()
+    except engines.BackendError:
+        t = np.arange(4 * 16000) / 16000
+        loud = np.clip(np.sin(2 * np.pi * 1.7 * t), 0, None)
+        return (0.3 * loud * np.sign(np.sin(2 * np.pi * 120 * t))).astype(np.float32)
+
+
+def able_to_calibrate(report: Report) -> tuple[str, ...]:
+    """The precisions that graphs can be written in here."""
+    try:
+        calibration.demo_speech()
+    except engines.BackendError as error:
+        report.say(f"- int8, fp8: not measured: {error}")
+        return tuple(graphs.PRECISIONS)
+    return ALL
+
+
 def drive(
     bundle: Bundle, launch: Launch, audio: np.ndarray, frames: int, precision: str,
     streams: int = 1, others: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Curves of voice 0's frames; `others`: the other voices take part too."""
-    inputs = zeros(bundle, streams, precision)
+    inputs = graphs.quiet(bundle, streams, precision)
     mel, _ = _core.log_mel(np.concatenate([audio, np.zeros(16000, np.float32)]))
-    default, got = bundle.default_identity, []
+    got = []
     active = slice(0, streams if others else 1)
-    inputs["follow"][:] = 1
-    inputs["first"][:] = default
     for tick in graphs.ticks(bundle, frames):
-        due = tick.frame is not None
-        columns = mel[tick.first_column : tick.first_column + tick.columns]
-        inputs["mel"][active, : len(columns)] = columns
-        values = {"columns": len(columns), "frame": due, "sampled": due, "voiced": due,
-                  "share": tick.share}  # fmt: skip
-        for name, value in values.items():
-            inputs[name][active] = value
+        graphs.bring(inputs, active, tick, mel, None, bundle.default_identity)
         if tick.frame is not None:
             inputs["noise"][active] = _core.noise(1, tick.frame, 1) * bundle.noise_scale()
         out = launch(inputs)
         for name in [n for n in out if n.startswith("next_")]:
             inputs[name.removeprefix("next_")] = out[name]
-        if due:
+        if tick.frame is not None:
             got.append(out["curves"][0, 0])
     return np.array(got)
 
@@ -101,10 +103,7 @@ def parity(
     """Of each precision's launch: against the CPU in float32 bounded, in integers without a
     bound; and a voice among others against the same voice alone."""
     plain = bare(bundle)
-    rate = float(bundle.frame_rate)
-    t = np.arange(int(frames / rate * 16000)) / 16000
-    loud = np.clip(np.sin(2 * np.pi * 1.7 * t), 0, None)
-    audio = (0.3 * loud * np.sign(np.sin(2 * np.pi * 120 * t))).astype(np.float32)
+    audio = speech()[: int(frames / float(bundle.frame_rate) * 16000)]
     expected = {}
     for kind in ("float32", "int8"):
         rt = Runtime(plain, seed=1, idle=0, precision=kind)
@@ -127,6 +126,8 @@ def parity(
             largest_difference=float(np.abs(difference).max()),
             LBE=float(np.linalg.norm(difference[:, lips], axis=1).mean()),
         )
+        if precision in graphs.EIGHT_BITS and not torch.cuda.is_available():
+            continue  # a CPU turns the weights into floats again at each launch
         few = min(frames, 12)
         alone, among = (drive(plain, launch, audio, few, precision, 4, o) for o in (False, True))
         report.check(
@@ -265,12 +266,14 @@ def onnx_runtime_rows(
         names = [o.name for o in made.get_outputs()]
         return lambda inputs: dict(zip(names, made.run(names, inputs), strict=True))
 
-    sessions = {p: session(p) for p in graphs.PRECISIONS}
+    sessions = {p: session(p) for p in able_to_calibrate(report)}
     parity(report, bundle, {p: plain(s) for p, s in sessions.items()}, frames, "ONNX Runtime")
     report.say()
     report.head()
     for streams in sizes:
         for precision, made in sessions.items():
+            if precision in graphs.EIGHT_BITS and not gpu:
+                continue
 
             def prepare(
                 made: Any = made, streams: int = streams, precision: str = precision
@@ -308,19 +311,21 @@ def tensorrt_rows(
     title = engines.probe()
     report.section(f"Whole path: {title}")
     os.environ["DT_TENSORRT_ENGINES"] = str(folder)
-    plan = tensorrt_build.Plan(rtx=rtx, precisions=graphs.PRECISIONS)
-    tensorrt_build.build(bundle, plan, folder)
+    able = [p for p in ALL if _builds(report, bundle, folder, rtx, p)]
     audio = 0.1 * np.random.default_rng(2).standard_normal(16000).astype(np.float32)
     expected = Runtime(bundle, seed=1, precision="float32")
     whole = np.concatenate([expected.step(audio), expected.flush()])[:frames]
-    for precision, limit in zip(
-        graphs.PRECISIONS, (FLOAT32_TOLERANCE, HALF_TOLERANCE), strict=True
-    ):
+    limits = {"float32": FLOAT32_TOLERANCE, "float16": HALF_TOLERANCE}
+    for precision in able:
         os.environ["DT_TENSORRT_PRECISION"] = precision
         runtime = Runtime(bundle, seed=1, backend="tensorrt")
         got = np.concatenate([runtime.step(audio), runtime.flush()])
         error = float(np.abs(got[:frames] - whole).max())
-        report.check(f"TensorRT, {precision}, the runtime against the CPU's", error, limit)
+        what = f"TensorRT, {precision}, the runtime against the CPU's in float32"
+        if precision in limits:
+            report.check(what, error, limits[precision])
+        else:
+            report.tell(what, largest_difference=error)
         rng = np.random.default_rng(0)
         for _ in range(3):
             runtime.reset()
@@ -337,7 +342,7 @@ def tensorrt_rows(
     config = bundle.core_config()
     model = _core.Model(config, bundle.core_tensors(), bundle.identity_features())
     for streams in sizes:
-        for precision in graphs.PRECISIONS:
+        for precision in able:
             os.environ["DT_TENSORRT_PRECISION"] = precision
 
             def launch(streams: int = streams, precision: str = precision) -> Callable[[], object]:
@@ -355,6 +360,18 @@ def tensorrt_rows(
 
             if report.measure(f"{precision}, a launch", streams, launch, seconds):
                 report.measure(f"{precision}, a step of the runtime", streams, step, seconds)
+
+
+def _builds(report: Report, bundle: Bundle, folder: Path, rtx: bool, precision: str) -> bool:
+    """Whether TensorRT builds the whole path so for this card; not every card has eight bits."""
+    try:
+        tensorrt_build.build(bundle, tensorrt_build.Plan(rtx=rtx, precisions=(precision,)), folder)
+    except engines.BackendError as error:
+        if precision not in graphs.EIGHT_BITS:
+            raise
+        report.say(f"- {precision}: not measured: {error}")
+        return False
+    return True
 
 
 def _stepper(runtime: Runtime) -> Callable[[], object]:
@@ -394,16 +411,17 @@ def cpu_rows(report: Report, bundle: Bundle, seconds: float) -> None:
 
 
 def ahead_of_time(report: Report, bundle: Bundle, folder: Path) -> None:
-    """What can be done for GPUs that are not there."""
-    capabilities = ("8.6", "8.9", "12.0")
-    plan = tensorrt_build.Plan(
-        rtx=True, capabilities=capabilities, precisions=graphs.PRECISIONS, streams=64
-    )
+    """What can be done for GPUs that are not there. Cards of 8.6 have no fp8."""
     report.section("Engines built ahead of time by TensorRT for RTX, not run")
-    for built in tensorrt_build.build(bundle, plan, folder / "ahead"):
-        e = built.engine
-        report.say(
-            f"- {e.graph}, {e.precision}, up to {e.streams} voices, compute capability "
-            f"{', '.join(e.capabilities)}: {e.bytes / 1e6:.1f} MB in {built.seconds:.1f} s"
+    for precision in ALL:
+        capabilities = ("8.9", "12.0") if precision == "fp8" else ("8.6", "8.9", "12.0")
+        plan = tensorrt_build.Plan(
+            rtx=True, capabilities=capabilities, precisions=(precision,), streams=64
         )
-        report.add(e.graph, precision=e.precision, bytes=e.bytes, seconds=built.seconds)
+        for built in tensorrt_build.build(bundle, plan, folder / "ahead"):
+            e = built.engine
+            report.say(
+                f"- {e.graph}, {e.precision}, up to {e.streams} voices, compute capability "
+                f"{', '.join(e.capabilities)}: {e.bytes / 1e6:.1f} MB in {built.seconds:.1f} s"
+            )
+            report.add(e.graph, precision=e.precision, bytes=e.bytes, seconds=built.seconds)

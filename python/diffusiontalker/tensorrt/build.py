@@ -40,7 +40,7 @@ class Plan:
     rtx: bool = False  #: TensorRT for RTX in place of TensorRT
     capabilities: tuple[str, ...] = ()  #: such as "8.9"; none means the GPU of this machine
     streams: int = 1  #: most voices a launch
-    precisions: tuple[str, ...] = ("float32",)
+    precisions: tuple[str, ...] = ("float32",)  #: of the whole path also "int8" and "fp8"
     talker: bool = True  #: the whole path, which the runtime takes first
     frames: tuple[int, ...] = ()  #: frames a launch of the sampler alone, an engine each
     loop: bool = False  #: the sampler with GRU nodes, float32: the baseline to measure against
@@ -88,8 +88,10 @@ def build(
     for precision in plan.precisions:
         sampler = "sampler_loop" if plan.loop else "sampler"
         wanted = [("talker", 1)] if plan.talker else []
-        wanted += [("encoder", ENCODER_COLUMNS)] if plan.encoder else []
-        for graph, frames in wanted + [(sampler, f) for f in plan.frames]:
+        if precision not in graphs.EIGHT_BITS:  # they are of the whole path alone
+            wanted += [("encoder", ENCODER_COLUMNS)] if plan.encoder else []
+            wanted += [(sampler, f) for f in plan.frames]
+        for graph, frames in wanted:
             digest = engines.model_hash(bundle, graph)
             stem = engines.file_stem(
                 graph, frames, plan.streams, precision, digest, plan.library, version, capabilities

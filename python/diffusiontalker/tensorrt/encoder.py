@@ -45,8 +45,14 @@ def encoder_ports(bundle: Bundle) -> tuple[list[Port], list[Port]]:
 class EncoderGraph(Graph):
     """The nodes of the encoder, by the names of its tensors."""
 
-    def __init__(self, bundle: Bundle, precision: str, half_memory: bool = False) -> None:
-        super().__init__(precision)
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: str,
+        half_memory: bool = False,
+        ranges: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(precision, ranges)
         self._tensors = bundle.tensors
         self.half_memory = half_memory  #: of keys and values; see `encoder_states`
 

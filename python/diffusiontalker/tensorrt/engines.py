@@ -41,7 +41,7 @@ class Engine:
     graph: str  #: "talker" (the whole path), "sampler" or "encoder"
     frames: int  #: frames a launch; for the encoder, the most columns
     streams: int  #: most voices a launch
-    precision: str  #: "float32" or "float16"
+    precision: str  #: "float32", "float16", "int8" or "fp8"
     model: str  #: name of the bundle
     model_hash: str
     library: str  #: "tensorrt" or "tensorrt_rtx"

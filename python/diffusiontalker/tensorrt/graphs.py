@@ -40,7 +40,9 @@ nodes, which runtimes turn into loops: the baseline to measure against.
 
 In a float16 graph the products with weights are float16; inputs, outputs, states, sums, gates,
 norms and attention stay float32, but for talker.onnx's keys and values, which are nearly all of a
-voice's state and so of what a launch reads and writes.
+voice's state and so of what a launch reads and writes. In int8 and fp8, of talker.onnx alone,
+those products are of eight bits, with scales measured on the demo clip (calibration.py), and the
+rest is as in float16.
 """
 
 from __future__ import annotations
@@ -55,22 +57,25 @@ from onnx import ModelProto
 from ..bundle import Bundle
 from ..files import replaced
 from .encoder import encoder_graph, encoder_ports
-from .nodes import PRECISIONS, Port
+from .nodes import EIGHT_BITS, PRECISIONS, Port
 from .sampler import loop_sampler_graph, sampler_graph, sampler_ports, step_table
-from .talker import CONTROLS, room, talker_graph, talker_ports, ticks
+from .talker import CONTROLS, bring, quiet, room, talker_graph, talker_ports, ticks
 
 __all__ = [
     "CONTROLS",
+    "EIGHT_BITS",
     "FRAME_COUNTS",
     "MOST_FRAMES",
     "PRECISIONS",
     "Port",
+    "bring",
     "check_frames",
     "encoder_graph",
     "encoder_ports",
     "export_onnx",
     "file_name",
     "loop_sampler_graph",
+    "quiet",
     "room",
     "sampler_graph",
     "sampler_ports",
@@ -115,6 +120,8 @@ def export_onnx(
     ]
     for p in precisions:
         graphs.append((file_name("talker", p), partial(talker_graph, bundle, p)))
+        if p in EIGHT_BITS:  # of the whole path alone
+            continue
         graphs.append((file_name("encoder", p), partial(encoder_graph, bundle, p)))
         for f in frames:
             name = file_name(f"sampler_{f}", p)

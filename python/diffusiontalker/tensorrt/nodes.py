@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from ml_dtypes import float8_e4m3fn
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -16,6 +17,11 @@ from . import engines
 
 OPSET = 18
 PRECISIONS = ("float32", "float16")
+#: Of the whole path alone: they want ranges, which calibration.py measures.
+EIGHT_BITS = ("int8", "fp8")
+#: The greatest number of each, int8's without -128, and the first opset that has it.
+_GREATEST = {"int8": 127.0, "fp8": 448.0}
+_OPSETS = {"fp8": 19}
 
 Array = NDArray[Any]
 #: Sizes of a tensor; a name stands for a free dimension.
@@ -36,12 +42,18 @@ class Port:
 
 
 class Graph:
-    """Collects nodes; every method adds one and returns the name of its output."""
+    """Collects nodes; every method adds one and returns the name of its output.
 
-    def __init__(self, precision: str) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
-        self._half = precision == "float16"
+    In eight bits, `ranges` are the greatest absolute values that the products with weights read,
+    a product each, in the order of `matmul`'s calls.
+    """
+
+    def __init__(self, precision: str, ranges: Sequence[float] | None = None) -> None:
+        known = PRECISIONS if ranges is None else (*PRECISIONS, *EIGHT_BITS)
+        if precision not in known:
+            raise ValueError(f"precision: expected {' or '.join(known)}, got {precision!r}")
+        self._precision, self._ranges = precision, ranges
+        self.products: list[str] = []  #: what `matmul` was given
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, bytes], onnx.TensorProto] = {}
 
@@ -65,11 +77,38 @@ class Graph:
 
     def matmul(self, x: str, matrix: Array) -> str:
         """x @ matrix, in the graph's precision; float32 in and out."""
-        if not self._half:
+        self.products.append(x)
+        if self._precision == "float32":
             return self.node("MatMul", x, self.constant(matrix.astype(np.float32)))
-        half = self.node("Cast", x, to=TensorProto.FLOAT16)
-        product = self.node("MatMul", half, self.constant(matrix.astype(np.float16)))
-        return self.node("Cast", product, to=TensorProto.FLOAT)
+        if self._precision == "float16":
+            half = self.node("Cast", x, to=TensorProto.FLOAT16)
+            product = self.node("MatMul", half, self.constant(matrix.astype(np.float16)))
+            return self.node("Cast", product, to=TensorProto.FLOAT)
+        return self._rounded_matmul(x, matrix)
+
+    def _rounded_matmul(self, x: str, matrix: Array) -> str:
+        """In eight bits: a scale for x, and one for each column of an int8 matrix, as one for all
+        of an fp8 one. Where the two are dequantised, TensorRT multiplies them as they are."""
+        assert self._ranges is not None
+        greatest, place = _GREATEST[self._precision], len(self.products) - 1
+        scale = self.constant(np.float32(max(self._ranges[place], 1e-6) / greatest))
+        kind = np.dtype(np.int8 if self._precision == "int8" else float8_e4m3fn)
+        zero = self.constant(np.zeros((), kind))
+        rounded = self.node("QuantizeLinear", x, scale, zero)
+        given = self.node("DequantizeLinear", rounded, scale, zero)
+        each = self._precision == "int8"
+        most = np.abs(matrix).max(axis=0 if each else None)
+        scales = (np.maximum(most, 1e-12) / greatest).astype(np.float32)
+        values = matrix / scales
+        weights = (np.rint(values) if each else values).astype(kind)
+        kept = self.node(
+            "DequantizeLinear",
+            self.constant(weights),
+            self.constant(scales),
+            self.constant(np.zeros(scales.shape, kind)),
+            **({"axis": 1} if each else {}),
+        )
+        return self.node("MatMul", given, kept)
 
     def linear(self, x: str, matrix: Array, bias: Array) -> str:
         return self.node("Add", self.matmul(x, matrix), self.constant(bias))
@@ -124,9 +163,9 @@ class Graph:
         graph = helper.make_graph(self._nodes, name, ports[0], ports[1], constants)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", _OPSETS.get(self._precision, OPSET))],
             producer_name="diffusiontalker",
-            ir_version=8,
+            ir_version=9 if self._precision == "fp8" else 8,
         )
         helper.set_model_props(model, notes)
         onnx.checker.check_model(model, full_check=True)

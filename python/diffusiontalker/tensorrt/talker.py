@@ -7,7 +7,7 @@ It is put together from the builders of the encoder's and the sampler's graphs
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ from ..bundle import BANDS, Bundle
 from ..curves import CURVES
 from .encoder import EncoderGraph, RaggedColumns, encode, encoder_states
 from .identity import Identity, identity_states
-from .nodes import Graph, Port, notes
+from .nodes import EIGHT_BITS, Array, Graph, Port, notes
 from .sampler import Frames, first_layer, sample, step_table
 
 COLUMN_RATE_HZ = 100
@@ -67,6 +67,39 @@ def ticks(bundle: Bundle, frames: int) -> Iterator[Tick]:
         column = newest + 1
 
 
+def quiet(bundle: Bundle, streams: int, precision: str = "float32") -> dict[str, Array]:
+    """The inputs of a launch in which nobody takes part, and states at their start."""
+    return {
+        p.name: np.zeros(
+            [streams if size == "streams" else int(size) for size in p.shape],
+            np.float16 if p.half else np.float32,
+        )
+        for p in talker_ports(bundle, precision)[0]
+    }
+
+
+def bring(
+    inputs: dict[str, Array], at: int | slice, tick: Tick, mel: Array, row: int | None, first: int
+) -> None:
+    """Puts a tick of the voice whose columns are `mel` into the inputs' rows `at`; somebody speaks
+    in every frame. `row` pins its identity, None follows the voice from `first`. The noise of the
+    frame is the caller's."""
+    due = tick.frame is not None
+    columns = mel[tick.first_column : tick.first_column + tick.columns]
+    inputs["mel"][at, : len(columns)] = columns
+    values = {
+        "columns": len(columns),
+        "frame": due,
+        "sampled": due,
+        "voiced": due,
+        "share": tick.share,
+        "follow": row is None,
+        "first": first if row is None else row,
+    }
+    for name, value in values.items():
+        inputs[name][at] = value
+
+
 def talker_states(bundle: Bundle, precision: str = "float32") -> list[Port]:
     """All that a voice leaves on the device from tick to tick; zeros at its start."""
     m = bundle.manifest
@@ -95,9 +128,36 @@ def talker_ports(bundle: Bundle, precision: str = "float32") -> tuple[list[Port]
     ]
 
 
-def talker_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
-    """The whole path."""
-    g = EncoderGraph(bundle, precision, half_memory=precision != "float32")
+def talker_graph(
+    bundle: Bundle, precision: str = "float32", ranges: Sequence[float] | None = None
+) -> ModelProto:
+    """The whole path. In eight bits `ranges` are those of calibration.py, which measures them
+    where none are given."""
+    if ranges is None and precision in EIGHT_BITS:
+        from .calibration import ranges_of
+
+        ranges = ranges_of(bundle)
+    g = EncoderGraph(bundle, precision, half_memory=precision != "float32", ranges=ranges)
+    _compose(g, bundle)
+    return g.finish("talker", *talker_ports(bundle, precision), notes(bundle, precision))
+
+
+def probed_graph(bundle: Bundle) -> tuple[ModelProto, int]:
+    """The float32 graph with further outputs, `range_0` and so on: the greatest absolute value
+    that each product with weights reads, over the voices and columns of a launch; and their
+    number."""
+    g = EncoderGraph(bundle, "float32")
+    _compose(g, bundle)
+    for place, read in enumerate(list(g.products)):
+        size = g.node("Abs", read)
+        g.output(g.node("ReduceMax", size, keepdims=0), f"range_{place}")
+    inputs, outputs = talker_ports(bundle)
+    count = len(g.products)
+    outputs = [*outputs, *(Port(f"range_{place}", ()) for place in range(count))]
+    return g.finish("talker", inputs, outputs, notes(bundle, "float32")), count
+
+
+def _compose(g: EncoderGraph, bundle: Bundle) -> None:
     columns = RaggedColumns(g, room(bundle))
     audio = _align(g, columns, encode(g, bundle, columns))
     identity = Identity(g, bundle).features(audio)
@@ -105,7 +165,6 @@ def talker_graph(bundle: Bundle, precision: str = "float32") -> ModelProto:
     t = bundle.tensors
     curves = g.node("Mul", x0, g.constant(t["statistics.std"]))
     g.output(g.node("Add", curves, g.constant(t["statistics.mean"])), "curves")
-    return g.finish("talker", *talker_ports(bundle, precision), notes(bundle, precision))
 
 
 def _align(g: Graph, columns: RaggedColumns, features: str) -> str:

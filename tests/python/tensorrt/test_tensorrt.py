@@ -257,6 +257,7 @@ def test_rtx_reads_the_large_and_half_graphs(
     models.append(graphs.encoder_graph(bundle_at_60, "float16"))
     models += [graphs.encoder_graph(bundle_with_context, p) for p in ("float32", "float16")]
     models += [graphs.talker_graph(b, "float16") for b in (bundle_at_60, bundle_with_context)]
+    models += [graphs.talker_graph(bundle_with_context, p, [1.0] * 60) for p in ("int8", "fp8")]
     for model in models:
         network = builder.create_network()
         parser = trt.OnnxParser(network, logger)

@@ -81,7 +81,10 @@ def register(add: AddCommand) -> None:
         "--streams", type=int, default=1, help="most voices a launch of an engine (default 1)"
     )
     exporting.add_argument(
-        "--precision", default="float32", metavar="LIST", help="float32 (default), float16, or both"
+        "--precision",
+        default="float32",
+        metavar="LIST",
+        help="float32 (default), float16, and of the whole path int8, fp8, with commas",
     )
     exporting.set_defaults(run=run)
 
