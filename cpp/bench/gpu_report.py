@@ -29,6 +29,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "gpu"))
+import gru
 import sampler
 import whole
 from report import Report
@@ -50,6 +51,8 @@ def main() -> int:
                         help="no row begins after this time (default 30)")  # fmt: skip
     parser.add_argument("--voices", help="voices a launch (default: 1 to 50,000; 1 and 4 without a "
                         "GPU), with commas")  # fmt: skip
+    parser.add_argument("--frames", type=int, help="frames of the parity (default: 200; 20 without "
+                        "a GPU)")  # fmt: skip
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     # As in the engines: everything called float32 is.
@@ -73,7 +76,8 @@ def main() -> int:
     if arguments.voices:
         sizes = [int(n) for n in arguments.voices.split(",")]
     few = [n for n in sizes if n <= 4096]
-    frames, seconds = FRAMES if gpu else 20, arguments.seconds
+    frames = arguments.frames or (FRAMES if gpu else 20)
+    seconds = arguments.seconds
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         own = int(bundle.manifest["diffusion"]["sample_steps"])
@@ -98,6 +102,7 @@ def main() -> int:
         parts: list[Callable[[], object]] = [
             lambda: whole.cpu_rows(report, bundle, seconds),
             lambda: whole.torch_rows(report, bundle, place, sizes, seconds, frames),
+            lambda: gru.rows(report, bundle, place, sizes, seconds),
             lambda: sampler.torch_rows(report, shown, place, seconds),
             lambda: whole.onnx_runtime_rows(report, bundle, few, seconds, frames),
             tensorrt,

@@ -50,7 +50,7 @@ def step_table(bundle: Bundle) -> NDArray[np.float32]:
     return np.ascontiguousarray(table[every - 1 :: every][::-1])
 
 
-def _ddim(bundle: Bundle) -> list[tuple[float, float]]:
+def ddim(bundle: Bundle) -> list[tuple[float, float]]:
     """(x_scale, x0_scale) of each update x <- x_scale x + x0_scale x0, in the order of sampling.
 
     DDIM with eta = 0 (Song et al. 2021, eq. 12), collected by x and x0; the last one leaves x0.
@@ -101,7 +101,7 @@ def sample(g: Graph, bundle: Bundle, frames: Frames, state: list[list[str]]) -> 
     """
     t, m, count = bundle.tensors, bundle.manifest, frames.count
     steps, layers = int(m["diffusion"]["sample_steps"]), int(m["decoder"]["layers"])
-    hidden, ddim = int(m["decoder"]["hidden"]), _ddim(bundle)
+    hidden, scales = int(m["decoder"]["hidden"]), ddim(bundle)
     audio_part, identity_part, _, x_part = first_layer(bundle)
     bias = _input_weights(t, 0)[1]
     of_frames = g.node(
@@ -138,7 +138,7 @@ def sample(g: Graph, bundle: Bundle, frames: Frames, state: list[list[str]]) -> 
                 state[s][layer] = part
         prediction = g.linear(below, t["decoder.head.weight"].T, t["decoder.head.bias"])
         x_scale, x0_scale = (
-            g.constant(np.array([ddim[s][i] for s in cells], np.float32)[:, None, None])
+            g.constant(np.array([scales[s][i] for s in cells], np.float32)[:, None, None])
             for i in (0, 1)
         )
         updated = g.node(
@@ -189,7 +189,7 @@ def loop_sampler_graph(bundle: Bundle, frames: int | str = "frames") -> ModelPro
         return np.concatenate([update, reset, new])
 
     after = []
-    for step, (x_scale, x0_scale) in enumerate(_ddim(bundle)):
+    for step, (x_scale, x0_scale) in enumerate(ddim(bundle)):
         row = g.node("Expand", rows[step], row_shape)
         below = g.join([audio, identity, row, x], axis=2)
         for layer in range(layers):
