@@ -102,8 +102,8 @@ def main() -> int:
         parts: list[Callable[[], object]] = [
             lambda: whole.cpu_rows(report, bundle, seconds),
             lambda: whole.torch_rows(report, bundle, place, sizes, seconds, frames),
-            lambda: gru.rows(report, bundle, place, sizes, seconds),
             lambda: sampler.torch_rows(report, shown, place, seconds),
+            lambda: gru.rows(report, bundle, place, sizes, seconds),
             lambda: whole.onnx_runtime_rows(report, bundle, few, seconds, frames),
             tensorrt,
             lambda: sampler.cpu_rows(report, variants, seconds),
