@@ -1,4 +1,5 @@
-// The TensorRT backend: its options and its sampler.
+// The TensorRT backend: its options, its sampler, and the whole path.
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -6,8 +7,10 @@
 #include <vector>
 
 #include "arrays.h"
+#include "dt/log_mel.h"
 #include "module.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"
+#include "sampler/tensorrt/tensorrt_talker.h"
 #include "turn.h"
 
 namespace dt_python {
@@ -98,6 +101,64 @@ class PyTensorRtSampler {
   std::atomic<bool> busy_{false};
 };
 
+// Launches of all voices without what stands around them in a runtime: to be measured.
+class PyTensorRtTalker {
+ public:
+  PyTensorRtTalker(ModelPointer model, const py::dict& tensorrt, std::int64_t streams)
+      : model_(std::move(model)),
+        talker_(model_, backend_options("tensorrt", tensorrt), streams),
+        identity_(static_cast<std::size_t>(streams)),
+        scores_(static_cast<std::size_t>(streams * model_->identities())) {}
+
+  // Every voice's next frame, with all the columns that a tick has room for.
+  FloatArray talk(const py::object& mel_object, const py::object& noise_object) {
+    const FloatArray mel = floats("mel", mel_object, 3), noise = floats("noise", noise_object, 2);
+    const py::ssize_t streams = talker_.voices(), room = talker_.room();
+    const py::ssize_t curves = model_->curve_count();
+    if (mel.shape(0) != streams || mel.shape(1) != room || mel.shape(2) != dt::LogMel::kBands) {
+      throw py::value_error("mel: expected shape (" + std::to_string(streams) + ", " +
+                            std::to_string(room) + ", 80), got " + shape_text(mel));
+    }
+    if (noise.shape(0) != streams || noise.shape(1) != curves) {
+      throw py::value_error("noise: expected shape (" + std::to_string(streams) + ", " +
+                            std::to_string(curves) + "), got " + shape_text(noise));
+    }
+    const Turn turn(&busy_);
+    FloatArray out({streams, curves});
+    ticks_.clear();
+    for (py::ssize_t v = 0; v < streams; ++v) {
+      ticks_.push_back({v, mel.data(v, 0, 0), room, true, true, 0.5F, true, 0, noise.data(v, 0),
+                        out.mutable_data(v, 0), &identity_[static_cast<std::size_t>(v)],
+                        &scores_[static_cast<std::size_t>(v * model_->identities())]});
+    }
+    {
+      py::gil_scoped_release release;
+      talker_.talk(ticks_.data(), streams);
+      talker_.rest();
+    }
+    return out;
+  }
+
+  void reset() {
+    const Turn turn(&busy_);
+    for (std::int64_t voice = 0; voice < talker_.voices(); ++voice) {
+      talker_.reset(voice);
+    }
+  }
+
+  std::int64_t streams() const { return talker_.voices(); }
+  std::int64_t room() const { return talker_.room(); }
+  std::string describe() const { return talker_.describe(); }
+
+ private:
+  ModelPointer model_;
+  dt::TensorRtTalker talker_;
+  std::vector<std::int64_t> identity_;
+  std::vector<float> scores_;
+  std::vector<dt::Backend::Tick> ticks_;
+  std::atomic<bool> busy_{false};
+};
+
 }  // namespace
 
 dt::BackendOptions backend_options(const std::string& name, const py::object& tensorrt) {
@@ -115,6 +176,8 @@ dt::BackendOptions backend_options(const std::string& name, const py::object& te
     const auto fields = item.cast<py::dict>();
     dt::TensorRtEngine engine;
     read(fields, where, "path", &engine.path);
+    read(fields, where, "graph", &engine.graph);
+    read(fields, where, "precision", &engine.precision);
     read(fields, where, "frames", &engine.frames);
     read(fields, where, "library_version", &engine.library_version);
     read(fields, where, "capabilities", &engine.capabilities);
@@ -142,6 +205,19 @@ void bind_tensorrt_sampler(py::module_& m) {
       .def("state", &PyTensorRtSampler::state, "(steps, layers, streams, hidden).")
       .def("reset", &PyTensorRtSampler::reset, py::arg("stream") = -1)
       .def("describe", &PyTensorRtSampler::describe);
+
+  py::class_<PyTensorRtTalker>(m, "TensorRtTalker",
+                               "The whole path on a GPU, a number of voices in one launch.")
+      .def(py::init<ModelPointer, const py::dict&, std::int64_t>(), py::arg("model"),
+           py::arg("tensorrt"), py::arg("streams") = 1,
+           "tensorrt: see diffusiontalker.tensorrt.engines. RuntimeError says what is missing.")
+      .def_property_readonly("streams", &PyTensorRtTalker::streams)
+      .def_property_readonly("room", &PyTensorRtTalker::room, "Columns of a voice a launch.")
+      .def("talk", &PyTensorRtTalker::talk, py::arg("mel"), py::arg("noise"),
+           "Every voice's next frame: (streams, room, 80), (streams, curves) -> curves (streams, "
+           "curves).")
+      .def("reset", &PyTensorRtTalker::reset)
+      .def("describe", &PyTensorRtTalker::describe);
 }
 
 }  // namespace dt_python

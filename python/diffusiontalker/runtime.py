@@ -105,7 +105,9 @@ class Runtime:
             weights (docs/performance.md). `step` then takes a chunk for each and returns a list of
             arrays, each bit for bit that of a runtime of its own; `seed` and `identity` may be
             sequences, one a stream; there is no live use.
-        threads: with `streams`: threads that compute at once. The frames do not depend on it.
+        threads: with `streams`: threads that compute at once. The frames do not depend on it;
+            on TensorRT each has a launch of its own, and with another number of voices a launch
+            they may differ by rounding.
         precision: of the products on the CPU. "int8": 8-bit weights and 7-bit activations, the
             same bits on every machine, whether the bundle is in int8 or in floats (docs/bundle.md).
             "float32": for comparison, slower; its last bits depend on the instruction set.
@@ -160,7 +162,8 @@ class Runtime:
             config, self._bundle.core_tensors(), self._bundle.identity_features()
         )
         self._bundle = self._bundle.put_away()  # the model has packed its own
-        self._backend, self._backend_options, reason = _chosen(backend, self._bundle)
+        launch = -(-len(self._seeds) // min(self._threads, len(self._seeds)))
+        self._backend, self._backend_options, reason = _chosen(backend, self._bundle, launch)
         try:
             self._core = self._new_core()
             self._core_is_old = False  # recast since it was made
@@ -907,10 +910,10 @@ def _idle(value: object) -> float:
     return float(value)
 
 
-def _chosen(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:
+def _chosen(backend: str, bundle: Bundle, streams: int) -> tuple[str, dict[str, Any], str]:
     """As `engines.choose`, which is loaded for a GPU alone."""
     if backend == "cpu":
         return "cpu", {}, ""
     from .tensorrt import engines
 
-    return engines.choose(backend, bundle)
+    return engines.choose(backend, bundle, streams)

@@ -68,7 +68,7 @@ RUNTIME = {
     "sampler/tensorrt/shared_library.h": Room(beyond="dlfcn.h windows.h"),
     "sampler/tensorrt/tensorrt_abi.h": Room(),
     "sampler/tensorrt": Room(
-        "dt/backend.h dt/model.h sampler/backend.h weights"
+        "dt/backend.h dt/log_mel.h dt/model.h sampler/backend.h weights"
         " sampler/tensorrt/shared_library.h sampler/tensorrt/tensorrt_abi.h"
     ),
     "sampler/tensorrt/plugin": Room(

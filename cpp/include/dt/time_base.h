@@ -72,6 +72,9 @@ class TimeBase {
     return ceil_div(frame * den_ * kColumnRateHz, num_) + lookahead_columns_;
   }
 
+  // Most columns that one frame needs beyond those of the frame before.
+  std::int64_t most_columns_a_frame() const { return ceil_div(den_ * kColumnRateHz, num_); }
+
   // The first column centred no earlier than `microseconds` before the frame's instant.
   std::int64_t first_column_since(std::int64_t frame, std::int64_t microseconds) const {
     constexpr std::int64_t kColumnMicroseconds = 1000000 / kColumnRateHz;

@@ -85,10 +85,14 @@ void IdentityMatcher::reset() {
   voiced_frames_ = 0;
   std::fill(mean_.begin(), mean_.end(), 0.0F);
   std::fill(scores_.begin(), scores_.end(), 0.0F);
-  current_ = pinned_ == kAutoIdentity ? weights_.config.default_identity : pinned_;
+  current_ = first();
   challenger_ = -1;
   slewed_frames_ = slew_frames_;
   std::copy(row(current_), row(current_) + channels_, feature_.begin());
+}
+
+std::int64_t IdentityMatcher::first() const {
+  return follows() ? weights_.config.default_identity : pinned_;
 }
 
 const float* IdentityMatcher::key(std::int64_t identity) const {

@@ -22,6 +22,15 @@ class IdentityMatcher {
   // From the next reset() on; throws, and changes nothing, as the constructor does.
   void pin(std::int64_t identity);
 
+  // Where the backend hears, it matches too: what it goes by, and where it leaves its decision.
+  bool follows() const { return pinned_ == kAutoIdentity; }
+  std::int64_t first() const;  // the row of a voice that begins
+  struct Decision {
+    std::int64_t* current;
+    float* scores;  // (identities)
+  };
+  Decision decision() { return {&current_, scores_.data()}; }
+
   std::int64_t current() const { return current_; }
   // Cosine of the pooled, centred voice with each row at the latest decision; zeros before it.
   const std::vector<float>& scores() const { return scores_; }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -74,14 +75,19 @@ class Share {
  public:
   Share(const std::shared_ptr<const Model>& model, const std::vector<VoiceOptions>& options,
         const BackendOptions& backend, const MotionOptions& motion, std::int64_t block_samples)
-      : encoder_(model),
-        sampler_(model, seeds_of(options), backend),
+      : sampler_(model, seeds_of(options), backend),
         width_(motion.width(model->curve_count())),
         block_samples_(block_samples),
         silence_(static_cast<std::size_t>(block_samples)) {
     voices_.reserve(options.size());
     for (const VoiceOptions& voice : options) {
-      voices_.emplace_back(model, voice.seed, voice.identity, motion, block_samples);
+      voices_.emplace_back(model, voice.seed, voice.identity, motion, block_samples,
+                           sampler_.hears());
+    }
+    if (sampler_.hears()) {
+      ticks_.reserve(options.size());
+    } else {
+      encoder_.emplace(model);
     }
     pieces_.reserve(options.size());
     heard_.reserve(options.size());
@@ -177,21 +183,48 @@ class Share {
       heard_.push_back(voice.listen(samples_of(piece, voice), piece.count));
     }
     ends(0);
-    encoder_.push(heard_.data(), static_cast<std::int64_t>(heard_.size()));
-    ends(1);
     due_.clear();
-    for (const Piece& piece : pieces_) {
-      due_.push_back(
-          voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice), *piece.frames));
+    if (encoder_) {
+      encoder_->push(heard_.data(), static_cast<std::int64_t>(heard_.size()));
+      ends(1);
+      for (const Piece& piece : pieces_) {
+        due_.push_back(
+            voices_[piece.voice].align(static_cast<std::int64_t>(piece.voice), *piece.frames));
+      }
+      ends(2);
+      sampler_.push(due_.data(), static_cast<std::int64_t>(due_.size()));
+    } else {
+      for (const Piece& piece : pieces_) {
+        due_.push_back(
+            voices_[piece.voice].begin(static_cast<std::int64_t>(piece.voice), *piece.frames));
+      }
+      ends(2);
+      talk();
     }
-    ends(2);
-    sampler_.push(due_.data(), static_cast<std::int64_t>(due_.size()));
     ends(3);
     for (std::size_t p = 0; p < pieces_.size(); ++p) {
       voices_[pieces_[p].voice].finish(due_[p]);
       *pieces_[p].frames += due_[p].frames * width_;
     }
     ends(4);
+  }
+
+  // The due frames by a backend that hears: a launch for the next tick of every voice that has one.
+  void talk() {
+    for (;;) {
+      ticks_.clear();
+      for (const Sampler::Job& job : due_) {
+        Sampler::Tick tick{};
+        if (voices_[static_cast<std::size_t>(job.voice)].next(job, &tick)) {
+          ticks_.push_back(tick);
+        }
+      }
+      if (ticks_.empty()) {
+        break;
+      }
+      sampler_.talk(ticks_.data(), static_cast<std::int64_t>(ticks_.size()));
+    }
+    sampler_.rest();
   }
 
   // Silence is what this voice's microphone gives: a step from an offset to zero would be a sound.
@@ -203,8 +236,8 @@ class Share {
     return silence_.data();
   }
 
-  Encoder encoder_;
   Sampler sampler_;
+  std::optional<Encoder> encoder_;  // without a backend that hears
   std::int64_t width_, block_samples_;
   std::vector<Voice> voices_;
   std::vector<float> silence_;
@@ -212,6 +245,7 @@ class Share {
   std::vector<Piece> pieces_;
   std::vector<Encoder::Job> heard_;
   std::vector<Sampler::Job> due_;
+  std::vector<Sampler::Tick> ticks_;
   std::array<double, Voices::kStages> stage_seconds_{};
 };
 

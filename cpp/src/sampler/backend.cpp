@@ -6,6 +6,7 @@
 #include "sampler/cpu/backend_cpu.h"
 #if !defined(DT_WITHOUT_TENSORRT)
 #include "sampler/tensorrt/tensorrt_sampler.h"
+#include "sampler/tensorrt/tensorrt_talker.h"
 #endif
 
 namespace dt {
@@ -17,6 +18,9 @@ std::unique_ptr<Backend> make_backend(const BackendOptions& options,
   }
 #if !defined(DT_WITHOUT_TENSORRT)
   if (options.name == "tensorrt") {
+    if (TensorRtTalker::has_engine(options)) {
+      return std::make_unique<TensorRtTalker>(std::move(model), options, voices);
+    }
     return std::make_unique<TensorRtBackend>(std::move(model), options, voices);
   }
 #endif

@@ -15,6 +15,27 @@
 
 namespace dt {
 
+namespace {
+
+// Frames of launches that failed never come.
+class Forgets {
+ public:
+  explicit Forgets(std::vector<const float*>* told) : told_(told) {}
+  ~Forgets() {
+    if (told_ != nullptr) {
+      std::fill(told_->begin(), told_->end(), nullptr);
+    }
+  }
+  Forgets(const Forgets&) = delete;
+  Forgets& operator=(const Forgets&) = delete;
+  void works() { told_ = nullptr; }
+
+ private:
+  std::vector<const float*>* told_;
+};
+
+}  // namespace
+
 Sampler::Sampler(std::shared_ptr<const Model> model, std::vector<std::uint64_t> seeds,
                  const BackendOptions& backend)
     : model_(std::move(model)),
@@ -25,12 +46,15 @@ Sampler::Sampler(std::shared_ptr<const Model> model, std::vector<std::uint64_t> 
       newest_(seeds_.size() * static_cast<std::size_t>(model_->curve_count()), 0.0F),
       noise_(static_cast<std::size_t>(kMostSampledFrames * model_->curve_count())) {
   batch_.reserve(static_cast<std::size_t>(kMostSampledFrames));
+  if (backend_->hears()) {
+    noise_.resize(seeds_.size() * static_cast<std::size_t>(model_->curve_count()));
+    told_.resize(seeds_.size(), nullptr);
+  }
 }
 
 void Sampler::reset(std::int64_t voice) {
-  const std::int64_t curves = model_->curve_count();
   next_frame_[static_cast<std::size_t>(voice)] = 0;
-  std::fill_n(&newest_[static_cast<std::size_t>(voice * curves)], curves, 0.0F);
+  std::fill_n(newest(voice), model_->curve_count(), 0.0F);
   backend_->reset(voice);
 }
 
@@ -81,6 +105,46 @@ void Sampler::push(const Job* jobs, std::int64_t count) {
   }
 }
 
+void Sampler::talk(Backend::Tick* ticks, std::int64_t count) {
+  const std::int64_t curves = model_->curve_count();
+  const std::vector<float>& scales = model_->config().noise_scale;
+  float* noise = noise_.data();
+  for (std::int64_t t = 0; t < count; ++t) {
+    Backend::Tick& tick = ticks[t];
+    const auto voice = static_cast<std::size_t>(tick.voice);
+    tick.noise = nullptr;
+    if (!tick.frame) {
+      continue;
+    }
+    const std::int64_t frame = next_frame_[voice]++;
+    if (steps_[voice] == 0) {
+      rest();  // the frame before may be on its way
+      std::copy_n(newest(tick.voice), curves, tick.curves);
+      continue;
+    }
+    normal_noise(seeds_[voice], frame, static_cast<int>(curves), noise,
+                 scales.empty() ? nullptr : scales.data());
+    tick.noise = noise;
+    told_[voice] = tick.curves;
+    noise += curves;
+  }
+  Forgets unless_it_works(&told_);
+  backend_->talk(ticks, count);
+  unless_it_works.works();
+}
+
+void Sampler::rest() {
+  Forgets unless_it_works(&told_);
+  backend_->rest();
+  unless_it_works.works();
+  for (std::size_t voice = 0; voice < told_.size(); ++voice) {
+    if (told_[voice] != nullptr) {
+      std::copy_n(told_[voice], model_->curve_count(), newest(static_cast<std::int64_t>(voice)));
+      told_[voice] = nullptr;
+    }
+  }
+}
+
 // Joins the batch, with the noise that its frames start from.
 void Sampler::add(const Job& part) {
   const std::int64_t count = model_->curve_count();
@@ -101,8 +165,7 @@ void Sampler::hold(const Job& job) {
   const std::int64_t count = model_->curve_count();
   next_frame_[static_cast<std::size_t>(job.voice)] += job.frames;
   for (std::int64_t f = 0; f < job.frames; ++f) {
-    std::copy_n(&newest_[static_cast<std::size_t>(job.voice * count)], count,
-                job.curves + f * count);
+    std::copy_n(newest(job.voice), count, job.curves + f * count);
   }
 }
 
@@ -119,7 +182,7 @@ void Sampler::run() {
         curves[c] = curves[c] * weights.std[i] + weights.mean[i];
       }
     }
-    std::copy_n(curves - count, count, &newest_[static_cast<std::size_t>(job.voice * count)]);
+    std::copy_n(curves - count, count, newest(job.voice));
   }
   batch_.clear();
   frames_ = 0;

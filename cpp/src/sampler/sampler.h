@@ -29,6 +29,14 @@ class Sampler {
     float* curves;
   };
   void push(const Job* jobs, std::int64_t count);
+
+  // Where the backend hears, its ticks in place of push(): `noise` is filled in here, and `curves`
+  // is null without a frame. Results lie in their places after rest().
+  using Tick = Backend::Tick;
+  bool hears() const { return backend_->hears(); }
+  void talk(Tick* ticks, std::int64_t count);
+  void rest();
+
   void reset(std::int64_t voice);
   void set_seed(std::int64_t voice, std::uint64_t seed);  // before reset()
 
@@ -42,6 +50,9 @@ class Sampler {
  private:
   void add(const Job& part);
   void hold(const Job& job);
+  float* newest(std::int64_t voice) {
+    return &newest_[static_cast<std::size_t>(voice * model_->curve_count())];
+  }
   void run();
 
   std::shared_ptr<const Model> model_;
@@ -53,6 +64,7 @@ class Sampler {
   std::vector<Backend::Job> batch_;
   std::int64_t frames_ = 0;
   AlignedFloats noise_;
+  std::vector<const float*> told_;  // a voice's newest frame that is on its way, or null
 };
 
 }  // namespace dt

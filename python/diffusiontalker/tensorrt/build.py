@@ -39,11 +39,12 @@ class Plan:
 
     rtx: bool = False  #: TensorRT for RTX in place of TensorRT
     capabilities: tuple[str, ...] = ()  #: such as "8.9"; none means the GPU of this machine
-    frames: tuple[int, ...] = (1, 4)  #: frames a launch of the sampler, an engine each
     streams: int = 1  #: most voices a launch
-    precisions: tuple[str, ...] = ("float32",)
+    precisions: tuple[str, ...] = ("float32",)  #: of the whole path also "int8" and "fp8"
+    talker: bool = True  #: the whole path, which the runtime takes first
+    frames: tuple[int, ...] = ()  #: frames a launch of the sampler alone, an engine each
     loop: bool = False  #: the sampler with GRU nodes, float32: the baseline to measure against
-    encoder: bool = True  #: the audio encoder's engine too, which the runtime has no use for
+    encoder: bool = False  #: the audio encoder's engine too, which the runtime has no use for
 
     @property
     def library(self) -> str:
@@ -83,12 +84,15 @@ def build(
         raise engines.BackendError(
             f"{folder}: {error.strerror}; name another folder with --out and DT_TENSORRT_ENGINES"
         ) from None
-    digest = engines.model_hash(bundle)
     built = []
     for precision in plan.precisions:
         sampler = "sampler_loop" if plan.loop else "sampler"
-        wanted = [("encoder", ENCODER_COLUMNS)] if plan.encoder else []
-        for graph, frames in wanted + [(sampler, f) for f in plan.frames]:
+        wanted = [("talker", 1)] if plan.talker else []
+        if precision not in graphs.EIGHT_BITS:  # they are of the whole path alone
+            wanted += [("encoder", ENCODER_COLUMNS)] if plan.encoder else []
+            wanted += [(sampler, f) for f in plan.frames]
+        for graph, frames in wanted:
+            digest = engines.model_hash(bundle, graph)
             stem = engines.file_stem(
                 graph, frames, plan.streams, precision, digest, plan.library, version, capabilities
             )
@@ -139,6 +143,8 @@ def _graph(
     bundle: Bundle, graph: str, frames: int, precision: str
 ) -> tuple[ModelProto, list[graphs.Port]]:
     """A graph by its name in an engine's file, and its inputs."""
+    if graph == "talker":
+        return graphs.talker_graph(bundle, precision), graphs.talker_ports(bundle, precision)[0]
     if graph == "encoder":
         return graphs.encoder_graph(bundle, precision), graphs.encoder_ports(bundle)[0]
     inputs = graphs.sampler_ports(bundle, frames)[0]

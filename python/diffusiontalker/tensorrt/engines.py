@@ -38,10 +38,10 @@ class Engine:
     """What a sidecar says of its engine."""
 
     path: Path
-    graph: str  #: "encoder" or "sampler"
+    graph: str  #: "talker" (the whole path), "sampler" or "encoder"
     frames: int  #: frames a launch; for the encoder, the most columns
     streams: int  #: most voices a launch
-    precision: str  #: "float32" or "float16"
+    precision: str  #: "float32", "float16", "int8" or "fp8"
     model: str  #: name of the bundle
     model_hash: str
     library: str  #: "tensorrt" or "tensorrt_rtx"
@@ -58,11 +58,14 @@ class Engine:
                 "capabilities": list(self.capabilities)}  # fmt: skip
 
 
-def model_hash(bundle: Bundle) -> str:
-    """Digest of all that the graphs are made from: weights, shapes and noise schedule."""
+def model_hash(bundle: Bundle, graph: str = "sampler") -> str:
+    """Digest of all that a graph is made from: weights, shapes and noise schedule; of the whole
+    path, frame rate and identities too."""
     m = bundle.manifest
     sampling = {key: m["diffusion"][key] for key in ("train_steps", "sample_steps", "alpha_bar")}
     parts = [bundle.sha256, m["encoder"], m["decoder"], sampling]
+    if graph == "talker":
+        parts += [m["frame_rate"], m["identities"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -127,29 +130,38 @@ def read(sidecar: Path, *, check_contents: bool = True) -> Engine:
     return engine
 
 
-def find(bundle: Bundle, folder: Path | None = None) -> list[Engine]:
-    """The sampler's engines for this bundle. Raises BackendError where there are none."""
+def find(
+    bundle: Bundle, folder: Path | None = None, *, streams: int = 1, graph: str | None = None
+) -> list[Engine]:
+    """This bundle's engines for `streams` voices a launch, those for the fewest voices first.
+
+    Of the whole path, or where there is none of it, of the sampler; or of `graph` alone. Raises
+    BackendError where there are none.
+    """
     folder = folder or engine_folder(bundle)
     precision = os.environ.get("DT_TENSORRT_PRECISION") or "float32"
-    digest = model_hash(bundle)
-    name = str(bundle.path)
     others: list[str] = []
-    fitting: list[Engine] = []
-    for sidecar in sorted(folder.glob("sampler-*.json")):
-        engine = read(sidecar)
-        if engine.model_hash != digest:
-            others.append(f"of another model ({engine.model}, {engine.model_hash[:12]})")
-        elif engine.precision != precision:
-            others.append(f"in {engine.precision}")
-        else:
-            fitting.append(engine)
-    if not any(e.frames == 1 for e in fitting):
-        found = f"; there are engines {', '.join(sorted(set(others)))}" if others else ""
-        raise BackendError(
-            f"no TensorRT engine of {bundle.name!r} ({digest[:12]}, {precision}) in "
-            f"{folder}{found}; run dt-train export {name} --tensorrt"
-        )
-    return fitting
+    for kind in (graph,) if graph else ("talker", "sampler"):
+        fitting: list[Engine] = []
+        for sidecar in sorted(folder.glob(f"{kind}-*.json")):
+            engine = read(sidecar)
+            if engine.model_hash != model_hash(bundle, kind):
+                others.append(f"of another model ({engine.model}, {engine.model_hash[:12]})")
+            elif engine.precision != precision:
+                others.append(f"in {engine.precision}")
+            elif kind == "talker" and engine.streams < streams:
+                others.append(f"for at most {engine.streams} voices a launch")
+            else:
+                fitting.append(engine)
+        if any(e.frames == 1 for e in fitting):
+            return sorted(fitting, key=lambda e: (e.streams, str(e.path)))
+    found = f"; there are engines {', '.join(sorted(set(others)))}" if others else ""
+    more = f" --streams {streams}" if streams > 1 else ""
+    digest = model_hash(bundle, graph or "talker")
+    raise BackendError(
+        f"no TensorRT engine of {bundle.name!r} ({digest[:12]}, {precision}) in "
+        f"{folder}{found}; run dt-train export {bundle.path} --tensorrt{more}"
+    )
 
 
 def plugin_path() -> str:
@@ -196,17 +208,22 @@ def probe() -> str:
         raise BackendError(str(error)) from None
 
 
-def options(bundle: Bundle, *, frames: Sequence[int] = (1,)) -> dict[str, Any]:
+def options(
+    bundle: Bundle, *, frames: Sequence[int] = (1,), streams: int = 1, graph: str | None = None
+) -> dict[str, Any]:
     """What `_core` wants for the TensorRT backend. Raises BackendError with a remedy.
 
     Args:
+        streams: voices a launch.
+        graph: see `find`.
         frames: engines to use, by their frames a launch. One frame a launch keeps streaming exact
             to the bit: every frame comes out of the same engine, however the audio is cut.
     """
     # What is missing is asked for in the order in which a user would get it.
     probe()
     own = library()
-    found = [e for e in find(bundle) if e.frames in frames]
+    every = find(bundle, streams=streams, graph=graph)
+    found = [e for e in every if e.frames in frames]
     fitting = [e for e in found if e.library == own]
     if not any(e.frames == 1 for e in fitting):
         option = " --rtx" if own == "tensorrt_rtx" else ""
@@ -226,6 +243,8 @@ def core_options(chosen: Sequence[Engine]) -> dict[str, Any]:
         "engines": [
             {
                 "path": str(e.path),
+                "graph": "talker" if e.graph == "talker" else "sampler",
+                "precision": e.precision,
                 "frames": e.frames,
                 "library_version": e.library_version,
                 "capabilities": [int(c.replace(".", "")) for c in e.capabilities],
@@ -235,8 +254,10 @@ def core_options(chosen: Sequence[Engine]) -> dict[str, Any]:
     }
 
 
-def choose(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:
+def choose(backend: str, bundle: Bundle, streams: int = 1) -> tuple[str, dict[str, Any], str]:
     """(name, options for `_core`, why the CPU was taken) for what a caller asked for.
+
+    `streams` is the number of voices a launch.
 
     "auto" takes TensorRT where it can be used and the CPU elsewhere, and says so once a process
     through the logger "diffusiontalker". Raises BackendError.
@@ -246,7 +267,7 @@ def choose(backend: str, bundle: Bundle) -> tuple[str, dict[str, Any], str]:
     if backend == "cpu":
         return "cpu", {}, ""
     try:
-        return "tensorrt", options(bundle), ""
+        return "tensorrt", options(bundle, streams=streams), ""
     except BackendError as error:
         if backend == "tensorrt":
             raise

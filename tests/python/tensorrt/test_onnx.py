@@ -297,6 +297,7 @@ def test_files(bundle_at_60: Bundle, tmp_path: Path) -> None:
     )
     names = {p.name for p in paths}
     assert names == {
+        "talker.onnx", "talker_float16.onnx",
         "encoder.onnx", "encoder_float16.onnx", "sampler_loop.onnx", "sampler_1.onnx",
         "sampler_1_float16.onnx", "sampler_2.onnx", "sampler_2_float16.onnx",
     }  # fmt: skip
@@ -313,6 +314,7 @@ def test_the_command(bundle_at_60: Bundle, tmp_path: Path, capsys) -> None:
 
     folder = str(bundle_at_60.path)
     assert main(["export", folder, "--onnx", str(tmp_path), "--frames", "1"]) == 0
+    assert (tmp_path / "talker.onnx").is_file()
     assert (tmp_path / "encoder.onnx").is_file()
     assert (tmp_path / "sampler_1.onnx").is_file()
     assert main(["export", folder, "--onnx", str(tmp_path), "--frames", "one"]) == 2

@@ -206,7 +206,7 @@ def test_building_says_what_is_missing(bundle_at_60: Bundle, capsys, monkeypatch
 
 @pytest.mark.slow
 def test_rtx_builds_caches_and_refuses(bundle_with_context: Bundle, tmp_path: Path, capsys) -> None:
-    """With a context: such an encoder has all the nodes of one without."""
+    """The whole path, with a context, and samplers, for three kinds of GPU that are not here."""
     pytest.importorskip("onnx")
     pytest.importorskip("tensorrt_rtx_bindings")
     folder = str(bundle_with_context.path)
@@ -214,13 +214,16 @@ def test_rtx_builds_caches_and_refuses(bundle_with_context: Bundle, tmp_path: Pa
                "--capability")  # fmt: skip
     assert export(*command, "8.6,8.9,12.0") == 0
     out = capsys.readouterr().out
-    assert out.count("built in") == 3  # the encoder and two samplers
+    assert out.count("built in") == 3  # the whole path and two samplers
     assert "building the engine sampler 1" in out
     files = sorted(p.name for p in tmp_path.glob("*.engine"))
     assert len(files) == 3
     assert all("sm86-sm89-sm120" in name for name in files)
-    found = engines.find(bundle_with_context, tmp_path)
+    found = engines.find(bundle_with_context, tmp_path, graph="sampler")
     assert sorted(e.frames for e in found) == [1, 2]
+    (talker,) = engines.find(bundle_with_context, tmp_path)
+    assert talker.graph == "talker"
+    assert talker.streams == 1
     assert found[0].capabilities == ("8.6", "8.9", "12.0")
 
     # Again: from the cache, no file touched. A damaged one is built anew.
@@ -253,11 +256,16 @@ def test_rtx_reads_the_large_and_half_graphs(
     models = [graphs.sampler_graph(bundle_at_60, 8, p) for p in ("float32", "float16")]
     models.append(graphs.encoder_graph(bundle_at_60, "float16"))
     models += [graphs.encoder_graph(bundle_with_context, p) for p in ("float32", "float16")]
+    models += [graphs.talker_graph(b, "float16") for b in (bundle_at_60, bundle_with_context)]
+    models += [graphs.talker_graph(bundle_with_context, p, [1.0] * 60) for p in ("int8", "fp8")]
     for model in models:
         network = builder.create_network()
         parser = trt.OnnxParser(network, logger)
         assert parser.parse(model.SerializeToString()), parser.get_error(0)
-        assert all(network.get_input(i).dtype == trt.float32 for i in range(network.num_inputs))
+        half = {i.name for i in model.graph.input if i.type.tensor_type.elem_type == 10}
+        for i in range(network.num_inputs):
+            port = network.get_input(i)
+            assert port.dtype == (trt.float16 if port.name in half else trt.float32)
 
 
 @pytest.mark.slow
@@ -269,10 +277,18 @@ def test_the_gpu_report_runs_as_far_as_it_can(bundle_with_context: Bundle, tmp_p
     script = ROOT / "cpp/bench/gpu_report.py"
     out = tmp_path / "report.md"
     command = [sys.executable, str(script), str(bundle_with_context.path), "--seconds", "0.01",
-               "--out", str(out)]  # fmt: skip
+               "--voices", "1", "--out", str(out)]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     text = out.read_text()
     assert "# no GPU" in text
-    assert "| audio encoder, 50 ms of sound |" in text
+    assert "| float32, PyTorch, eager | 1 |" in text
+    assert "| float16, ONNX Runtime | 1 |" in text
     assert "TensorRT was not measured: TensorRT backend: " in text
-    assert "BEYOND" not in text
+    for bad in ("BEYOND", "broke off"):
+        assert bad not in text
+    data = json.loads(out.with_suffix(".json").read_text())
+    assert data["device"] == "no GPU"
+    assert not data["failed"]
+    (eager,) = [r for r in data["rows"] if r["what"] == "float32, PyTorch, eager"]
+    assert eager["voices"] == 1
+    assert eager["p99_ms"] >= eager["p50_ms"] > 0

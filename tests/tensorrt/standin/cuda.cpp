@@ -10,8 +10,13 @@
 
 struct CUstream_st {
   std::vector<std::function<void()>> work;
+  std::size_t done = 0;  // ever, of the work
   bool capturing = false;
   std::vector<std::function<void()>> captured;
+};
+struct CUevent_st {
+  CUstream_st* stream = nullptr;
+  std::size_t place = 0;  // behind so much of the stream's work
 };
 struct CUgraph_st {
   std::vector<std::function<void()>> work;
@@ -40,6 +45,16 @@ bool fails(const char* call) {
 
 void run(const std::vector<std::function<void()>>& work) {
   for (const auto& item : work) {
+    item();
+  }
+}
+
+// The stream's work up to a place, and no further.
+void run_to(cudaStream_t stream, std::size_t place) {
+  while (stream->done < place) {
+    const auto item = std::move(stream->work.front());
+    stream->work.erase(stream->work.begin());
+    ++stream->done;
     item();
   }
 }
@@ -107,6 +122,11 @@ cudaError_t cudaMemset(void* address, int value, std::size_t bytes) {
   std::memset(address, value, bytes);
   return cudaSuccess;
 }
+cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStream_t stream) {
+  MAY_FAIL(cudaErrorUnknown);
+  standin::put(stream, [=] { std::memset(address, value, bytes); });
+  return cudaSuccess;
+}
 cudaError_t cudaMemset2DAsync(void* address, std::size_t pitch, int value, std::size_t width,
                               std::size_t height, cudaStream_t stream) {
   MAY_FAIL(cudaErrorUnknown);
@@ -154,7 +174,27 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->capturing) {
     return cudaErrorStreamCaptureUnsupported;
   }
-  standin::run(std::exchange(stream->work, {}));
+  standin::run_to(stream, stream->done + stream->work.size());
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  MAY_FAIL(cudaErrorMemoryAllocation);
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  MAY_FAIL(cudaErrorUnknown);
+  *event = {stream, stream->done + stream->work.size()};
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  MAY_FAIL(cudaErrorUnknown);
+  standin::run_to(event->stream, event->place);
   return cudaSuccess;
 }
 

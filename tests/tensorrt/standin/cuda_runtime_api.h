@@ -35,11 +35,13 @@ struct cudaDeviceProp {
 };
 
 using cudaStream_t = struct CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
 using cudaGraph_t = struct CUgraph_st*;
 using cudaGraphExec_t = struct CUgraphExec_st*;
 
 constexpr unsigned cudaHostAllocDefault = 0;
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDisableTiming = 2;
 
 extern "C" {
 STANDIN_API const char* cudaGetErrorString(cudaError_t error);
@@ -67,6 +69,12 @@ STANDIN_API cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const 
 STANDIN_API cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 STANDIN_API cudaError_t cudaStreamDestroy(cudaStream_t stream);
 STANDIN_API cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+STANDIN_API cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes,
+                                        cudaStream_t stream);
+STANDIN_API cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+STANDIN_API cudaError_t cudaEventDestroy(cudaEvent_t event);
+STANDIN_API cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+STANDIN_API cudaError_t cudaEventSynchronize(cudaEvent_t event);
 STANDIN_API cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 STANDIN_API cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 STANDIN_API cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable,

@@ -8,7 +8,7 @@
 extern "C" {
 
 // Goes up with every change of this file.
-constexpr std::int32_t kDtTensorRtAbi = 2;
+constexpr std::int32_t kDtTensorRtAbi = 3;
 
 // Sizes of the model, and the rows of the step table that its steps look up, in the order of
 // sampling: (steps, step_dim). Borrowed during create().
@@ -34,6 +34,26 @@ struct DtTensorRtOptions {
 
 struct DtTensorRtSampler;
 
+// The whole path: an engine whose every binding begins with the voices.
+enum DtTensorRtRole : std::int32_t {
+  kDtTensorRtInput,   // comes from the host at each launch
+  kDtTensorRtOutput,  // goes to the host at each launch
+  kDtTensorRtState,   // stays on the device: an input, and the output "next_" + name
+};
+
+struct DtTensorRtBinding {
+  const char* name;
+  std::int32_t role;
+  std::int32_t half;          // float16: of states alone
+  const std::int64_t* shape;  // behind the voices
+  std::int64_t rank;
+};
+
+struct DtTensorRtTalker;
+
+// Launches of a talker that may be on their way at once: each has pinned memory of its own.
+constexpr std::int64_t kDtTensorRtLaunches = 2;
+
 // Functions return 0, or 1 with a sentence in `text` (of `size` bytes); create() returns null then.
 struct DtTensorRtApi {
   std::int32_t abi;
@@ -57,6 +77,27 @@ struct DtTensorRtApi {
   // Reads the recurrent states: (steps, layers, streams, hidden).
   std::int32_t (*read_state)(DtTensorRtSampler* sampler, float* state, char* text,
                              std::size_t size);
+
+  // The whole path. `bindings` are known by their place in the array.
+  DtTensorRtTalker* (*open)(const DtTensorRtOptions* options, const DtTensorRtBinding* bindings,
+                            std::int64_t binding_count, char* text, std::size_t size);
+  void (*close)(DtTensorRtTalker* talker);
+  void (*describe_talker)(const DtTensorRtTalker* talker, char* text, std::size_t size);
+  // Where the next launch reads an input, in pinned memory; null while kDtTensorRtLaunches launches
+  // are on their way. It holds what an earlier launch was given.
+  float* (*input)(DtTensorRtTalker* talker, std::int64_t binding);
+  // Puts a launch on its way. After an error of this and of wait() none is on its way.
+  std::int32_t (*launch)(DtTensorRtTalker* talker, char* text, std::size_t size);
+  // Waits for the oldest launch that is on its way.
+  std::int32_t (*wait)(DtTensorRtTalker* talker, char* text, std::size_t size);
+  // Where the launch that was waited for left an output, in pinned memory, until the next launch.
+  const float* (*output)(const DtTensorRtTalker* talker, std::int64_t binding);
+  // Zeros a voice's states; behind the launches on their way.
+  std::int32_t (*forget)(DtTensorRtTalker* talker, std::int64_t stream, char* text,
+                         std::size_t size);
+  // Reads a voice's newest state, as it lies.
+  std::int32_t (*read)(DtTensorRtTalker* talker, std::int64_t binding, std::int64_t stream,
+                       void* state, char* text, std::size_t size);
 };
 
 // The one exported name.

@@ -1,51 +1,18 @@
 #include "sampler/tensorrt/tensorrt_sampler.h"
 
-#include <array>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include "sampler/tensorrt/shared_library.h"
+#include "sampler/tensorrt/border.h"
 #include "weights/model.h"
 
 namespace dt {
-namespace {
 
-using Text = std::array<char, 2048>;
-
-[[noreturn]] void fail(const std::string& text) {
-  throw std::runtime_error("TensorRT backend: " + text);
-}
-
-void check(std::int32_t status, const Text& text) {
-  if (status != 0) {
-    fail(text.data());
-  }
-}
-
-const DtTensorRtApi* open_plugin(const std::string& plugin) {
-  if (plugin.empty()) {
-    fail(
-        "not built; build the package again with TENSORRT_ROOT at TensorRT's headers and the CUDA "
-        "toolkit installed (docs/tensorrt.md)");
-  }
-  const SharedLibrary library(plugin);
-  if (!library) {
-    fail("its library cannot be opened: " + library.error() + "; build the package again");
-  }
-  const auto get_api = library.find<DtTensorRtApiFunction>(kDtTensorRtApiName);
-  if (get_api == nullptr) {
-    fail(plugin + " is not the backend's library: it has no " + kDtTensorRtApiName);
-  }
-  const DtTensorRtApi* api = get_api();
-  if (api->abi != kDtTensorRtAbi) {
-    fail(plugin + ": expected version " + std::to_string(kDtTensorRtAbi) + " of the border, got " +
-         std::to_string(api->abi) + "; build the package again");
-  }
-  return api;
-}
-
-}  // namespace
+using tensorrt::check;
+using tensorrt::engines_of;
+using tensorrt::open_plugin;
+using tensorrt::Text;
 
 std::string tensorrt_library(const std::string& plugin) { return open_plugin(plugin)->library; }
 
@@ -69,12 +36,7 @@ TensorRtSampler::TensorRtSampler(std::shared_ptr<const Model> model, const Backe
       weights.sample_steps(),           weights.config.layers, weights.config.hidden,
       weights.config.channels,          weights.curves(),      weights.config.step_dim,
       weights.decoder.step_table.data()};
-  std::vector<DtTensorRtEngine> engines;
-  for (const TensorRtEngine& engine : options.engines) {
-    engines.push_back({engine.path.c_str(), engine.frames, engine.library_version.c_str(),
-                       engine.capabilities.data(),
-                       static_cast<std::int64_t>(engine.capabilities.size())});
-  }
+  const std::vector<DtTensorRtEngine> engines = engines_of(options, "sampler");
   const DtTensorRtOptions plain = {options.library.c_str(), streams, engines.data(),
                                    static_cast<std::int64_t>(engines.size())};
   Text text{};

@@ -171,6 +171,9 @@ def _gpu(bundle: str | Path | None) -> list[Finding]:
     ]
 
 
+_GRAPHS = {"talker": "the whole path", "sampler": "the sampler alone"}
+
+
 def _tensorrt(bundle: str | Path | None) -> list[Finding]:
     """The backend, its GPU and library, and the bundle's engines."""
     if not engines.plugin_path():
@@ -193,8 +196,9 @@ def _tensorrt(bundle: str | Path | None) -> list[Finding]:
         *(
             Finding(
                 "ok", "engine",
-                f"{e.frames} frame(s), {e.precision}, compute capability "
-                f"{', '.join(e.capabilities)}: {e.path}",
+                f"{_GRAPHS.get(e.graph, e.graph)}, {e.frames} frame(s), up to {e.streams} "
+                f"voice(s), {e.precision}, compute capability {', '.join(e.capabilities)}: "
+                f"{e.path}",
             )
             for e in found
         ),

@@ -74,14 +74,17 @@ def register(add: AddCommand) -> None:
     exporting.add_argument(
         "--frames",
         metavar="LIST",
-        help="frames a launch, a graph or an engine each "
-        "(default: 1,2,4,8 for --onnx, 1,4 for --tensorrt)",
+        help="frames a launch of the sampler alone, a graph or an engine each "
+        "(default: 1,2,4,8 for --onnx; none for --tensorrt, whose engine is the whole path)",
     )
     exporting.add_argument(
         "--streams", type=int, default=1, help="most voices a launch of an engine (default 1)"
     )
     exporting.add_argument(
-        "--precision", default="float32", metavar="LIST", help="float32 (default), float16, or both"
+        "--precision",
+        default="float32",
+        metavar="LIST",
+        help="float32 (default), float16, and of the whole path int8, fp8, with commas",
     )
     exporting.set_defaults(run=run)
 

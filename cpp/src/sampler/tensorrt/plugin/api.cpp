@@ -12,6 +12,7 @@
 #include "sampler/tensorrt/plugin/cuda.h"
 #include "sampler/tensorrt/plugin/library.h"
 #include "sampler/tensorrt/plugin/sampler.h"
+#include "sampler/tensorrt/plugin/talker.h"
 #include "sampler/tensorrt/tensorrt_abi.h"
 
 #ifdef _WIN32
@@ -87,8 +88,46 @@ std::int32_t read_state(DtTensorRtSampler* sampler, float* state, char* text, st
   return guarded(text, size, [&] { sampler->read_state(state); });
 }
 
-constexpr DtTensorRtApi kApi = {kDtTensorRtAbi, kLibrary, probe, create,    destroy,
-                                describe,       sample,   reset, read_state};
+DtTensorRtTalker* open(const DtTensorRtOptions* options, const DtTensorRtBinding* bindings,
+                       std::int64_t binding_count, char* text, std::size_t size) {
+  DtTensorRtTalker* talker = nullptr;
+  guarded(text, size, [&] { talker = new DtTensorRtTalker(*options, bindings, binding_count); });
+  return talker;
+}
+
+void close(DtTensorRtTalker* talker) { delete talker; }
+
+void describe_talker(const DtTensorRtTalker* talker, char* text, std::size_t size) {
+  guarded(text, size, [&] { put_text(talker->describe(), text, size); });
+}
+
+float* input(DtTensorRtTalker* talker, std::int64_t binding) { return talker->input(binding); }
+
+std::int32_t launch(DtTensorRtTalker* talker, char* text, std::size_t size) {
+  return guarded(text, size, [&] { talker->launch(); });
+}
+
+std::int32_t wait(DtTensorRtTalker* talker, char* text, std::size_t size) {
+  return guarded(text, size, [&] { talker->wait(); });
+}
+
+const float* output(const DtTensorRtTalker* talker, std::int64_t binding) {
+  return talker->output(binding);
+}
+
+std::int32_t forget(DtTensorRtTalker* talker, std::int64_t stream, char* text, std::size_t size) {
+  return guarded(text, size, [&] { talker->forget(stream); });
+}
+
+std::int32_t read(DtTensorRtTalker* talker, std::int64_t binding, std::int64_t stream, void* state,
+                  char* text, std::size_t size) {
+  return guarded(text, size, [&] { talker->read(binding, stream, state); });
+}
+
+constexpr DtTensorRtApi kApi = {kDtTensorRtAbi, kLibrary,        probe, create,     destroy,
+                                describe,       sample,          reset, read_state, open,
+                                close,          describe_talker, input, launch,     wait,
+                                output,         forget,          read};
 
 }  // namespace
 

@@ -54,6 +54,26 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
+// A place in a stream's work that can be waited for.
+class Event {
+ public:
+  Event() {
+    check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // Behind all that is on the stream now.
+  void record(const Stream& stream) const {
+    check(cudaEventRecord(event_, stream.get()), "cudaEventRecord");
+  }
+  void wait() const { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 struct GraphDestroy {
   void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }
 };

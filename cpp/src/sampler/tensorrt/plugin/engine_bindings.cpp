@@ -79,16 +79,18 @@ void check_bindings(const std::string& where, const nvinfer1::ICudaEngine& engin
     if (std::find(names.begin(), names.end(), binding.name) == names.end()) {
       refuse(what + "one, got none" + remedy);
     }
-    const bool input = engine.getTensorIOMode(binding.name) == nvinfer1::TensorIOMode::kINPUT;
+    const char* name = binding.name.c_str();
+    const bool input = engine.getTensorIOMode(name) == nvinfer1::TensorIOMode::kINPUT;
     if (input != binding.input) {
       refuse(what + (binding.input ? "an input, got an output" : "an output, got an input") +
              remedy);
     }
-    if (engine.getTensorDataType(binding.name) != nvinfer1::DataType::kFLOAT) {
-      refuse(what + "float32, got data type " +
-             std::to_string(static_cast<int>(engine.getTensorDataType(binding.name))) + remedy);
+    const nvinfer1::DataType type = engine.getTensorDataType(name);
+    if (type != (binding.half ? nvinfer1::DataType::kHALF : nvinfer1::DataType::kFLOAT)) {
+      refuse(what + (binding.half ? "float16" : "float32") + ", got data type " +
+             std::to_string(static_cast<int>(type)) + remedy);
     }
-    const std::vector<std::int64_t> shape = sizes_of(engine.getTensorShape(binding.name));
+    const std::vector<std::int64_t> shape = sizes_of(engine.getTensorShape(name));
     std::vector<std::int64_t> wanted = binding.shape;
     const std::size_t axis = voices_axis(wanted);
     if (axis < wanted.size() && shape.size() == wanted.size() && shape[axis] >= 0) {
@@ -100,7 +102,7 @@ void check_bindings(const std::string& where, const nvinfer1::ICudaEngine& engin
     }
     if (binding.input && axis < shape.size() && shape[axis] < 0) {
       const auto limit = [&](nvinfer1::OptProfileSelector which) {
-        const nvinfer1::Dims dims = engine.getProfileShape(binding.name, 0, which);
+        const nvinfer1::Dims dims = engine.getProfileShape(name, 0, which);
         return static_cast<std::int64_t>(dims.d[axis]);
       };
       const std::int64_t low = limit(nvinfer1::OptProfileSelector::kMIN);

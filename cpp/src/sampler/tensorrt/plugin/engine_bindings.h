@@ -17,12 +17,13 @@ struct Sizes {
 
 // An input or output of the engine, as the export makes it; -1 stands for the voices.
 struct Binding {
-  const char* name;
+  std::string name;
   bool input;
   std::vector<std::int64_t> shape;
+  bool half = false;  // float16 in place of float32
 };
 
-// Of an engine for `frames` frames a launch.
+// Of a sampler's engine for `frames` frames a launch.
 std::vector<Binding> expected_bindings(const Sizes& sizes, std::int64_t frames);
 
 // The shape for `streams` voices.

@@ -5,55 +5,22 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <string>
-#include <vector>
 
 #include "sampler/tensorrt/plugin/refuse.h"
 
 namespace dt::tensorrt {
-namespace {
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    refuse("engine " + path + ": the file cannot be read; run dt-train export --tensorrt");
-  }
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
-
-// TensorRT wants addresses on 256 bytes.
-std::int64_t aligned(std::int64_t floats) { return (floats + 63) / 64 * 64; }
-
-}  // namespace
 
 Launch::Launch(nvinfer1::IRuntime* runtime, Log* log, const DtTensorRtEngine& file,
                const Sizes& sizes, std::int64_t streams)
     : frames(file.frames),
-      where_("engine " + std::string(file.path)),
+      where_(engine_name(file.path)),
       log_(log),
       audio_floats_(streams * frames * sizes.channels),
       curve_floats_(streams * frames * sizes.curves),
       input_floats_(2 * aligned(audio_floats_) + curve_floats_) {
-  const std::string blob = read_file(file.path);
-  engine_.reset(runtime->deserializeCudaEngine(blob.data(), blob.size()));
-  if (engine_ == nullptr) {
-    refuse(where_ + ": TensorRT refuses it: the file is cut short, damaged, or of another " +
-           "version or GPU" + log_->take() + "; run dt-train export --tensorrt again");
-  }
-  const std::vector<Binding> bindings = expected_bindings(sizes, frames);
-  check_bindings(where_, *engine_, bindings, streams);
-  context_.reset(engine_->createExecutionContext());
-  if (context_ == nullptr) {
-    refuse(where_ + ": no execution context: too little GPU memory?" + log_->take());
-  }
-  for (const Binding& binding : bindings) {
-    if (binding.input && !context_->setInputShape(binding.name, dims_of(binding.shape, streams))) {
-      refuse(where_ + ": the shape of " + binding.name + " was refused" + log_->take());
-    }
-  }
+  engine_ = read_engine(runtime, log, file.path);
+  context_ = open_engine(log, file.path, *engine_, expected_bindings(sizes, frames), streams);
   device_input_ = device_floats(input_floats_);
   device_x0_ = device_floats(curve_floats_);
   host_input_ = pinned_floats(input_floats_);

@@ -12,6 +12,7 @@
 
 #include "sampler/tensorrt/plugin/cuda.h"
 #include "sampler/tensorrt/plugin/engine_bindings.h"
+#include "sampler/tensorrt/plugin/engine_file.h"
 #include "sampler/tensorrt/plugin/library.h"
 #include "sampler/tensorrt/tensorrt_abi.h"
 
