@@ -8,13 +8,15 @@ user supplies for the corpus's topology (5023 vertices, FLAME's), over a whole t
 
 from __future__ import annotations
 
+import math
 import pickle
 import pickletools
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,32 +35,141 @@ INDEX = "subj_seq_to_idx.pkl"
 
 FloatArray = NDArray[np.float64]
 
-# The pickles hold dictionaries of NumPy arrays, written by Python 2; nothing else is let in.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("collections", "OrderedDict"),
-    ("_codecs", "encode"),
+# The pickles hold dictionaries of NumPy arrays, written by Python 2; nothing else is let in. What
+# NumPy's own arrays do with a damaged state may end the whole program. So stand-ins take down what
+# the pickle says, and arrays are made of it once it has been checked.
+_PLAIN = (str, bytes, bool, int, float, complex, type(None))
+_TYPE = re.compile(r"[<>|=]?[biufcSU]\d{1,4}")
+_MOST_DIMENSIONS = 32
+
+
+class _Type:
+    """`numpy.dtype`, as a pickle names it."""
+
+    def __init__(self, name: object = None, *_: object) -> None:
+        self._name = name
+        self._order: Literal["<", ">", "|", "="] = "="
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
+            self._order = state[1]
+
+    def made(self) -> np.dtype[Any]:
+        if not isinstance(self._name, str) or not _TYPE.fullmatch(self._name):
+            raise pickle.UnpicklingError(f"it holds {self._name!r}, which is not let in"[:120])
+        dtype: np.dtype[Any] = np.dtype(self._name).newbyteorder(self._order)
+        return dtype
+
+
+class _Array:
+    """`numpy.ndarray` and what makes one."""
+
+    def __init__(self, *_: object) -> None:
+        self._state: Any = None
+
+    def __setstate__(self, state: object) -> None:
+        self._state = state
+
+    def made(self) -> NDArray[Any]:
+        state, self._state = self._state, None  # its bytes are not needed twice
+        if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _Type)):
+            raise pickle.UnpicklingError("an array without its state")
+        _, shape, type_, fortran, data = state
+        if not (
+            isinstance(shape, tuple)
+            and len(shape) <= _MOST_DIMENSIONS
+            and all(type(n) is int and 0 <= n < 1 << 40 for n in shape)
+        ):
+            raise pickle.UnpicklingError(f"an array of the shape {shape!r}"[:120])
+        dtype, data = type_.made(), _bytes(data)
+        if dtype.itemsize * math.prod(shape) != len(data):
+            raise pickle.UnpicklingError(
+                f"an array of the shape {shape}, {dtype}, in {len(data)} bytes"
+            )
+        flat: NDArray[Any] = np.frombuffer(data, dtype) if len(data) else np.empty(0, dtype)
+        return flat.reshape(shape, order="F" if fortran else "C")
+
+
+class _Scalar:
+    """`numpy.core.multiarray.scalar`."""
+
+    def __init__(self, type_: object = None, data: object = None) -> None:
+        self._type, self._data = type_, data
+
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError("a number with a state")
+
+    def made(self) -> Any:
+        data = _bytes(self._data)
+        if not isinstance(self._type, _Type) or self._type.made().itemsize != len(data) or not data:
+            raise pickle.UnpicklingError("a number that is not as long as its type")
+        return np.frombuffer(data, self._type.made())[0]
+
+
+class _Encoded:
+    """`_codecs.encode`, by which Python 3 writes bytes for Python 2."""
+
+    def __new__(cls, text: object = "", encoding: object = "latin1") -> bytes:  # type: ignore[misc]
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}"[:120])
+        return _bytes(text)
+
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError("bytes with a state")
+
+
+_ALLOWED: dict[tuple[str, str], type] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.multiarray", "scalar"): _Scalar,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "scalar"): _Scalar,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+    ("collections", "OrderedDict"): dict,
+    ("_codecs", "encode"): _Encoded,
+    ("__builtin__", "bytes"): _Encoded,  # without an argument: no bytes
 }
+
+
+def _bytes(data: object) -> bytes:
+    """What Python 2 called a string. Raises UnpicklingError for anything else."""
+    if isinstance(data, str):
+        return data.encode("latin1")
+    if not isinstance(data, bytes):
+        raise pickle.UnpicklingError(f"an array of {type(data).__name__}, which is not let in")
+    return data
 
 
 class _Restricted(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not let in")
-        if module == "numpy.core.multiarray":  # its name before NumPy 2
-            import numpy._core.multiarray as multiarray
+        return _ALLOWED[module, name]
 
-            return getattr(multiarray, name)
-        return super().find_class(module, name)
+
+def _made(value: Any, done: dict[int, Any]) -> Any:
+    """The value with arrays in place of their stand-ins. What is there twice is made once."""
+    if isinstance(value, _PLAIN):
+        return value
+    if id(value) in done:
+        return done[id(value)]
+    done[id(value)] = None  # of what holds itself
+    if isinstance(value, (_Array, _Scalar, _Type)):
+        made = value.made()
+    elif isinstance(value, dict):
+        if not all(isinstance(key, _PLAIN) for key in value):
+            raise pickle.UnpicklingError("a dictionary whose keys are no strings or numbers")
+        made = {key: _made(inner, done) for key, inner in value.items()}
+    elif isinstance(value, (list, tuple)):
+        made = type(value)(_made(inner, done) for inner in value)
+    else:
+        raise pickle.UnpicklingError(f"it holds a {type(value).__name__}, which is not let in")
+    done[id(value)] = made
+    return made
 
 
 def unpickle(path: Path) -> Any:
-    """A pickle of dictionaries, numbers, strings and NumPy arrays; anything else is refused.
+    """A pickle of dictionaries, lists, numbers, strings and NumPy arrays; anything else is refused.
 
     Raises ValueError with the file and the reason.
     """
@@ -66,7 +177,7 @@ def unpickle(path: Path) -> Any:
         with path.open("rb") as file:
             _refuse_wide_memo(file)
             file.seek(0)
-            return _Restricted(file, encoding="latin1").load()
+            return _made(_Restricted(file, encoding="latin1").load(), {})
     except FileNotFoundError:
         raise
     except Exception as error:  # a broken pickle can raise nearly anything

@@ -691,6 +691,21 @@ def test_pickles_of_python_2_are_read(tmp_path: Path) -> None:
     (tmp_path / "old.pkl").write_bytes(old)
     table = unpickle(tmp_path / "old.pkl")
     np.testing.assert_array_equal(table["audio"], array)
+    lists = {"a": [array.astype(">f4"), (np.float64(0.5), "b", b"c")], "b": np.zeros((0, 3))}
+    lists["c"] = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    for protocol in (0, 2, 4):
+        (tmp_path / "new.pkl").write_bytes(pickle.dumps(lists, protocol=protocol))
+        read = unpickle(tmp_path / "new.pkl")
+        np.testing.assert_array_equal(read["a"][0], array)
+        assert read["a"][1] == (0.5, "b", b"c")
+        assert read["b"].shape == (0, 3)
+        np.testing.assert_array_equal(read["c"], lists["c"])
+    # A shape or a type that does not fit the bytes: NumPy is not asked what becomes of it.
+    for wrong in (old.replace(b"K\x03\x85q\x08", b"K\x07\x85q\x08"), old.replace(b"i2", b"O8")):
+        assert wrong != old
+        (tmp_path / "wrong.pkl").write_bytes(wrong)
+        with pytest.raises(ValueError, match=r"in 6 bytes|not let in"):
+            unpickle(tmp_path / "wrong.pkl")
     (tmp_path / "cut.pkl").write_bytes(old[:40])
     with pytest.raises(ValueError, match="cannot be read as a pickle"):
         unpickle(tmp_path / "cut.pkl")
