@@ -76,7 +76,8 @@ _Parts = tuple[list[str], NDArray[np.float32], NDArray[np.float32] | None]
 def _read_npz(file: Path) -> _Parts:
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            names = [str(name) for name in arrays["names"]]
+            # NumPy lets any number be a letter; Python's strings do not.
+            names = [str(name).encode().decode() for name in arrays["names"]]
             deltas = np.asarray(arrays["deltas"], np.float32)
             rest = np.asarray(arrays["positions"], np.float32) if "positions" in arrays else None
     except Exception as error:  # a damaged file can raise nearly anything

@@ -47,7 +47,7 @@ TEST(Elementary, ExpIsWithinAUnitOfTheLastPlace) {
       worst = std::max(worst, units(arithmetic::exp(x), std::exp(static_cast<long double>(x))));
     }
   }
-  EXPECT_LT(worst, 1.0);
+  EXPECT_LE(worst, 1.0);  // 1: musl computes long doubles in double
   for (int i = 0; i < 20000; ++i) {
     const double x = between(random, -745.2, -708.0);
     ASSERT_LE(std::fabs(arithmetic::exp(x) - std::exp(x)), 2.0 * 0x1p-1074) << x;

@@ -386,6 +386,15 @@ def check(reader: Reader, bytes_: bytes, patience_s: float) -> bool:
     return refusal is None
 
 
+def _no_letters() -> bytes:
+    """Deltas whose last name holds a number beyond Unicode."""
+    names = np.array(["jawOpen", "mouthFunnel", "x"])
+    names.view(np.uint32)[-names.itemsize // 4 + 6] = 0x7F000078
+    file = io.BytesIO()
+    np.savez(file, names=names, deltas=np.zeros((3, 4, 3)))
+    return file.getvalue()
+
+
 #: What the long runs found, by what was wrong: (kind of reader, input).
 FOUND: dict[str, tuple[str, bytes]] = {
     "a line of JSON that is no object": ("motion-json", b"[]\n{}\n"),
@@ -397,6 +406,16 @@ FOUND: dict[str, tuple[str, bytes]] = {
     ),
     "a label of several lines": ("textgrid", _LONG_GRID.replace(b'"AA1"', b'"A\n  b = 1"')),
     "JSON of many levels": ("motion-json", b"[" * 100_000 + b"\n{}\n"),
+    "a first column of several lines": (
+        "live-link-csv", b'"T\nimecode",BlendshapeCount,jawOpen\n10:11:12:00.000,3,0.1\n',
+    ),
+    "a name that is no text": ("deltas-npz", _no_letters()),
+    "an array of another shape than its bytes": (
+        "pickled-arrays",
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
+        b"K\x07\x85cnumpy\ndtype\nU\x02i2K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff"
+        b"\xff\xffK\x00tb\x89U\x06abcdeftb.",
+    ),
     "an instant beyond all clocks": (
         "motion-csv", b"Timecode,JawOpen\n" + b"9" * 40 + b":00:00:00.000,0.5\n" * 2,
     ),

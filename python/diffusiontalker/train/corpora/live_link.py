@@ -204,7 +204,8 @@ def read_live_link(path: Path, *, speaker: str = "", licence: str = "") -> Recor
     columns, rows = _table(path)
     lower = [name.lower() for name in columns]
     if TIMECODE not in lower:
-        raise BrokenTake(f"{path.name}: expected a column Timecode, found {', '.join(columns[:3])}")
+        found = printable(", ".join(columns[:3]))[:120]
+        raise BrokenTake(f"{path.name}: expected a column Timecode, found {found}")
     # What is no curve (an index, rotations, remarks) need not be a number.
     value_columns = [i for i, name in enumerate(columns) if curve_of(name) is not None]
     kept, codes, lost = [], [], 0

@@ -286,7 +286,8 @@ def read_deltas(path: Path) -> Deltas:
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            names = tuple(str(name) for name in arrays["names"])
+            # NumPy lets any number be a letter; Python's strings do not.
+            names = tuple(str(name).encode().decode() for name in arrays["names"])
             values = np.asarray(arrays["deltas"], dtype=np.float64)
     except Exception as error:  # a damaged file can raise nearly anything
         raise ValueError(f"{path}: expected an npz with names and deltas: {error}") from error
