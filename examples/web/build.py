@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import json
 import os
 import re
 import shutil
@@ -168,10 +169,18 @@ def link(every: list[Unit], out: Path, relaxed: bool) -> None:
 
 
 def pack_bundle(folder: Path, out: Path) -> None:
-    """The bundle as one file (dt_bundle_open_memory reads it), the same bytes each time."""
+    """The bundle as one file (dt_bundle_open_memory reads it), the same bytes each time.
+
+    A page has no use for the models that this one went on from: that part of the manifest stays.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest.get("training", {}).pop("starts_from", None)
+    contents = {
+        "manifest.json": json.dumps(manifest, separators=(",", ":")).encode(),
+        "weights.safetensors": (folder / "weights.safetensors").read_bytes(),
+    }
     with tarfile.open(out, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in ("manifest.json", "weights.safetensors"):
-            content = (folder / name).read_bytes()
+        for name, content in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))

@@ -78,8 +78,10 @@ def test_codes_and_calls_are_the_c_librarys() -> None:
 
 
 def test_the_bundle_packs_to_the_same_bytes_each_time(build: ModuleType, tmp_path: Path) -> None:
-    for name in ("manifest.json", "weights.safetensors"):
-        (tmp_path / name).write_bytes(name.encode() * 100)
+    manifest = {"curves": ["jawOpen"], "training": {"licences": ["MIT"]}, "gain": 0.1}
+    longer = {**manifest, "training": {"licences": ["MIT"], "starts_from": {"a": [1.5] * 99}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(longer, indent=2))
+    (tmp_path / "weights.safetensors").write_bytes(b"weights" * 100)
     packed = []
     for number in range(2):
         build.pack_bundle(tmp_path, tmp_path / f"{number}.tar")
@@ -87,6 +89,11 @@ def test_the_bundle_packs_to_the_same_bytes_each_time(build: ModuleType, tmp_pat
     assert packed[0] == packed[1]
     with tarfile.open(fileobj=io.BytesIO(packed[0])) as archive:
         assert archive.getnames() == ["manifest.json", "weights.safetensors"]
+        packed_manifest, weights = (archive.extractfile(name) for name in archive.getnames())
+        assert packed_manifest is not None
+        assert weights is not None
+        assert json.load(packed_manifest) == manifest, "what a page needs, and no more"
+        assert weights.read() == b"weights" * 100
 
 
 def test_what_is_compiled_is_there(build: ModuleType) -> None:
