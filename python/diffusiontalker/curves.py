@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -105,6 +105,15 @@ _SHORT = {
     for side in ("Left", "Right")
     if name.endswith(side)
 }
+
+
+def texts_in(array: Iterable[object]) -> list[str]:
+    """What a NumPy array of names holds. Raises ValueError for what is no text: NumPy lets any
+    number be a letter, Python's strings do not."""
+    try:
+        return [str(name).encode().decode() for name in array]
+    except (SystemError, UnicodeError) as error:
+        raise ValueError(f"a name that is no text: {error}") from error
 
 
 @lru_cache(maxsize=4096)

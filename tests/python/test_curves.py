@@ -44,3 +44,12 @@ def test_remap_refuses() -> None:
 
 def test_pascal_case() -> None:
     assert curves.pascal_case("eyeBlinkLeft") == "EyeBlinkLeft"
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    names = np.array(["jawOpen", "mouthFunnel", "x"])
+    assert curves.texts_in(names) == ["jawOpen", "mouthFunnel", "x"]
+    for number in (0xD800, 0x110000, 0x7F000078):
+        names.view(np.uint32)[-5] = number
+        with pytest.raises(ValueError, match="a name that is no text"):
+            curves.texts_in(names)

@@ -142,10 +142,11 @@ def find(
     precision = os.environ.get("DT_TENSORRT_PRECISION") or "float32"
     others: list[str] = []
     for kind in (graph,) if graph else ("talker", "sampler"):
+        digest = model_hash(bundle, kind)
         fitting: list[Engine] = []
         for sidecar in sorted(folder.glob(f"{kind}-*.json")):
             engine = read(sidecar)
-            if engine.model_hash != model_hash(bundle, kind):
+            if engine.model_hash != digest:
                 others.append(f"of another model ({engine.model}, {engine.model_hash[:12]})")
             elif engine.precision != precision:
                 others.append(f"in {engine.precision}")

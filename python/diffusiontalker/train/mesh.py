@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..curves import CURVES, curves_of
+from ..curves import CURVES, curves_of, texts_in
 from ..head import HeadError as HeadError
 from ..head import compressed, document
 from ..head.document import Document
@@ -76,8 +76,7 @@ _Parts = tuple[list[str], NDArray[np.float32], NDArray[np.float32] | None]
 def _read_npz(file: Path) -> _Parts:
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            # NumPy lets any number be a letter; Python's strings do not.
-            names = [str(name).encode().decode() for name in arrays["names"]]
+            names = texts_in(arrays["names"])
             deltas = np.asarray(arrays["deltas"], np.float32)
             rest = np.asarray(arrays["positions"], np.float32) if "positions" in arrays else None
     except Exception as error:  # a damaged file can raise nearly anything

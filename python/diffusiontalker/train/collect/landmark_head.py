@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...curves import CURVES
+from ...curves import CURVES, texts_in
 from ..mesh import HeadError, read_head
 from . import landmarks
 
@@ -88,7 +88,7 @@ def read(table: Path, head: Path | None = None) -> LandmarkHead:
             if head is not None:
                 return _at_vertices(head, table, np.asarray(arrays["vertex"], np.intp))
             found = LandmarkHead(
-                tuple(str(name) for name in arrays["names"]),
+                tuple(texts_in(arrays["names"])),
                 np.asarray(arrays["neutral"], np.float64),
                 np.asarray(arrays["displacement"], np.float64),
             )

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...curves import CURVES, remap
+from ...curves import CURVES, remap, texts_in
 from .audio import to_core_rate
 from .recording import BrokenTake, Recording, measured
 
@@ -286,8 +286,7 @@ def read_deltas(path: Path) -> Deltas:
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            # NumPy lets any number be a letter; Python's strings do not.
-            names = tuple(str(name).encode().decode() for name in arrays["names"])
+            names = tuple(texts_in(arrays["names"]))
             values = np.asarray(arrays["deltas"], dtype=np.float64)
     except Exception as error:  # a damaged file can raise nearly anything
         raise ValueError(f"{path}: expected an npz with names and deltas: {error}") from error
