@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -17,6 +15,7 @@
 #include "dt/model.h"
 #include "dt/runtime.h"
 #include "dt/voices.h"
+#include "engine_test.h"
 #include "random_model.h"
 #include "sampler/cpu/backend_cpu.h"
 #include "sampler/tensorrt/tensorrt_sampler.h"
@@ -64,21 +63,13 @@ void compute(const dt::Model& model, const standin::Tensors& t) {
   }
 }
 
-class TensorRt : public testing::Test {
+class TensorRt : public dt_test::EngineTest<TensorRtSampler> {
  protected:
   void SetUp() override {
-    control() = {};
+    model_ = random_.build();
+    begin();
     control().compute = [this](const standin::Tensors& t) { compute(*model_, t); };
-    options_ = BackendOptions("tensorrt");
-    options_.plugin = PLUGIN_FILE;
-    options_.library = NVINFER_FILE;
     add_engine(1);
-  }
-
-  void TearDown() override {
-    for (const std::string& file : files_) {
-      std::remove(file.c_str());
-    }
   }
 
   // A port a line; see standin/nvinfer.cpp.
@@ -103,37 +94,8 @@ class TensorRt : public testing::Test {
             line("output next_state", {steps, layers, voices, hidden})};
   }
 
-  std::string write_engine(const std::vector<std::string>& lines, bool whole = true) {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    files_.push_back(testing::TempDir() + test->name() + std::to_string(files_.size()) + ".engine");
-    std::ofstream file(files_.back());
-    file << "standin engine\n";
-    for (const std::string& line : lines) {
-      file << line << "\n";
-    }
-    file << (whole ? "end\n" : "");
-    return files_.back();
-  }
-
   void add_engine(std::int64_t frames) {
     options_.engines.push_back({write_engine(ports(frames)), frames, "10.16.0.72", {86, 89}});
-  }
-
-  // The sentence with which a sampler is refused.
-  std::string refusal(std::int64_t streams = 1) {
-    try {
-      const TensorRtSampler sampler(model_, options_, streams);
-    } catch (const std::runtime_error& error) {
-      return error.what();
-    }
-    return "not refused";
-  }
-
-  void expect_refusal(const std::vector<std::string>& words, std::int64_t streams = 1) {
-    const std::string text = refusal(streams);
-    for (const std::string& word : words) {
-      EXPECT_NE(text.find(word), std::string::npos) << "no '" << word << "' in: " << text;
-    }
   }
 
   // Replaces a line of the engine's ports.
@@ -150,9 +112,6 @@ class TensorRt : public testing::Test {
   }
 
   dt_test::RandomModel random_ = dt_test::RandomModel::small();
-  std::shared_ptr<const dt::Model> model_ = random_.build();
-  BackendOptions options_;
-  std::vector<std::string> files_;
 };
 
 // Also where the encoder has a context: that stays on the CPU with the rest of the encoder, and its

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <memory>
@@ -21,6 +19,7 @@
 #include "dt/model.h"
 #include "dt/runtime.h"
 #include "dt/voices.h"
+#include "engine_test.h"
 #include "features/encoder.h"
 #include "features/identity.h"
 #include "random_model.h"
@@ -147,24 +146,15 @@ class Engine {
   float newest_ = 0.0F;
 };
 
-class Talker : public testing::Test {
+class Talker : public dt_test::EngineTest<TensorRtTalker> {
  protected:
   void SetUp() override { use(dt_test::RandomModel::small_with_context()); }
 
-  void TearDown() override {
-    for (const std::string& file : files_) {
-      std::remove(file.c_str());
-    }
-  }
-
   void use(const dt_test::RandomModel& kind) {
     model_ = kind.build();
-    control() = {};
+    begin();
     auto engine = std::make_shared<Engine>(model_);
     control().compute = [engine](const standin::Tensors& t) { engine->compute(t); };
-    options_ = BackendOptions("tensorrt");
-    options_.plugin = PLUGIN_FILE;
-    options_.library = NVINFER_FILE;
     add_engine(ports());
   }
 
@@ -214,33 +204,7 @@ class Talker : public testing::Test {
   }
 
   void add_engine(const std::vector<std::string>& lines) {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    files_.push_back(testing::TempDir() + "talker" + test->name() + std::to_string(files_.size()) +
-                     ".engine");
-    std::ofstream file(files_.back());
-    file << "standin engine\n";
-    for (const std::string& line : lines) {
-      file << line << "\n";
-    }
-    file << "end\n";
-    options_.engines = {{files_.back(), 1, "10.16.0.72", {86, 89}, "talker"}};
-  }
-
-  // The sentence with which an engine is refused.
-  std::string refusal(std::int64_t voices = 1) {
-    try {
-      const TensorRtTalker talker(model_, options_, voices);
-    } catch (const std::runtime_error& error) {
-      return error.what();
-    }
-    return "not refused";
-  }
-
-  void expect_refusal(const std::vector<std::string>& words, std::int64_t voices = 1) {
-    const std::string text = refusal(voices);
-    for (const std::string& word : words) {
-      EXPECT_NE(text.find(word), std::string::npos) << "no '" << word << "' in: " << text;
-    }
+    options_.engines = {{write_engine(lines), 1, "10.16.0.72", {86, 89}, "talker"}};
   }
 
   void change_port(const std::string& from, const std::string& to) {
@@ -258,10 +222,6 @@ class Talker : public testing::Test {
     dt::Runtime runtime(model_, 3, identity);
     return dt_test::run(runtime, kCurves, audio, {});
   }
-
-  std::shared_ptr<const dt::Model> model_;
-  BackendOptions options_;
-  std::vector<std::string> files_;
 };
 
 TEST_F(Talker, AnyChunkingGivesTheBitsOfTheEngine) {
