@@ -5,13 +5,10 @@ Wants Debian's chromium, node's npm and PyPI's playwright.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +21,10 @@ import soundfile
 from playwright.sync_api import Browser, Page, sync_playwright
 from said import JAW, alone, speech
 
+from chromium import ARGUMENTS, executable, furnish, served
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "talkinghead"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-]  # fmt: skip
 MOUTHS = """() => {
   // What the avatar's mesh shows, at each picture, by the clock of the sound.
   // Without a GPU a picture takes seconds: it is drawn when a test wants to see one.
@@ -50,11 +44,6 @@ MOUTHS = """() => {
 }"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The folder as docs/agents.md has it made, served."""
@@ -62,22 +51,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for file in [*EXAMPLE.iterdir(), ROOT / "examples" / "web" / "face-session.js"]:
         if file.is_file():
             shutil.copy(file, folder)
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund"]
-    subprocess.run(install, cwd=folder, check=True)
-    subprocess.run([sys.executable, folder / "avatar.py", folder / "avatar.glb"], check=True)
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    furnish(folder)
+    with served(folder) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "a browser is needed: apt-get install --no-install-recommends chromium"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        opened = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         yield opened
         opened.close()
 

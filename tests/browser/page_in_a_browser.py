@@ -25,6 +25,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import chromium
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 from browser_client import page as tab_without_a_browser
 from browser_client import until
@@ -33,12 +35,7 @@ from diffusiontalker import takes
 from diffusiontalker.curves import CURVES
 from diffusiontalker.preview.messages import FRAMES, unpack_frames
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-    "--autoplay-policy=user-gesture-required",
-]  # fmt: skip
+ARGUMENTS = [*chromium.ARGUMENTS, "--autoplay-policy=user-gesture-required"]
 PICTURE_S = 1 / 60
 JAW = CURVES.index("jawOpen")
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import base64
 import csv
-import functools
-import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +24,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from chromium import WITH_SOUND, Quiet, executable, served
 from diffusiontalker import Runtime
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -37,13 +34,6 @@ IN_NODE = Path(__file__).with_name("in_node.mjs")
 LISTENS_S = float(os.environ.get("DT_WEB_SECONDS", "60"))
 RATES = (8000, 16000, 22050, 44100, 48000)
 MOST_BYTES = 6_000_000
-ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-    "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]  # fmt: skip
 
 
 def node(*arguments: object) -> list[dict[str, Any]]:
@@ -183,10 +173,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
 PAGE = Path(__file__).with_name("page.html").read_bytes()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
+class WithTestPage(Quiet):
     def do_GET(self) -> None:
         if self.path.startswith("/test.html"):
             self.send_response(200)
@@ -201,20 +188,15 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     """The package's folder over plain HTTP: no header that a host would have to set."""
-    handler = functools.partial(Quiet, directory=str(PACKAGE))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(PACKAGE, WithTestPage) as address:
+        yield address
 
 
 @contextmanager
 def chromium(microphone: Path | None = None) -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "a browser is needed: apt-get install --no-install-recommends chromium"
     more = [] if microphone is None else [f"--use-file-for-fake-audio-capture={microphone}"]
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=[*ARGUMENTS, *more])
+        opened = playwright.chromium.launch(executable_path=executable(), args=[*WITH_SOUND, *more])
         yield opened
         opened.close()
 

@@ -5,33 +5,24 @@ Part of `poe web`, behind package.py, which builds the module. Wants node's npm,
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from playwright.sync_api import Page, sync_playwright
 
+from chromium import WITH_SOUND, executable, furnish, served
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WEB = EXAMPLES / "web"
 CLIP = EXAMPLES.parent / "python" / "diffusiontalker" / "data" / "demo.flac"
 MICROPHONE_S = 5.0
-ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-    "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]  # fmt: skip
 #: At each picture what the mesh shows, by the clock of the sound that comes out; each frame's jaw.
 #: Without a GPU a picture takes seconds, so it is drawn only when one is to be seen.
 WATCH = """() => {
@@ -60,11 +51,6 @@ WATCH = """() => {
 }"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`examples` as docs/agents.md has it made, served."""
@@ -76,14 +62,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder.mkdir()
     for name in ("here.html", "package.json", "avatar.py"):
         shutil.copy(EXAMPLES / "talkinghead" / name, folder)
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund"]
-    subprocess.run(install, cwd=folder, check=True)
-    subprocess.run([sys.executable, folder / "avatar.py", folder / "avatar.glb"], check=True)
-    handler = functools.partial(Quiet, directory=str(examples))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/talkinghead/here.html"
-    server.shutdown()
+    furnish(folder)
+    with served(examples) as address:
+        yield f"{address}/talkinghead/here.html"
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +78,10 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(site: str, voice: Path) -> Iterator[Page]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "a browser is needed: apt-get install --no-install-recommends chromium"
-    arguments = [*ARGUMENTS, f"--use-file-for-fake-audio-capture={voice}"]
+    arguments = [*WITH_SOUND, f"--use-file-for-fake-audio-capture={voice}"]
     errors: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
         context = browser.new_context(
             permissions=["microphone"], viewport={"width": 900, "height": 480}
         )
