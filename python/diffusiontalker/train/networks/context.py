@@ -41,19 +41,43 @@ class ContextLayer(nn.Module):
             part.view(batch, tokens, self.heads, -1).transpose(1, 2)
             for part in self.qkv(self.attention_norm(h)).chunk(3, dim=-1)
         )
-        mask = self.mask(tokens) if causal else None
-        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        if causal:
+            heard = attend_back(q, k, v, self.distance)
+        else:
+            heard = functional.scaled_dot_product_attention(q, k, v)
         h = h + self.out(heard.transpose(1, 2).reshape(batch, tokens, width))
         out: Tensor = h + self.fc2(functional.gelu(self.fc1(self.mlp_norm(h))))
         return out
 
-    def mask(self, tokens: int) -> Tensor:
-        """(heads, tokens, tokens): the bias by distance; minus infinity ahead and out of reach."""
-        window = self.distance.shape[1]
-        at = torch.arange(tokens, device=self.distance.device)
-        back = at[:, None] - at[None, :]
-        bias = self.distance[:, back.clamp(0, window - 1)]
-        return bias.masked_fill((back < 0) | (back >= window), -math.inf)
+
+def attend_back(q: Tensor, k: Tensor, v: Tensor, distance: Tensor) -> Tensor:
+    """Attention of (batch, heads, tokens, d) to the newest `window` tokens, with a bias by distance
+    (heads, window).
+
+    In blocks of a window's length, each of which sees itself and the one before it: an attention of
+    all to all would spend most of its products on what the window leaves out.
+    """
+    batch, heads, tokens, d = q.shape
+    window = distance.shape[1]
+    blocks = -(-tokens // window)
+    after = blocks * window - tokens
+    q = functional.pad(q, (0, 0, 0, after)).view(batch, heads, blocks, window, d)
+    # (batch, heads, blocks, 2 window, d)
+    k, v = (_with_block_before(functional.pad(x, (0, 0, window, after)), window) for x in (k, v))
+    to = torch.arange(2 * window, device=q.device)
+    back = torch.arange(window, device=q.device)[:, None] + window - to
+    seen = (back >= 0) & (back < window)
+    there = torch.arange(blocks, device=q.device)[:, None, None] * window + to >= window
+    bias = distance[:, back.clamp(0, window - 1)][:, None].masked_fill(~(seen & there), -math.inf)
+    weights = torch.softmax(torch.matmul(q * d**-0.5, k.transpose(-1, -2)) + bias, dim=-1)
+    heard = torch.matmul(weights.to(v.dtype), v)
+    return heard.view(batch, heads, blocks * window, d)[:, :, :tokens]
+
+
+def _with_block_before(x: Tensor, size: int) -> Tensor:
+    """(batch, heads, (n + 1) size, d) -> (batch, heads, n, 2 size, d)."""
+    blocks = x.view(*x.shape[:2], -1, size, x.shape[3])
+    return torch.cat([blocks[:, :, :-1], blocks[:, :, 1:]], dim=3)
 
 
 class Context(nn.Module):

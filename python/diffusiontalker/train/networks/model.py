@@ -15,6 +15,7 @@ from ...curves import CURVES
 from ..clock import column_positions
 from ..config import Config, ContextConfig
 from .context import BANDS, Context, hold
+from .recurrence import Gru
 
 IDENTITY_DIM = 32
 
@@ -120,9 +121,7 @@ class Denoiser(nn.Module):
         super().__init__()
         curves = len(CURVES)
         self.steps = nn.Embedding(train_steps, step_dim)
-        self.gru = nn.GRU(
-            2 * audio_dim + step_dim + curves, hidden, num_layers=layers, batch_first=True
-        )
+        self.gru = Gru(2 * audio_dim + step_dim + curves, hidden, layers)
         self.head = nn.Linear(hidden, curves)
 
     def forward(
