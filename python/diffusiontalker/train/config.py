@@ -272,7 +272,8 @@ class Config:
     default_identity: str = ""  # empty: the first name
     unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
     dtype: str = "float32"  # of the exported weights: float32, float16 or int8
-    #: The model is the mean of the weights that the last so many stages of its steps ended on.
+    #: The model is the mean of the weights that the last so many stages of its steps ended on;
+    #: before the first of them counts what the run started from, if it is such a sampler's.
     average: int = 1
     #: Share of the spread that the mouth's curves lack against the data, given back at export by a
     #: gain (spread.py).
@@ -451,16 +452,19 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def load(path: str | Path, source_paths: dict[str, str] | None = None) -> Config:
     """Read a configuration; `source_paths` (source name -> folder) replaces paths in it.
 
-    With `extends = "other.toml"` it says what differs from another one in the same folder. Raises
-    ConfigError with the place and the reason.
+    With `extends = "other.toml"` it says what differs from another one, which may extend a third.
+    Raises ConfigError with the place and the reason.
     """
     file = Path(path)
     table = _read(file)
-    if "extends" in table:
-        base = _read(file.parent / str(table.pop("extends")))
-        if "extends" in base:
-            raise ConfigError(f"{file.name}: extends a file that extends another one")
-        table = _merged(base, table)
+    read = [file.resolve()]
+    while "extends" in table:
+        # Relative to the file that says it; the paths of sources are to the folder of `path`.
+        base = (read[-1].parent / str(table.pop("extends"))).resolve()
+        if base in read:
+            raise ConfigError(f"{file.name}: {base.name} extends itself")
+        read.append(base)
+        table = _merged(_read(base), table)
     config: Config = _build(Config, {**table, "folder": str(file.parent)}, file.name)
     overrides = dict(source_paths or {})
     sources = tuple(

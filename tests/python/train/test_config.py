@@ -48,9 +48,14 @@ def test_a_configuration_can_say_only_what_differs_from_another(tmp_path: Path) 
     assert (made.name, made.seed, made.decoder.hidden, made.decoder.layers) == ("other", 5, 64, 2)
     assert [stage.steps for stage in made.stages] == [32]  # a list is replaced as a whole
     assert [source.path for source in made.sources] == ["takes"]
-    (tmp_path / "third.toml").write_text("extends = 'other.toml'\n")
-    with pytest.raises(config.ConfigError, match="extends a file that extends another"):
-        config.load(tmp_path / "third.toml")
+    third = tmp_path / "third.toml"
+    third.write_text("extends = 'other.toml'\nname = 'third'\n[decoder]\nlayers = 1\n")
+    made = config.load(third)
+    assert (made.name, made.seed, made.decoder.hidden, made.decoder.layers) == ("third", 5, 64, 1)
+    assert [stage.steps for stage in made.stages] == [32]
+    (tmp_path / "base.toml").write_text(f"extends = 'third.toml'\n{base}")
+    with pytest.raises(config.ConfigError, match=r"other\.toml: other\.toml extends itself"):
+        config.load(other)
     (tmp_path / "lost.toml").write_text("extends = 'nowhere.toml'\n")
     with pytest.raises(config.ConfigError, match=r"no configuration .*nowhere\.toml"):
         config.load(tmp_path / "lost.toml")

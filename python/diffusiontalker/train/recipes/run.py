@@ -25,7 +25,7 @@ from ..networks.manifest import noise_factors, refuse_frozen
 from ..networks.model import Talker, build
 from ..stages import borrow, listen, performing, start_from
 from ..stages.distil import student_objective
-from ..stages.finish import average, finish_pooled_mean
+from ..stages.finish import BEGUN, average, finish_pooled_mean
 from ..stages.fit import fit
 from ..stages.keys import learn_keys
 from ..stages.parallel import ALONE, Ranks, processes_here
@@ -369,6 +369,10 @@ def train(
     talker.std.copy_(torch.from_numpy(std))
     if start is not None and config.start_with == "all":
         start_from.begin(talker, start, speakers, own_units=config.start_units == "data")
+        same_sampler = start.manifest["diffusion"]["sample_steps"] == config.stages[0].steps
+        if ranks.writes and same_sampler:
+            begun = {"config": json.dumps(config.describe(0)), "talker": talker.state_dict()}
+            checkpoint.save(folder / BEGUN, begun)
     talker.to(ranks.device)
     for index, stage in enumerate(config.stages):
         if stage.average > 1:

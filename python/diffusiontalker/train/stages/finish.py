@@ -14,19 +14,26 @@ from ..data.streams import Stream, epoch_batches
 from ..networks.identity import LEAST_VOICED_FRAMES, pool
 from ..networks.model import Talker
 
+#: What the run started from, if a mean may count it.
+BEGUN = "begun.pt"
+
 
 def average(
     talker: Talker, stages: Sequence[Stage], count: int, config: Config, folder: Path
 ) -> None:
     """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
 
-    As far as they train the last one's sampler. Stages that went on from one another err in
-    different ways; their mean errs less on what none has met.
+    As far as they train the last one's sampler. What the run started from counts as a stage before
+    the first, if it is such a sampler too (then it lies in the folder). Stages that went on from
+    one another err in different ways; their mean errs less on what none has met.
     """
     alike = takewhile(
         lambda stage: stages[-1].goes_on_from(stage[1]), reversed([*enumerate(stages)])
     )
     files = [folder / config.stage_folder(index) / "final.pt" for index, _ in islice(alike, count)]
+    begun = folder / BEGUN
+    if len(stages) == len(files) < count and begun.exists():
+        files.append(begun)
     if len(files) == 1:
         return
     weights = [checkpoint.load(file)["talker"] for file in files]

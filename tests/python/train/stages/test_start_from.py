@@ -19,6 +19,7 @@ from paths import CONFIGS  # noqa: E402
 from diffusiontalker import bundle as bundles  # noqa: E402
 from diffusiontalker.bundle import Bundle  # noqa: E402
 from diffusiontalker.curves import CURVES  # noqa: E402
+from diffusiontalker.train import checkpoint  # noqa: E402
 from diffusiontalker.train.cli.commands import main  # noqa: E402
 from diffusiontalker.train.config import Config, ConfigError, ContextConfig, Stage, check  # noqa: E402
 from diffusiontalker.train.measure.takes import fair_takes  # noqa: E402
@@ -83,6 +84,25 @@ def test_a_run_can_take_the_ear_alone(going_on: Config, start: Bundle, tmp_path:
             torch.testing.assert_close(value, here[name], rtol=0, atol=0, msg=name)
 
 
+def test_a_mean_counts_what_the_run_started_from(
+    going_on: Config, start: Bundle, tmp_path: Path
+) -> None:
+    moving = replace(STILL, epochs=2, learning_rate=1e-3, warmup_steps=2)
+    config = replace(going_on, stages=(moving,), average=2)
+    data = run.read_data(config)
+    talker, _ = run.train(config, data, tmp_path)
+    end = checkpoint.load(tmp_path / "0-student-8" / "final.pt")["talker"]
+    known, mean = load_talker(start).state_dict(), talker.state_dict()
+    assert not torch.equal(end["decoder.head.weight"], known["decoder.head.weight"])
+    for name in (n for n in mean if n.startswith(("encoder.", "decoder."))):
+        torch.testing.assert_close(mean[name], (end[name] + known[name]) / 2, msg=name)
+    # A stage of other steps trains another sampler: its mean is of its own stages.
+    other = replace(config, stages=(moving, replace(moving, steps=4)))
+    last, _ = run.train(other, data, tmp_path)
+    four = checkpoint.load(tmp_path / "1-student-4" / "final.pt")["talker"]
+    assert all(torch.equal(value, four[name]) for name, value in last.state_dict().items())
+
+
 def test_a_regression_becomes_a_sampler(going_on: Config, tmp_path: Path) -> None:
     single = random_bundle.write(
         tmp_path,
@@ -94,6 +114,11 @@ def test_a_regression_becomes_a_sampler(going_on: Config, tmp_path: Path) -> Non
     bundle = start_from.read(sampler)
     assert bundle is not None
     assert bundle.manifest["diffusion"]["sample_steps"] == 1
+    # A mean of both would be of neither.
+    twice = replace(sampler, average=2)
+    talker, _ = run.train(twice, run.read_data(twice), tmp_path / "run")
+    end = checkpoint.load(tmp_path / "run" / "0-student-8" / "final.pt")["talker"]
+    assert all(torch.equal(value, end[name]) for name, value in talker.state_dict().items())
 
 
 def test_learning_goes_on_from_there(going_on: Config, tmp_path: Path) -> None:
