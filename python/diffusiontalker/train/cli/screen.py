@@ -118,26 +118,30 @@ def tell_amount(console: Console, config: Config, data: run.Data, folder: Path) 
 def stage_bars(progress: Progress) -> OnStep:
     """A progress bar a stage, with the epoch's loss; where none can be drawn, a line an epoch.
 
-    The line has the time that the stage still takes, by the steps made so far.
+    The line has the time that the stage still takes, by the epochs made so far (of which one has
+    more steps than another). Stages that go on from one another have one name: where the epochs
+    begin anew, so does the bar.
     """
     bars: dict[str, TaskID] = {}
-    started: dict[str, tuple[float, int]] = {}
+    started: dict[str, tuple[float, float]] = {}
+    newest: dict[str, tuple[int, int]] = {}
 
     def on_step(
         name: str, epoch: int, epochs: int, step: int, steps: int, means: dict[str, float]
     ) -> None:
-        total, completed = epochs * steps, epoch * steps + step
-        now = time.monotonic()
-        if name not in bars:
-            bars[name] = progress.add_task(name, total=total, note="")
-            started[name] = now, completed
+        now, done = time.monotonic(), epoch + step / steps
+        if name not in bars or (epoch, step) < newest[name]:
+            bars[name] = progress.add_task(name, total=epochs * steps, note="")
+            started[name] = now, done
+        newest[name] = epoch, step
         note = f"epoch {epoch + 1}/{epochs} loss {means['loss']:.4f}"
-        progress.update(bars[name], total=total, completed=completed, note=note)
+        completed = epoch * steps + step
+        progress.update(bars[name], total=epochs * steps, completed=completed, note=note)
         if step == steps and not progress.console.is_terminal:
             since, first = started[name]
-            left = total - completed
-            if left and completed > first:
-                note += f", {duration((now - since) / (completed - first) * left)} left"
+            if first < done < epochs:
+                left_s = (now - since) / (done - first) * (epochs - done)
+                note += f", {duration(left_s)} left"
             progress.console.print(f"{name} {note}", highlight=False)
 
     return on_step

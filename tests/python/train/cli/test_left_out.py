@@ -190,6 +190,24 @@ def test_an_epochs_line_tells_the_time_left(
     assert [screen.duration(s) for s in (40, 720, 12000)] == ["40 s", "12 min", "3 h 20 min"]
 
 
+def test_a_stage_of_the_same_name_has_a_bar_and_a_time_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    with Progress(TextColumn("{task.description}"), console=Console()) as progress:
+        on_step = screen.stage_bars(progress)
+        for _ in range(2):
+            for epoch, steps in enumerate((10, 14, 10)):  # versions of the data differ in length
+                for step in range(1, steps + 1):
+                    on_step("student-8", epoch, 3, step, steps, {"loss": 0.5})
+                    now[0] += 300.0 / steps
+        assert [task.completed for task in progress.tasks] == [30, 30]
+    said = capsys.readouterr().out
+    assert said.count("student-8 epoch 1/3 loss 0.5000, 10 min left") == 2
+    assert said.count("student-8 epoch 2/3 loss 0.5000, 5 min left") == 2
+
+
 def test_long_lists_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     from diffusiontalker.train.corpora import Skipped
 
