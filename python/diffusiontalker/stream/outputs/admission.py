@@ -17,15 +17,15 @@ _PARTS = 7  # of a question by CURVE
 class Admission:
     """Answers ZeroMQ's questions on the thread that calls `serve`, so that no other is needed."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], receivers: Mapping[bytes, str]):
-        """`receivers` are the public keys (40 letters) of those who may come in, with their names.
+    def __init__(self, socket: zmq.Socket[bytes], receivers: Mapping[bytes, str]):
+        """Answers on `socket` (REP), which whoever made it closes.
 
+        `receivers` are the public keys (40 letters) of those who may come in, with their names.
         Made before the socket is bound: until somebody answers, ZeroMQ lets every key in.
         """
         self.refused = 0  #: handshakes of others
         self._known = {z85.decode(key): name for key, name in receivers.items()}
-        self._socket = context.socket(zmq.REP)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket = socket
         self._socket.bind(_ADDRESS)
 
     def serve(self) -> None:
@@ -46,6 +46,3 @@ class Admission:
             self.refused += 1
             return [_VERSION, number, b"400", b"unknown key", b"", b""]
         return [_VERSION, number, b"200", b"", name.encode(), b""]
-
-    def close(self) -> None:
-        self._socket.close()

@@ -23,6 +23,7 @@ from .endpoint import (
 )
 from .keys import read_sender
 from .output import Output
+from .sockets import Sockets
 
 #: Messages that wait for a slow subscriber before the newest are dropped for it: 2 s at 60 Hz.
 SEND_QUEUE = 120
@@ -54,10 +55,9 @@ class Publisher(Output):
         self._schemas: dict[str, list[bytes]] = {}
         self._with_sound: set[str] = set()
         self._schema_due = 0.0
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.XPUB)
+        self._sockets = Sockets(self, zmq.XPUB)
+        self._socket = self._sockets.main
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_PAYLOAD_BYTES)
@@ -70,17 +70,17 @@ class Publisher(Output):
         self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         self._admission: Admission | None = None
         if keys is not None:
-            self._admission = Admission(self._context, keys.receivers)
+            asked = self._sockets.also(self._sockets.context.socket(zmq.REP))
+            self._admission = Admission(asked, keys.receivers)
             self._socket.setsockopt(zmq.CURVE_SERVER, 1)
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
             self._socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-        self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
-        )
+        events = zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        self._monitor = self._sockets.also(self._socket.get_monitor_socket(events))
         try:
             self._bind(endpoint)
         except zmq.ZMQError as error:
-            self._shut()
+            self._sockets.close()
             if error.errno == zmq.EADDRINUSE:
                 raise StreamError(
                     f"{endpoint} is in use, by another dt-stream perhaps; "
@@ -153,7 +153,7 @@ class Publisher(Output):
         """Tells the subscribers, gives the message a moment to leave, and unbinds."""
         if bye is not None:
             self.leave(bye)
-        self._shut()
+        self._sockets.close()
 
     @property
     def refused(self) -> int:
@@ -170,14 +170,6 @@ class Publisher(Output):
             self._socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:
             self.dropped += 1
-
-    def _shut(self) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
-        self._socket.close()
-        if self._admission is not None:
-            self._admission.close()
-        self._context.term()
 
 
 class _Peers:

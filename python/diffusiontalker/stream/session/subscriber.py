@@ -20,6 +20,7 @@ from ..outputs.endpoint import (
 )
 from ..outputs.keys import read_receiver
 from ..outputs.names import with_address
+from ..outputs.sockets import Sockets
 from .meter import Meter
 
 #: Messages that may wait here before ZeroMQ drops the newest: 2 s at 60 Hz.
@@ -61,9 +62,8 @@ class Subscriber:
         self._heard_s = -_SILENT_S
         self._local = is_local(endpoint)
         self._least_ms = float("inf")
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._sockets = Sockets(self, zmq.SUB)
+        self._socket = self._sockets.main
         self._socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
         self._socket.setsockopt(zmq.RCVTIMEO, _RECEIVE_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_PAYLOAD_BYTES)
@@ -77,12 +77,13 @@ class Subscriber:
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, held.secret)
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, held.sender)
         self._keyed = held is not None
-        self._monitor = self._socket.get_monitor_socket(
+        events = (
             zmq.EVENT_HANDSHAKE_SUCCEEDED
             | zmq.EVENT_HANDSHAKE_FAILED_AUTH
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         )
+        self._monitor = self._sockets.also(self._socket.get_monitor_socket(events))
         try:
             self._socket.connect(reached)
         except zmq.ZMQError as error:
@@ -158,10 +159,7 @@ class Subscriber:
                 self.refusal = "the sender asks for a key: --keys FOLDER (dt-stream keygen)"
 
     def close(self) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
-        self._socket.close()
-        self._context.term()
+        self._sockets.close()
 
     def _begin(self, session: int) -> None:
         self.session = session

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import random
 import socket
+import subprocess
+import sys
 import time
 
 import msgpack
+import pytest
 import zmq
 
 from diffusiontalker.curves import CURVES
@@ -199,3 +202,22 @@ def test_a_long_reason_is_shortened_to_what_the_wire_takes() -> None:
         subscriber.receive()
     assert subscriber.goodbye == "x" + "ä" * 127, "256 bytes would cut the last letter in two"
     subscriber.close()
+
+
+@pytest.mark.parametrize(
+    "end", ["Publisher('tcp://127.0.0.1:0')", "Subscriber('tcp://127.0.0.1:9')"]
+)
+def test_what_is_dropped_unclosed_in_a_cycle_does_not_stop_the_collector(end: str) -> None:
+    code = f"""
+import gc
+from diffusiontalker.stream.outputs.publisher import Publisher
+from diffusiontalker.stream.session.subscriber import Subscriber
+
+cycle = [{end}]
+cycle.append(cycle)
+del cycle
+gc.collect()
+print("collected")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("collected\n", 0), done.stderr
