@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -172,17 +173,30 @@ def test_one_take_is_learnt_from_and_its_steps_are_told(
     assert amount.amounts(config, data, tmp_path) == []
 
 
-def test_an_epochs_line_tells_the_time_left(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    epochs: Sequence[int],
+    epoch_s: float,
+    times: int = 1,
+) -> list[float]:
+    """A stage shown `times` times, of epochs of so many steps; what its bars were left at."""
     now = [0.0]
     monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
     with Progress(TextColumn("{task.description}"), console=Console()) as progress:
         on_step = screen.stage_bars(progress)
-        for epoch in range(4):
-            for step in range(1, 11):
-                on_step("teacher", epoch, 4, step, 10, {"loss": 0.5})
-                now[0] += 30.0
+        for _ in range(times):
+            for epoch, steps in enumerate(epochs):
+                for step in range(1, steps + 1):
+                    on_step(name, epoch, len(epochs), step, steps, {"loss": 0.5})
+                    now[0] += epoch_s / steps
+        return [task.completed for task in progress.tasks]
+
+
+def test_an_epochs_line_tells_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(monkeypatch, "teacher", [10] * 4, 300.0)
     said = capsys.readouterr().out
     assert "teacher epoch 1/4 loss 0.5000, 15 min left" in said
     assert "teacher epoch 3/4 loss 0.5000, 5 min left" in said
@@ -193,16 +207,8 @@ def test_an_epochs_line_tells_the_time_left(
 def test_a_stage_of_the_same_name_has_a_bar_and_a_time_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
-    with Progress(TextColumn("{task.description}"), console=Console()) as progress:
-        on_step = screen.stage_bars(progress)
-        for _ in range(2):
-            for epoch, steps in enumerate((10, 14, 10)):  # versions of the data differ in length
-                for step in range(1, steps + 1):
-                    on_step("student-8", epoch, 3, step, steps, {"loss": 0.5})
-                    now[0] += 300.0 / steps
-        assert [task.completed for task in progress.tasks] == [30, 30]
+    # Versions of the data differ in length.
+    assert play(monkeypatch, "student-8", [10, 14, 10], 300.0, times=2) == [30, 30]
     said = capsys.readouterr().out
     assert said.count("student-8 epoch 1/3 loss 0.5000, 10 min left") == 2
     assert said.count("student-8 epoch 2/3 loss 0.5000, 5 min left") == 2
