@@ -233,7 +233,8 @@ class Stage:
     closing: float = 0.0
     dropout: float = 0.0  # share of the audio features' channels that a window goes without
     weight_decay: float = 0.0  # of the matrices (AdamW); 0: Adam
-    #: The stage starts from the mean of the weights that the last so many of its steps ended on.
+    #: The stage starts from the mean of the weights that the last so many of its steps ended on;
+    #: what the run started from counts as in `Config.average`.
     average: int = 1
     #: No diffusion: the same network predicts from zeros, in one step. After other stages it goes
     #: on from their weights.
@@ -273,7 +274,8 @@ class Config:
     unknown_cosine: float = -1.0  # a voice less like any identity than this gets the default
     dtype: str = "float32"  # of the exported weights: float32, float16 or int8
     #: The model is the mean of the weights that the last so many stages of its steps ended on;
-    #: before the first of them counts what the run started from, if it is such a sampler's.
+    #: before the first of them counts what the run started from, if it is such a sampler's or of
+    #: one step.
     average: int = 1
     #: Share of the spread that the mouth's curves lack against the data, given back at export by a
     #: gain (spread.py).

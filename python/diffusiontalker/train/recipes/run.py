@@ -369,8 +369,9 @@ def train(
     talker.std.copy_(torch.from_numpy(std))
     if start is not None and config.start_with == "all":
         start_from.begin(talker, start, speakers, own_units=config.start_units == "data")
-        same_sampler = start.manifest["diffusion"]["sample_steps"] == config.stages[0].steps
-        if ranks.writes and same_sampler:
+        # One step is the first of the others: a regression is a network of the same use.
+        counts = start.manifest["diffusion"]["sample_steps"] in (1, config.stages[0].steps)
+        if ranks.writes and counts:
             begun = {"config": json.dumps(config.describe(0)), "talker": talker.state_dict()}
             checkpoint.save(folder / BEGUN, begun)
     talker.to(ranks.device)

@@ -24,8 +24,8 @@ def average(
     """Put into `talker` the mean of the weights that the last `count` of `stages` ended on.
 
     As far as they train the last one's sampler. What the run started from counts as a stage before
-    the first, if it is such a sampler too (then it lies in the folder). Stages that went on from
-    one another err in different ways; their mean errs less on what none has met.
+    the first, if it is such a sampler too or of one step (then it lies in the folder). Stages that
+    went on from one another err in different ways; their mean errs less on what none has met.
     """
     alike = takewhile(
         lambda stage: stages[-1].goes_on_from(stage[1]), reversed([*enumerate(stages)])
