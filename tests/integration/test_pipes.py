@@ -153,7 +153,13 @@ def wait_for(condition: Any) -> None:
 
 @unix
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_leaves_no_part_of_a_file(tmp_path: Path, bundle: Path, name: str) -> None:
+def test_a_signal_leaves_no_part_of_a_file(
+    tmp_path: Path, bundle: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    number = getattr(signal, name)
+    if signal.getsignal(number) is signal.SIG_IGN:  # under nohup, whose children ignore it too
+        signal.signal(number, signal.SIG_DFL)
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
     out = tmp_path / "out"
     out.mkdir()
     process = start(
@@ -161,9 +167,9 @@ def test_a_signal_leaves_no_part_of_a_file(tmp_path: Path, bundle: Path, name: s
         "--to", f"json:{out / 'a.json'}",
     )  # fmt: skip
     wait_for(lambda: len(list(out.iterdir())) == 2)
-    process.send_signal(getattr(signal, name))
+    process.send_signal(number)
     _, error = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 128 + getattr(signal, name)
+    assert process.returncode == 128 + number
     assert b"Traceback" not in error
     assert list(out.iterdir()) == []
 
