@@ -49,7 +49,7 @@ from voice import SimulatedDevice, syllables  # noqa: E402
 from diffusiontalker import Frame, Runtime, bundle  # noqa: E402
 from diffusiontalker.clock import CORE_RATE_HZ  # noqa: E402
 from diffusiontalker.frames import FLAG_CLOSING, StampedFrame  # noqa: E402
-from diffusiontalker.stream.outputs import publisher  # noqa: E402
+from diffusiontalker.stream.outputs import publisher, sockets  # noqa: E402
 from diffusiontalker.stream.outputs.fan_out import FanOut  # noqa: E402
 from diffusiontalker.stream.outputs.output import Output  # noqa: E402
 from diffusiontalker.stream.session import stamp  # noqa: E402
@@ -256,7 +256,7 @@ class Simulation:
     def run(self) -> None:
         """From the first sample to the receiver's end."""
         socket = SimulatedSocket(self.time, self.link)
-        publisher.zmq = types.SimpleNamespace(  # type: ignore[assignment]
+        sockets.zmq = types.SimpleNamespace(  # type: ignore[assignment]
             **{name: getattr(zmq, name) for name in dir(zmq) if name != "Context"},
             Context=lambda: socket,
         )

@@ -63,12 +63,13 @@ def main() -> int:
         socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
         # As long as a client under a sanitizer may get no processor.
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30000)
-    admission = None
+    asked = admission = None
     if options.keys:
         keys = load("stream.outputs.keys")
         keys.make(options.keys)
         own = keys.read_sender(f"{options.keys}/sender")
-        admission = load("stream.outputs.admission").Admission(context, own.receivers)
+        asked = context.socket(zmq.REP)
+        admission = load("stream.outputs.admission").Admission(asked, own.receivers)
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, own.secret)
         socket.setsockopt(zmq.ZAP_DOMAIN, b"dt")
@@ -135,8 +136,8 @@ def main() -> int:
     if options.stay:
         sys.stdin.read()
     socket.close()
-    if admission is not None:
-        admission.close()
+    if asked is not None:
+        asked.close(linger=0)
     context.term()
     return 0
 
