@@ -41,6 +41,15 @@ VOICES = [1, 64, 1024, 4096, 10000, 20000, 50000]
 FRAMES = 200  # of the parity
 
 
+def chosen(parts: dict[str, Callable[[], object]], names: str | None) -> list[Callable[[], object]]:
+    """The parts that `--only` names. Exits with a sentence where one is unknown."""
+    wanted = names.split(",") if names else list(parts)
+    for name in wanted:
+        if name not in parts:
+            sys.exit(f"--only {name}: expected some of {', '.join(parts)}")
+    return [parts[name] for name in wanted]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="TensorRT against PyTorch and the CPU, measured.")
     parser.add_argument("bundle", nargs="?", help="bundle folder (default: the embedded model)")
@@ -51,6 +60,11 @@ def main() -> int:
                         help="no row begins after this time (default 30)")  # fmt: skip
     parser.add_argument("--voices", help="voices a launch (default: 1 to 50,000; 1 and 4 without a "
                         "GPU), with commas")  # fmt: skip
+    parser.add_argument("--only", help="parts, with commas: cpu, torch, sampler, triton, "
+                        "onnxruntime, tensorrt, sampler-cpu, compile (default: all, in this "
+                        "order)")  # fmt: skip
+    parser.add_argument("--precisions", help="those of TensorRT's whole path, with commas "
+                        "(default: all)")  # fmt: skip
     parser.add_argument("--frames", type=int, help="frames of the parity (default: 200; 20 without "
                         "a GPU)")  # fmt: skip
     arguments = parser.parse_args()
@@ -76,6 +90,7 @@ def main() -> int:
     if arguments.voices:
         sizes = [int(n) for n in arguments.voices.split(",")]
     few = [n for n in sizes if n <= 4096]
+    precisions = arguments.precisions.split(",") if arguments.precisions else whole.ALL
     frames = arguments.frames or (FRAMES if gpu else 20)
     seconds = arguments.seconds
     with tempfile.TemporaryDirectory() as temporary:
@@ -88,7 +103,7 @@ def main() -> int:
         def tensorrt() -> None:
             try:
                 rtx = arguments.rtx
-                whole.tensorrt_rows(report, bundle, folder, rtx, sizes, seconds, frames)
+                whole.tensorrt_rows(report, bundle, folder, rtx, sizes, seconds, frames, precisions)
                 sampler.tensorrt_rows(report, variants, folder, rtx, seconds)
             except (engines.BackendError, RuntimeError) as error:
                 report.say(f"\nTensorRT was not measured: {error}.")
@@ -99,19 +114,19 @@ def main() -> int:
                 except engines.BackendError as missing:
                     report.say(f"\nNor were engines built ahead of time: {missing}.")
 
-        parts: list[Callable[[], object]] = [
-            lambda: whole.cpu_rows(report, bundle, seconds),
-            lambda: whole.torch_rows(report, bundle, place, sizes, seconds, frames),
-            lambda: sampler.torch_rows(report, shown, place, seconds),
-            lambda: gru.rows(report, bundle, place, sizes, seconds),
-            lambda: whole.onnx_runtime_rows(report, bundle, few, seconds, frames),
-            tensorrt,
-            lambda: sampler.cpu_rows(report, variants, seconds),
-        ]
+        parts: dict[str, Callable[[], object]] = {
+            "cpu": lambda: whole.cpu_rows(report, bundle, seconds),
+            "torch": lambda: whole.torch_rows(report, bundle, place, sizes, seconds, frames),
+            "sampler": lambda: sampler.torch_rows(report, shown, place, seconds),
+            "triton": lambda: gru.rows(report, bundle, place, sizes, seconds),
+            "onnxruntime": lambda: whole.onnx_runtime_rows(report, bundle, few, seconds, frames),
+            "tensorrt": tensorrt,
+            "sampler-cpu": lambda: sampler.cpu_rows(report, variants, seconds),
+        }
         if gpu:
-            parts.append(lambda: whole.compile_rows(report, bundle, place, [1, 4096], seconds))
+            parts["compile"] = lambda: whole.compile_rows(report, bundle, place, [1, 4096], seconds)
         with torch.no_grad():
-            for part in parts:
+            for part in chosen(parts, arguments.only):
                 if report.timed_out():
                     report.say("\nThe time is up: what would follow was not measured.")
                     break

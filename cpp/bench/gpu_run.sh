@@ -38,7 +38,7 @@ left() { echo $((minutes * 60 - $(date +%s) + began)); }
   # The last row may take a while after the time at which no new one begins.
   for_rows=$("$python" -c "print(max($(left) - 60, 10) / 60)")
   status=0
-  PYTHONPATH=python PYTHONUNBUFFERED=1 timeout "$(left)" \
+  PYTHONPATH=python${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 timeout "$(left)" \
     "$python" cpp/bench/gpu_report.py --out "$out/gpu_report.md" --minutes "$for_rows" "$@" || status=$?
   echo "==== done with status $status, $(left) s left"
   exit $status

@@ -50,10 +50,8 @@ _SIMPLE: dict[str, Callable[..., torch.Tensor]] = {
     "GreaterOrEqual": torch.ge, "Max": torch.maximum, "Min": torch.minimum,
     "Reshape": _shape, "Slice": _slice, "LayerNormalization": _norm,
     "Unsqueeze": lambda v, axis: v.unsqueeze(*_whole(axis)),
-    "ReduceSum": lambda v, axis: v.sum(dim=_whole(axis), keepdim=True),
-    "ReduceMax": lambda v, axis: v.amax(dim=_whole(axis), keepdim=True),
-    "ReduceMin": lambda v, axis: v.amin(dim=_whole(axis), keepdim=True),
 }  # fmt: skip
+_REDUCTIONS = {"ReduceSum": torch.sum, "ReduceMax": torch.amax, "ReduceMin": torch.amin}
 
 
 class GraphInTorch(torch.nn.Module):
@@ -97,6 +95,9 @@ class GraphInTorch(torch.nn.Module):
     def _apply(self, kind: str, x: list[Any], attributes: dict[str, Any]) -> Any:
         if kind in _SIMPLE:
             return [_SIMPLE[kind](*x)]
+        if kind in _REDUCTIONS:  # the axes are an attribute or an input, by kind and opset
+            axes = attributes.get("axes") or _whole(x[1])
+            return [_REDUCTIONS[kind](x[0], dim=axes, keepdim=True)]
         if kind == "Cast":
             return [x[0].to(_TYPES[attributes["to"]])]
         if kind == "Transpose":

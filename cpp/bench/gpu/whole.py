@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -311,13 +311,13 @@ def onnx_runtime_rows(
 
 def tensorrt_rows(
     report: Report, bundle: Bundle, folder: Path, rtx: bool, sizes: list[int], seconds: float,
-    frames: int,
+    frames: int, precisions: Sequence[str],
 ) -> None:  # fmt: skip
     """Raises BackendError where TensorRT cannot be had."""
     title = engines.probe()
     report.section(f"Whole path: {title}")
     os.environ["DT_TENSORRT_ENGINES"] = str(folder)
-    able = [p for p in ALL if _builds(report, bundle, folder, rtx, p)]
+    able = [p for p in precisions if _builds(report, bundle, folder, rtx, p)]
     audio = 0.1 * np.random.default_rng(2).standard_normal(16000).astype(np.float32)
     expected = Runtime(bundle, seed=1, precision="float32")
     whole = np.concatenate([expected.step(audio), expected.flush()])[:frames]

@@ -247,9 +247,11 @@ def _build_engine(
     config = builder.create_builder_config()
     # Its ten bits would not hold the tolerance of float32.
     config.clear_flag(trt.BuilderFlag.TF32)
-    half = trt.BuilderFlag.__members__.get("FP16")
-    if precision == "float16" and half is not None and "STRONGLY_TYPED" not in known:
-        config.set_flag(half)
+    if "STRONGLY_TYPED" not in known:  # 8.6 must be told what the graph says anyway
+        allowed = {"float16": ["FP16"], "int8": ["FP16", "INT8"], "fp8": ["FP16", "FP8"]}
+        for name in allowed.get(precision, []):
+            if (flag := trt.BuilderFlag.__members__.get(name)) is not None:
+                config.set_flag(flag)
     profile = builder.create_optimization_profile()
     limits = {"streams": (1, plan.streams, plan.streams), "columns": (1, 2, ENCODER_COLUMNS)}
     for port in inputs:

@@ -123,28 +123,26 @@ class Identity:
         centred = g.node("Sub", mean, g.constant(self._bundle.tensors["identity.pooled_mean"]))
         product = g.node("MatMul", centred, g.constant(keys.T.astype(np.float32)))
         square = g.node("Mul", centred, centred)
-        axis = g.constant(np.array([2], np.int64))
-        norm = g.node("Sqrt", g.node("ReduceSum", square, axis, keepdims=1))
+        norm = g.node("Sqrt", g.reduce("ReduceSum", square, 2))
         # A mean without a length has products of zero as well.
         return g.node("Div", product, g.binary("Max", norm, 1e-30))
 
     def _decide(self, due: str, row: str, scores: str) -> tuple[str, str]:
         """The current row after a decision, where one is due, and whether it is another."""
         g = self._g
-        axis = g.constant(np.array([2], np.int64))
         # A voice that is like nobody in the library belongs to the default: that row counts as
         # alike as `unknown_cosine`, whatever its own score.
         floor = np.full(self._rows, -2, np.float32)
         floor[self._bundle.default_identity] = self._bundle.unknown_cosine
         alike = g.node("Max", scores, g.constant(floor))
-        most = g.node("ReduceMax", alike, axis, keepdims=1)
+        most = g.reduce("ReduceMax", alike, 2)
         among = self._either(
             g.node("Equal", alike, most), self._number, g.constant(np.float32(self._rows))
         )
-        best = g.node("ReduceMin", among, axis, keepdims=1)  # the first of the best
+        best = g.reduce("ReduceMin", among, 2)  # the first of the best
         is_current = g.node("Equal", self._number, row)
         current = self._either(is_current, alike, g.constant(np.float32(0)))
-        current = g.node("ReduceSum", current, axis, keepdims=1)
+        current = g.reduce("ReduceSum", current, 2)
         beaten = g.node("Greater", most, g.binary("Add", current, _MARGIN))
         again = g.node("Equal", g.binary("Add", best, 1), "challenger")
         taken = self._all(due, beaten, again)

@@ -15,7 +15,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from ..bundle import Bundle
 from . import engines
 
-OPSET = 18
+#: The newest that TensorRT 8.6 reads: of later ones it would read axes wrongly, without a word.
+OPSET = 17
 PRECISIONS = ("float32", "float16")
 #: Of the whole path alone: they want ranges, which calibration.py measures.
 EIGHT_BITS = ("int8", "fp8")
@@ -53,6 +54,7 @@ class Graph:
         if precision not in known:
             raise ValueError(f"precision: expected {' or '.join(known)}, got {precision!r}")
         self._precision, self._ranges = precision, ranges
+        self._opset = _OPSETS.get(precision, OPSET)
         self.products: list[str] = []  #: what `matmul` was given
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, bytes], onnx.TensorProto] = {}
@@ -137,6 +139,13 @@ class Graph:
     def unsqueeze(self, x: str, axis: int) -> str:
         return self.node("Unsqueeze", x, self.constant(np.array([axis], np.int64)))
 
+    def reduce(self, kind: str, x: str, axis: int) -> str:
+        """ReduceSum, ReduceMax or ReduceMin over an axis, which stays with size 1."""
+        # The axes became an input with opset 13 for sums, with 18 for the others.
+        if kind != "ReduceSum" and self._opset < 18:
+            return self.node(kind, x, axes=[axis], keepdims=1)
+        return self.node(kind, x, self.constant(np.array([axis], np.int64)), keepdims=1)
+
     def cast(self, x: str, kind: int) -> str:
         return self.node("Cast", x, to=kind)
 
@@ -163,7 +172,7 @@ class Graph:
         graph = helper.make_graph(self._nodes, name, ports[0], ports[1], constants)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", _OPSETS.get(self._precision, OPSET))],
+            opset_imports=[helper.make_opsetid("", self._opset)],
             producer_name="diffusiontalker",
             ir_version=9 if self._precision == "fp8" else 8,
         )
