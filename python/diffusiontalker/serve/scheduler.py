@@ -33,8 +33,9 @@ from .session import Session
 _GATHER_S, _MOST_GATHER_S = 0.00015, 0.008
 # A session that brings more than this has a backlog.
 _LIVE_S = 0.1
-# Sound computed in one turn beyond what live sessions bring: a few ms of computing.
-_TURN_S = 0.8
+# Sound computed in one turn beyond what live sessions bring: as much as this machine computes in
+# so long, and no more than the most, which is what it is where nobody is live.
+_BACKLOG_TAKES_S, _MOST_BACKLOG_S = 0.005, 0.8
 _LOOK_EVERY_S = 0.5
 # A session that was ended and hangs in a write is let go so much later.
 _LET_GO_AFTER_S = 2.0
@@ -58,7 +59,29 @@ class _Job:
     session: Session
     sound: FloatArray
     ends: bool
+    backlogged: bool = False
     frames: FloatArray | None = None
+
+
+class Backlog:
+    """How many seconds of backlogged sound fit a turn, by what the turns before have taken.
+
+    A live session waits for the turn under way. The same sound takes one processor several times
+    as long as another, so what fits is measured, where it was a number it was wrong on most.
+    """
+
+    def __init__(self) -> None:
+        self._a_second_takes_s = _BACKLOG_TAKES_S / _LIVE_S  # careful at first
+
+    def fits_s(self, live: bool) -> float:
+        """Sound of a turn; `live`: somebody might wait for it."""
+        if not live:
+            return _MOST_BACKLOG_S
+        return min(max(_BACKLOG_TAKES_S / self._a_second_takes_s, _LIVE_S), _MOST_BACKLOG_S)
+
+    def took(self, turn_s: float, sound_s: float) -> None:
+        """A turn with a backlog, live sessions' sound in it, took so long."""
+        self._a_second_takes_s += 0.2 * (turn_s / sound_s - self._a_second_takes_s)
 
 
 class Scheduler:
@@ -79,6 +102,7 @@ class Scheduler:
         self._opening = 0
         self._work = asyncio.Event()
         self._first = 0  # whose backlog is served first
+        self._backlog = Backlog()
         self.leaving = False
 
     @property
@@ -191,6 +215,9 @@ class Scheduler:
                         job.session.fail(Refusal("internal", "the server made an error"))
                     continue
                 self.metrics.compute.inc(spent_s)
+                if any(job.backlogged for job in jobs):
+                    sound_s = sum(len(job.sound) / job.session.sample_rate for job in jobs)
+                    self._backlog.took(time.monotonic() - began_s, sound_s)
                 self._hand_out(jobs, began_s)
         finally:
             looking.cancel()
@@ -208,12 +235,14 @@ class Scheduler:
                 jobs.append(_Job(session, *session.claim(session.waiting)))
         if behind:
             # At least a frame each, at most so many that the turn stays short.
-            part_s = max(_TURN_S / len(behind), _LIVE_S)
-            served = max(1, int(_TURN_S / part_s))
+            turn_s = self._backlog.fits_s(live=len(behind) < len(self._sessions))
+            part_s = max(turn_s / len(behind), _LIVE_S)
+            served = max(1, int(turn_s / part_s))
             start = self._first % len(behind)
             self._first += served
             for session in (behind[start:] + behind[:start])[:served]:
-                jobs.append(_Job(session, *session.claim(int(part_s * session.sample_rate))))
+                claimed = session.claim(int(part_s * session.sample_rate))
+                jobs.append(_Job(session, *claimed, backlogged=True))
         return jobs
 
     def _hand_out(self, jobs: list[_Job], began_s: float) -> None:
