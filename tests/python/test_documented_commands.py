@@ -90,6 +90,8 @@ def outcome(
 
     taken = socket.create_server(("127.0.0.1", 0))
     ports = {"TAKEN_PORT": str(taken.getsockname()[1]), "FREE_PORT": str(free_ports(1)[0])}
+    # Read before the threads begin: pytest writes to it from test to test.
+    environment = dict(os.environ)
 
     def run(command: str, port: int) -> tuple[subprocess.CompletedProcess[str], Path]:
         work = tmp_path_factory.mktemp("work")
@@ -100,8 +102,8 @@ def outcome(
         for name in ("configs", "examples", "docs", "tests"):
             if (ROOT / name).exists():
                 (work / name).symlink_to(ROOT / name)
-        path = os.pathsep.join([str(programs), os.environ["PATH"]])
-        env = {**os.environ, **ports, "PATH": path, "DT_TEST_PORT": str(port), "MPLBACKEND": "Agg"}
+        path = os.pathsep.join([str(programs), environment["PATH"]])
+        env = {**environment, **ports, "PATH": path, "DT_TEST_PORT": str(port), "MPLBACKEND": "Agg"}
         done = subprocess.run(
             ["sh", "-c", command], cwd=work, env=env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, encoding="utf-8", timeout=LIMIT_S,
