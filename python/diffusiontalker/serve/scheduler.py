@@ -33,8 +33,8 @@ from .session import Session
 _GATHER_S, _MOST_GATHER_S = 0.00015, 0.008
 # A session that brings more than this has a backlog.
 _LIVE_S = 0.1
-# Sound computed in one turn beyond what live sessions bring: as much as this machine computes in
-# so long, and no more than the most, which is what it is where nobody is live.
+# Backlogged sound of a turn: what this machine computes in so long, and no more than the most.
+# Where nobody is live it is the most.
 _BACKLOG_TAKES_S, _MOST_BACKLOG_S = 0.005, 0.8
 _LOOK_EVERY_S = 0.5
 # A session that was ended and hangs in a write is let go so much later.
@@ -66,8 +66,8 @@ class _Job:
 class Backlog:
     """How many seconds of backlogged sound fit a turn, by what the turns before have taken.
 
-    A live session waits for the turn under way. The same sound takes one processor several times
-    as long as another, so what fits is measured, where it was a number it was wrong on most.
+    A live session waits for the turn under way, and the same sound takes one processor several
+    times as long as another.
     """
 
     def __init__(self) -> None:
@@ -215,9 +215,6 @@ class Scheduler:
                         job.session.fail(Refusal("internal", "the server made an error"))
                     continue
                 self.metrics.compute.inc(spent_s)
-                if any(job.backlogged for job in jobs):
-                    sound_s = sum(len(job.sound) / job.session.sample_rate for job in jobs)
-                    self._backlog.took(time.monotonic() - began_s, sound_s)
                 self._hand_out(jobs, began_s)
         finally:
             looking.cancel()
@@ -257,7 +254,10 @@ class Scheduler:
             if job.session.wants:
                 self._work.set()
         self.metrics.frames.inc(frames)
-        self.metrics.sound.inc(sum(len(job.sound) / job.session.sample_rate for job in jobs))
+        sound_s = sum(len(job.sound) / job.session.sample_rate for job in jobs)
+        if any(job.backlogged for job in jobs):
+            self._backlog.took(now_s - began_s, sound_s)
+        self.metrics.sound.inc(sound_s)
         self.metrics.turn.observe(now_s - began_s)
         self.metrics.voices.observe(len(jobs))
         # Whoever could not be served in this turn.

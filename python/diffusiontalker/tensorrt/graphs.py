@@ -1,4 +1,4 @@
-"""A bundle as ONNX graphs (opset 17): the whole path, and its two networks by themselves.
+"""A bundle as ONNX graphs (opset 17, fp8 19): the whole path, and its two networks by themselves.
 
 The graphs are written node by node from the bundle's tensors, not traced, so that every name and
 shape below is a promise. `streams` is the number of voices, a free dimension everywhere.
