@@ -824,7 +824,10 @@ class Runtime:
                 return False
             behind -= first + len(curves) - coming.polled
             coming.polled = first + len(curves)
-        if coming.live.frames <= coming.polled and not coming.live.finished:
+        # The cast before it may have computed frames that it owes still. Where neither has any
+        # ready they stand alike, and it is not asked to win a race for the next one.
+        reached = coming.first_frame + coming.live.frames
+        if reached <= self._next_frame and reached < self._first_frame + live.frames:
             return False
         with self._feeding:
             self._before = self._counted(live)

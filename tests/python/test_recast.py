@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,26 +28,35 @@ def voice(seconds: float, seed: int = 1) -> np.ndarray:
 
 
 def live(sound: np.ndarray, change_after: int | None, **settings: object) -> list[Frame]:
-    """Frames of a live stream that is recast once so many frames were polled."""
+    """Frames of a live stream that is recast once so many frames were polled.
+
+    No more sound comes than the machine has made frames of, and none from five blocks after the
+    change until the other has taken over, however busy the machine is.
+    """
     runtime = Runtime(seed=1)
     frames: list[Frame] = []
-    changed = False
-    slowly = 0  # blocks: who takes over hears 3 s first
+    before = None
     with runtime:
         runtime.start(fill_after_s=None)
-        for block in np.array_split(sound, len(sound) // 800):
+        for number, block in enumerate(np.array_split(sound, len(sound) // 800), start=1):
             runtime.push(block)
-            frames += runtime.poll(0.005)
-            if slowly:
-                slowly -= 1
-                time.sleep(0.01)
-            if change_after is not None and not changed and len(frames) >= change_after:
+            polled(runtime, frames, lambda due=3 * number - 6: len(frames) >= due)
+            if change_after is not None and before is None and len(frames) >= change_after:
+                before, changed_at = runtime._live, number
                 runtime.recast(**settings)  # type: ignore[arg-type]
-                changed, slowly = True, 20
+            if before is not None and number == changed_at + 5:
+                polled(runtime, frames, lambda old=before: runtime._live is not old)
         runtime.finish()
-        while not runtime.finished:
-            frames += runtime.poll(0.01)
+        polled(runtime, frames, lambda: runtime.finished)
     return frames
+
+
+def polled(runtime: Runtime, frames: list[Frame], enough: Callable[[], bool]) -> None:
+    """Polls until it is enough, a minute at the most."""
+    deadline = time.monotonic() + 60
+    while not enough():
+        assert time.monotonic() < deadline
+        frames += runtime.poll(0.01)
 
 
 def test_no_frame_is_lost_or_twice_and_the_seed_changes_what_follows() -> None:
