@@ -177,6 +177,38 @@ def test_the_lower_lip_follows_the_jaw(page: Page) -> None:
     assert np.median(np.abs(behind_s)) < 2 * PICTURE_S
 
 
+def test_frames_that_waited_for_the_face_are_no_measure_of_lateness(page: Page) -> None:
+    wait(lambda: page.evaluate("preview.view.pictures > 1 && preview.clock.arrivals.length > 0"))
+    after_ms = page.evaluate("""() => preview.clock.arrivals[0].at * 1000
+      - performance.getEntriesByName("head").at(-1).startTime""")
+    assert after_ms >= 0
+
+
+LATE_ONCE = """async () => {
+  // 60 frames a second; those of 0.4 s come all at once, as after a page's own work.
+  const { PlayoutClock } = await import("/page/clock.js");
+  const clock = new PlayoutClock();
+  const pictures = [];
+  for (let k = 0; k < 60 * 25; k++) {
+    const ms = (k * 1000) / 60;
+    const late = k >= 60 && k < 84;
+    if (!late) clock.note(ms, k / 60);
+    pictures.push([clock.now(ms, late ? 59 / 60 : k / 60), clock.due(ms), clock.delay]);
+    if (k === 84) for (let j = 60; j < 84; j++) clock.note(ms, j / 60);
+  }
+  return pictures;
+}"""
+
+
+def test_what_was_late_once_is_made_up_for_as_fast_as_can_be_shown(page: Page) -> None:
+    shown, due, delay = np.array(page.evaluate(LATE_ONCE)).T
+    assert delay.max() > 0.3
+    assert delay[-1] < 0.06
+    settled = slice(60 * 4, None)
+    assert np.abs(due - shown)[settled].max() < 0.001
+    assert np.abs(np.diff(shown)[settled] / PICTURE_S - 1).max() < 0.05
+
+
 def pictures_a_second(page: Page, seconds: float = 4.0) -> float:
     before = page.evaluate("preview.view.pictures")
     time.sleep(seconds)
@@ -395,10 +427,13 @@ def taking(url: str, *, nothing: bool) -> Iterator[None]:
             while connection.recv(1 << 16):
                 pass
 
+        taker = threading.Thread(target=take, daemon=True)
         if not nothing:
-            threading.Thread(target=take, daemon=True).start()
+            taker.start()
         yield
         connection.shutdown(sockets.SHUT_RDWR)
+        if not nothing:
+            taker.join(10)
 
 
 def p99_ms(pages: int, stalled: int = 0) -> float:

@@ -22,13 +22,17 @@ export class PlayoutClock {
   /** The newest frame of a batch came at `atMs` and depicts `time`. */
   note(atMs, time) {
     const at = atMs / 1000;
+    const passed = this.arrivals.length ? at - this.arrivals[this.arrivals.length - 1].at : 0;
     this.arrivals.push({ at, offset: at - time });
     while (this.arrivals[0].at < at - WINDOW_S) this.arrivals.shift();
     const offsets = this.arrivals.map((a) => a.offset).sort((a, b) => a - b);
     this.base = offsets[0];
     const late = offsets[Math.min(offsets.length - 1, Math.floor(offsets.length * 0.98))];
     const wanted = Math.min(MOST_DELAY_S, Math.max(LEAST_DELAY_S, late - this.base + 0.02));
-    this.delay += (wanted - this.delay) * (wanted > this.delay ? 0.2 : 0.005);
+    // Down no faster than `now` runs: what is due can then be shown.
+    this.delay = wanted > this.delay
+      ? this.delay + (wanted - this.delay) * 0.2
+      : Math.max(wanted, this.delay - SLEW * passed);
   }
 
   /** The instant that is due at `nowMs`, or null before anything came. */

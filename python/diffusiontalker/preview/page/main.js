@@ -300,7 +300,11 @@ function picture(nowMs) {
 }
 
 function face3d(nowMs, time) {
-  if (view.pictures === 1) performance.mark("head"); // the first is there
+  if (view.pictures === 1) { // the first is there
+    performance.mark("head");
+    // Frames that waited while the face was loaded are no measure of how late others come.
+    clock.reset();
+  }
   if (time !== null) {
     if (tracks[0].sample(time, curves)) view.faces[0].pose(curves);
     if (preview.watch) preview.watch(nowMs, time, curves);
