@@ -19,6 +19,14 @@ export class PlayoutClock {
     this.delay = LEAST_DELAY_S * 2;
   }
 
+  /** Measures anew how late frames come, from the newest on. */
+  remeasure() {
+    const newest = this.arrivals.slice(-1);
+    this.reset();
+    this.arrivals = newest;
+    if (newest.length) this.base = newest[0].offset;
+  }
+
   /** The newest frame of a batch came at `atMs` and depicts `time`. */
   note(atMs, time) {
     const at = atMs / 1000;

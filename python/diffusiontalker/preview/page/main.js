@@ -303,7 +303,7 @@ function face3d(nowMs, time) {
   if (view.pictures === 1) { // the first is there
     performance.mark("head");
     // Frames that waited while the face was loaded are no measure of how late others come.
-    clock.reset();
+    clock.remeasure();
   }
   if (time !== null) {
     if (tracks[0].sample(time, curves)) view.faces[0].pose(curves);
