@@ -7,6 +7,7 @@ four operations, and all frames' shares are one product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,7 +44,8 @@ class Gru(nn.GRU):
             start = given.new_zeros(given.shape[1], self.hidden_size)
             if state is not None:
                 start = state[layer].float()
-            h, end = _Layer.apply(given, start, w_hh, b_hh)  # type: ignore[no-untyped-call]
+            run: Callable[..., Any] = _Layer.apply  # PyTorch 2.14 types it, earlier ones do not
+            h, end = run(given, start, w_hh, b_hh)
             ends.append(end)
         return h.transpose(0, 1), torch.stack(ends)
 
