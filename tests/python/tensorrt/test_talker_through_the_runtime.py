@@ -35,24 +35,25 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 
 class Standins:
-    """The libraries, and the engine's work."""
+    """The library, and the engine's work."""
 
     def __init__(self, folder: Path) -> None:
         standin, source = ROOT / "tests/tensorrt/standin", ROOT / "cpp/src"
         plugin = folder / "plugin.cpp"
         files = sorted((source / "sampler/tensorrt/plugin").glob("*.cpp"))
         plugin.write_text("".join(f'#include "{file}"\n' for file in files))
-        compiler = ["g++", "-std=c++17", "-O0", "-fPIC", "-shared", f"-I{standin}", f"-I{source}"]
-        cuda = folder / "libstandin_cuda.so"
-        self.plugin, self.library = folder / "libplugin.so", folder / "libnvinfer.so"
-        for out, sources in [
-            (cuda, [standin / "cuda.cpp", standin / "callback.cpp"]),
-            (self.library, [standin / "nvinfer.cpp", cuda]),
-            (self.plugin, [plugin, cuda]),
-        ]:
-            command = [*compiler, *map(str, sources), "-o", str(out), f"-Wl,-rpath,{folder}"]
-            subprocess.run(command, check=True)
-        self.cuda = ctypes.CDLL(str(cuda))
+        self.path = folder / "libstandin.so"
+        # One library, whose own functions come first: a PyTorch built for CUDA, imported by any
+        # test before, has the real ones loaded for the whole process.
+        subprocess.run(
+            [
+                "g++", "-std=c++17", "-O0", "-fPIC", "-shared", "-Wl,-Bsymbolic", f"-I{standin}",
+                f"-I{source}", str(plugin), *map(str, sorted(standin.glob("*.cpp"))), "-o",
+                str(self.path),
+            ],
+            check=True,
+        )  # fmt: skip
+        self.calls = ctypes.CDLL(str(self.path))
 
     def run(self, bundle: Bundle, precision: str) -> None:
         """From now on the engine's work is the bundle's graph."""
@@ -81,7 +82,7 @@ class Standins:
                 array(own, at[own.name])[...] = value
 
         self._callback = _CALLBACK(compute)  # held: the library keeps its address alone
-        self.cuda.standin_compute_with(self._callback)
+        self.calls.standin_compute_with(self._callback)
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +117,11 @@ def write_engine(folder: Path, bundle: Bundle, precision: str, streams: int = 8)
 @pytest.fixture
 def device(standins: Standins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standins:
     """A machine whose GPU is the stand-in."""
-    monkeypatch.setenv("DT_TENSORRT_PLUGIN", str(standins.plugin))
-    monkeypatch.setenv("DT_TENSORRT_LIBRARY", str(standins.library))
+    monkeypatch.setenv("DT_TENSORRT_PLUGIN", str(standins.path))
+    monkeypatch.setenv("DT_TENSORRT_LIBRARY", str(standins.path))
     monkeypatch.setenv("DT_TENSORRT_ENGINES", str(tmp_path))
     monkeypatch.delenv("DT_TENSORRT_PRECISION", raising=False)
-    standins.cuda.standin_fail(b"")
+    standins.calls.standin_fail(b"")
     return standins
 
 
@@ -173,10 +174,10 @@ def test_a_device_that_fails_is_a_sentence(
     chunks = [speech_like(0.2, 16000)] * STREAMS
     whole = gpu.step(chunks)
     gpu.reset()
-    device.cuda.standin_fail(b"cudaGraphLaunch")
+    device.calls.standin_fail(b"cudaGraphLaunch")
     with pytest.raises(RuntimeError, match="TensorRT backend: CUDA: cudaGraphLaunch failed"):
         gpu.step(chunks)
-    device.cuda.standin_fail(b"")
+    device.calls.standin_fail(b"")
     with pytest.raises(RuntimeError, match="reset the stream first"):
         gpu.step(chunks)
     gpu.reset()
