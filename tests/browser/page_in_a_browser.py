@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -426,8 +426,9 @@ def taking(url: str, *, nothing: bool) -> Iterator[None]:
         assert b" 101 " in connection.recv(4096)
 
         def take() -> None:
-            while connection.recv(1 << 16):
-                pass
+            with suppress(ConnectionResetError):  # how a server that stops may end it
+                while connection.recv(1 << 16):
+                    pass
 
         taker = threading.Thread(target=take, daemon=True)
         if not nothing:
